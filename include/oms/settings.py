@@ -1,0 +1,105 @@
+"""Every setting of the system, in one place: name, unit, reason.
+
+Each field is read from the environment as ``OMS_<FIELD>``; ``os.environ`` is read nowhere else.
+A wrong value stops the start with a sentence that names it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """The settings that intake, jobs and services share. Immutable once read."""
+
+    model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
+
+    # -- OMS Database ------------------------------------------------------------------------------
+    database_url: str = Field(
+        default="postgresql://oms:oms@127.0.0.1:15432/oms",
+        description="libpq URL of the OMS Database. The jobs use the Airflow Connection oms_db instead.",
+    )
+    statement_timeout_seconds: Seconds = Field(
+        default=15, description="No statement of ours may take longer; PostgreSQL ends it."
+    )
+
+    # -- Intake ------------------------------------------------------------------------------------
+    jwt_issuer: str = Field(default="https://identity.oms.local", description="`iss` that a client token must carry.")
+    jwt_audience: str = Field(default="oms-intake", description="`aud` that a client token must carry.")
+    jwt_jwks_url: str | None = Field(
+        default=None, description="Where the issuer publishes its keys. Wins over the file."
+    )
+    jwt_public_key_file: Path | None = Field(default=None, description="PEM with the issuer's public key.")
+    jwt_leeway_seconds: Seconds = Field(default=10, description="Clock skew allowed on `exp` and `nbf`.")
+    max_body_bytes: int = Field(default=1_048_576, gt=0, description="Larger bodies are answered 413.")
+    reference_data_url: str = Field(
+        default="http://127.0.0.1:18081", description="Base URL of the Reference Data API, for the intake."
+    )
+    reference_data_timeout_seconds: Seconds = Field(default=2, description="One call of the intake to it.")
+    reference_data_fresh_seconds: Seconds = Field(
+        default=30, description="Age up to which cached reference data is used without asking."
+    )
+    reference_data_stale_seconds: Seconds = Field(
+        default=600,
+        description="Age up to which cached reference data is used while the API cannot be reached.",
+    )
+
+    # -- Jobs --------------------------------------------------------------------------------------
+    processing_interval_seconds: Seconds = Field(default=5, description="Schedule of document_processing.")
+    monitoring_interval_seconds: Seconds = Field(default=5, description="Schedule of document_monitoring.")
+    slice_size: int = Field(default=500, gt=0, description="Requests that one mapped task instance works.")
+    max_slices: int = Field(default=8, gt=0, description="Mapped task instances a run starts at most.")
+    concurrency: int = Field(default=32, gt=0, description="HTTP calls that one slice has in flight at most.")
+    lease_seconds: Seconds = Field(
+        default=60, description="How long a claim holds without renewal; after that a later run takes over."
+    )
+    connect_timeout_seconds: Seconds = Field(default=3, description="Opening a connection to an outside system.")
+    submit_timeout_seconds: Seconds = Field(
+        default=15,
+        description="One submit to Thunderhead, answer included. Must be shorter than settling_seconds.",
+    )
+    poll_timeout_seconds: Seconds = Field(default=10, description="One look-up at Thunderhead or reference data.")
+    settling_seconds: Seconds = Field(
+        default=20, description="Wait after an unsure submit before its name is looked up at Thunderhead."
+    )
+    max_attempts: int = Field(default=3, gt=0, description="Attempts a request may spend before it ends FAILED.")
+    backoff_base_seconds: Seconds = Field(default=5, description="First back-off; doubles with every attempt.")
+    backoff_max_seconds: Seconds = Field(default=900, description="Back-offs grow up to this.")
+    first_poll_seconds: Seconds = Field(default=0.5, description="From submit to the first poll of a batch.")
+    max_poll_seconds: Seconds = Field(default=60, description="Polls of one batch grow apart up to this.")
+    overdue_seconds: Seconds = Field(
+        default=86_400, description="A batch that Thunderhead has not ended by then is overdue."
+    )
+    max_takeovers: int = Field(
+        default=5,
+        gt=0,
+        description="Times a request's worker may die before the request is set aside as FAILED.",
+    )
+    max_answer_bytes: int = Field(default=4_194_304, gt=0, description="Longer answers from outside are not read.")
+
+    # -- Final status events -----------------------------------------------------------------------
+    kafka_topic: str = Field(
+        default="oms.document-request.final-status",
+        description="Topic of the final status events, unless the document's TOPIC_NAME configuration names one.",
+    )
+    publish_timeout_seconds: Seconds = Field(default=10, description="Wait for the broker's acknowledgements.")
+
+    # -- The two services --------------------------------------------------------------------------
+    service_host: str = Field(default="127.0.0.1", description="Address the services and the intake bind.")
+    thunderhead_token: SecretStr = Field(
+        default=SecretStr("local-thunderhead-token"),
+        description="Bearer token the Thunderhead simulator accepts.",
+    )
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once. Raises pydantic's ValidationError naming each wrong one."""
+    return Settings()

@@ -1,0 +1,34 @@
+"""The SQL of the system: in ``.sql`` files, by name, loaded once.
+
+A file holds queries, each under a line ``-- name --`` and a sentence that says what it does. Values are bound
+as ``%(name)s``, never formatted in.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+from typing import LiteralString, cast
+
+_NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+
+
+@cache
+def queries() -> dict[str, LiteralString]:
+    """Every query by its name. Raises ValueError where two share one."""
+    found: dict[str, LiteralString] = {}
+    for file in sorted(resources.files(__name__).iterdir(), key=lambda file: file.name):
+        if not file.name.endswith(".sql"):
+            continue
+        _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
+        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            if name in found:
+                raise ValueError(f"two queries are called {name}")
+            found[name] = cast(LiteralString, text.strip())
+    return found
+
+
+def query(name: str) -> LiteralString:
+    """The text of the query called ``name``. Raises KeyError where there is none."""
+    return queries()[name]
