@@ -41,6 +41,7 @@ SLICES = """
         ordinal integer NOT NULL,
         label text NOT NULL,          -- the name a person sees in the grid
         size integer NOT NULL,        -- how many it was cut with
+        lease_token bigint NOT NULL DEFAULT nextval('lease_tokens'),  -- of the worker that may write
         generation integer,           -- ti.max_tries that last worked it; higher means: cleared
         map_index integer,            -- where Airflow shows it
         claimed_at timestamptz NOT NULL DEFAULT now(),
