@@ -15,10 +15,10 @@ _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
 @cache
-def queries() -> dict[str, LiteralString]:
-    """Every query by its name. Raises ValueError where two share one."""
+def load(package: str) -> dict[str, LiteralString]:
+    """Every query of a package's ``.sql`` files by its name. Raises ValueError where two share one."""
     found: dict[str, LiteralString] = {}
-    for file in sorted(resources.files(__name__).iterdir(), key=lambda file: file.name):
+    for file in sorted(resources.files(package).iterdir(), key=lambda file: file.name):
         if not file.name.endswith(".sql"):
             continue
         _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
@@ -30,5 +30,5 @@ def queries() -> dict[str, LiteralString]:
 
 
 def query(name: str) -> LiteralString:
-    """The text of the query called ``name``. Raises KeyError where there is none."""
-    return queries()[name]
+    """The text of the domain's query called ``name``. Raises KeyError where there is none."""
+    return load(__name__)[name]
