@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=3, gt=0, description="Attempts a request may spend before it ends FAILED.")
     backoff_base_seconds: Seconds = Field(default=5, description="First back-off; doubles with every attempt.")
     backoff_max_seconds: Seconds = Field(default=900, description="Back-offs grow up to this.")
+    batch_name_prefix: str = Field(
+        default="OMS",
+        pattern=r"^[A-Za-z0-9_.]{1,40}$",
+        description="Batches are named PREFIX-request-attempt; one for each environment that shares a Thunderhead.",
+    )
     first_poll_seconds: Seconds = Field(default=0.5, description="From submit to the first poll of a batch.")
     max_poll_seconds: Seconds = Field(default=60, description="Polls of one batch grow apart up to this.")
     overdue_seconds: Seconds = Field(

@@ -18,6 +18,11 @@ WITH wanted AS (
     INSERT INTO request_errors (request_id, revision, attempt, stage, category, description, slice_id)
     SELECT request_id, revision, attempts, stage, category, description, slice_id
     FROM ended WHERE category IS NOT NULL
+), batch AS (  -- nothing is under way any more; but a worker that died may have submitted: that stays in doubt
+    UPDATE thunderhead_batches b SET status = 'FAILED', unsure_since = NULL, ended_at = now()
+    FROM ended e
+    WHERE b.request_id = e.request_id AND b.status = 'PROCESSING_OMS'
+      AND (e.category IS DISTINCT FROM 'WORKER_DIED' OR b.unsure_since IS NULL)
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)
     SELECT request_id, status, %(actor)s, jsonb_strip_nulls(jsonb_build_object(
@@ -42,13 +47,13 @@ WITH wanted AS (
             'status', e.status,
             'revision', e.revision,
             'attempts', greatest(e.attempts, 1),  -- the contract counts from 1, even where nothing was submitted
-            'thunderhead_batch_id', batch.thunderhead_batch_id,
-            'dms_document_id', batch.dms_document_id,
+            'thunderhead_batch_id', newest.thunderhead_batch_id,
+            'dms_document_id', newest.dms_document_id,
             'errors', coalesce(errors.list, '[]')))
     FROM ended e
     LEFT JOIN LATERAL (
         SELECT thunderhead_batch_id, dms_document_id FROM thunderhead_batches
-        WHERE request_id = e.request_id ORDER BY attempt DESC LIMIT 1) batch ON true
+        WHERE request_id = e.request_id ORDER BY attempt DESC LIMIT 1) newest ON true
     LEFT JOIN LATERAL (
         SELECT json_agg(json_build_object(
             'stage', stage, 'category', category, 'description', description, 'at', utc_text(at)) ORDER BY at) AS list

@@ -1,0 +1,57 @@
+"""Ask Thunderhead about every batch whose poll is due; write ends, and publish their final events.
+
+Reads:  thunderhead_batches that are PROCESSING_THUNDERHEAD and due.
+Writes: batches, status, timeline and the final event's outbox row, in one transaction; then Kafka.
+Red:    a request of this slice ended FAILED or STOPPED. The log names each, with its reason.
+Clear:  drives those requests again: failed generations get a new attempt by the next run of
+        document_processing, monitoring failures a new poll. The healthy ones are not touched.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import dag, get_current_context, task
+
+from include.jobs.schedules import EVERY_MONITORING_INTERVAL, MONITORING_START, MOST_ACTIVE_RUNS
+
+if TYPE_CHECKING:
+    from include.oms.slices import SliceRef
+
+
+@dag(
+    schedule=EVERY_MONITORING_INTERVAL,
+    start_date=MONITORING_START,
+    catchup=False,
+    max_active_runs=MOST_ACTIVE_RUNS,
+    dagrun_timeout=timedelta(hours=1),
+    doc_md=__doc__,
+    tags=["oms"],
+)
+def document_monitoring() -> None:
+    @task(execution_timeout=timedelta(minutes=1))
+    def claim_due_batches() -> list[SliceRef]:
+        from include.jobs.slices import claim
+        from include.oms.model import Job
+
+        return claim(Job.MONITORING, get_current_context()["run_id"])
+
+    @task(map_index_template="{{ task.op_kwargs['a_slice']['label'] }}", execution_timeout=timedelta(minutes=30))
+    def poll_slice(a_slice: SliceRef) -> None:
+        from include.jobs.slices import poll
+
+        poll(a_slice, get_current_context()["ti"])
+
+    @task(execution_timeout=timedelta(minutes=5))
+    def publish_waiting_events() -> None:
+        from include.jobs.slices import publish
+
+        publish()
+
+    claimed = claim_due_batches()
+    poll_slice.expand(a_slice=claimed)
+    claimed >> publish_waiting_events()  # what an earlier run could not publish; a leaf, so that red stays red
+
+
+document_monitoring()

@@ -1,0 +1,61 @@
+"""The words of the system: one enum a concept, one gloss a member. The schema holds the same words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a request stands, as its client sees it."""
+
+    QUEUED = "QUEUED"  # waits for document_processing
+    PROCESSING = "PROCESSING"  # held by a slice, or being generated at Thunderhead
+    STOPPED = "STOPPED"  # an end: somebody withdrew it
+    FAILED = "FAILED"  # an end: it cannot be made, for now
+    COMPLETED = "COMPLETED"  # an end: the document exists
+
+
+ENDS = frozenset({Status.STOPPED, Status.FAILED, Status.COMPLETED})
+RED_ENDS = frozenset({Status.STOPPED, Status.FAILED})  # a person is needed
+
+
+class Stage(StrEnum):
+    """The step at which a request stands or ended; it says how a retrigger drives it on."""
+
+    ENRICHMENT = "ENRICHMENT"  # finding its configuration, building its XML
+    SUBMISSION = "SUBMISSION"  # handing it to Thunderhead
+    GENERATION = "GENERATION"  # Thunderhead makes it
+    MONITORING = "MONITORING"  # learning what Thunderhead made of it
+
+
+class BatchStatus(StrEnum):
+    """Where one submission to Thunderhead stands."""
+
+    PROCESSING_OMS = "PROCESSING_OMS"  # the intent: written before the submit
+    PROCESSING_THUNDERHEAD = "PROCESSING_THUNDERHEAD"  # accepted there, its id known
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+
+class Category(StrEnum):
+    """What kind of error it was: a short closed list, fit for a metric's label."""
+
+    VALIDATION_ERROR = "VALIDATION_ERROR"  # Thunderhead will never take this payload
+    PROCESSING_ERROR = "PROCESSING_ERROR"  # Thunderhead failed while making it
+    TIMEOUT_ERROR = "TIMEOUT_ERROR"  # Thunderhead gave up, or never answered
+    INTERNAL_ERROR = "INTERNAL_ERROR"  # Thunderhead broke
+    CONFIGURATION_ERROR = "CONFIGURATION_ERROR"  # no usable configuration for this document
+    STOPPED_AT_THUNDERHEAD = "STOPPED_AT_THUNDERHEAD"  # somebody halted the batch there
+    BATCH_UNKNOWN = "BATCH_UNKNOWN"  # Thunderhead does not know the batch it accepted
+    OVERDUE = "OVERDUE"  # Thunderhead has not ended the batch in time
+    WORKER_DIED = "WORKER_DIED"  # every worker that took the request died
+    CANCELLED = "CANCELLED"  # its client or an operator withdrew it
+    UNKNOWN_ERROR = "UNKNOWN_ERROR"  # Thunderhead named a category that is not in this list
+
+
+class Job(StrEnum):
+    """The two jobs, by the ids of their DAGs."""
+
+    PROCESSING = "document_processing"
+    MONITORING = "document_monitoring"

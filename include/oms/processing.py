@@ -1,0 +1,141 @@
+"""document_processing: one slice, from claimed requests to batches at Thunderhead.
+
+Enrich, build the XML, write the intent, submit, record. Each write is one statement, committed before the next
+step begins, so a worker may die at any line; docs/state-machine.md says who picks up what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, class_row
+
+from include.oms import database
+from include.oms.breaker import Breaker, System, health_of
+from include.oms.enrichment import enrich
+from include.oms.lease import Lease, renewed
+from include.oms.model import Category, Stage
+from include.oms.recording import record
+from include.oms.reference_data import ReferenceData
+from include.oms.retrigger import retrigger_slice
+from include.oms.settings import Settings
+from include.oms.slices import OpenedSlice, SliceReport, open_slice
+from include.oms.sql import query
+from include.oms.state_machine import Outcome
+from include.oms.submission import Submission
+from include.oms.thunderhead import Thunderhead
+from include.oms.work import Document, HeldRequest, Result, in_doubt
+
+
+async def process_slice(
+    connection: AsyncConnection[DictRow],
+    slice_id: int,
+    *,
+    generation: int,
+    map_index: int,
+    thunderhead: Thunderhead,
+    reference_data: ReferenceData,
+    settings: Settings,
+) -> SliceReport:
+    """Work one slice to its end, or until an outage stops it early.
+
+    ``generation`` is the task instance's ``max_tries``: higher than the one that last worked the slice means
+    that an operator cleared it, and its ended requests are driven again. Raises psycopg.Error where the
+    database is out of reach; a later run then takes over.
+    """
+    opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
+    report = SliceReport()
+    await _take_over(connection, opened, report, settings)
+    lease = opened.lease
+    async with renewed(lease, connection, renewal="renew_request_leases", lease_seconds=settings.lease_seconds):
+        held = await held_requests(connection, lease)
+        report.count("held", len(held))
+        documents = await _prepare(connection, held, reference_data, lease, report, settings)
+        if documents:
+            await _submit(connection, documents, thunderhead, lease, report, settings)
+    await database.execute(connection, "close_slice", slice_id=slice_id, lease_token=lease.token)
+    return report
+
+
+async def _take_over(
+    connection: AsyncConnection[DictRow], opened: OpenedSlice, report: SliceReport, settings: Settings
+) -> None:
+    """After a crash: what the former worker held. After a clear: also what ended red in this slice."""
+    lease = opened.lease
+    hold = {"slice_id": lease.slice_id, "lease_token": lease.token, "lease_seconds": settings.lease_seconds}
+    if opened.reopened:
+        await database.rows(connection, "reclaim_slice", former_token=opened.former_token, **hold)
+    if opened.cleared:
+        async with connection.transaction():
+            again = await retrigger_slice(connection, lease.slice_id, actor="airflow:clear")
+            await database.execute(connection, "hold_requests", request_ids=again, **hold)
+        report.count("retriggered", len(again))
+
+
+async def held_requests(connection: AsyncConnection[DictRow], lease: Lease) -> list[HeldRequest]:
+    """All that this worker holds, in the order of the claim."""
+    cursor = connection.cursor(row_factory=class_row(HeldRequest))
+    await cursor.execute(query("held_requests"), {"slice_id": lease.slice_id, "lease_token": lease.token})
+    return await cursor.fetchall()
+
+
+async def _prepare(
+    connection: AsyncConnection[DictRow],
+    held: Sequence[HeldRequest],
+    reference_data: ReferenceData,
+    lease: Lease,
+    report: SliceReport,
+    settings: Settings,
+) -> list[Document]:
+    """The documents that can be handed over now; what cannot goes where it belongs."""
+    poisonous = [request for request in held if request.takeovers >= settings.max_takeovers]
+    sound = [request for request in held if request.takeovers < settings.max_takeovers]
+    documents, results = in_doubt(sound, settings.settling_seconds)
+    fresh, more = await _enrich(
+        connection, [r for r in sound if r.unsure_since is None], reference_data, report, settings
+    )
+    results += more + [_set_aside(request) for request in poisonous]
+    await record(connection, results, lease=lease, report=report, settings=settings)
+    return documents + fresh
+
+
+async def _enrich(
+    connection: AsyncConnection[DictRow],
+    requests: Sequence[HeldRequest],
+    reference_data: ReferenceData,
+    report: SliceReport,
+    settings: Settings,
+) -> tuple[list[Document], list[Result]]:
+    health = await health_of(connection, System.REFERENCE_DATA)
+    breaker = Breaker(System.REFERENCE_DATA, on_probation=health.on_probation)
+    found = await enrich(requests, reference_data, breaker, max_attempts=settings.max_attempts)
+    await breaker.share(connection)
+    if breaker.is_open:
+        report.stopped_early = breaker.reason
+    return found
+
+
+async def _submit(
+    connection: AsyncConnection[DictRow],
+    documents: Sequence[Document],
+    thunderhead: Thunderhead,
+    lease: Lease,
+    report: SliceReport,
+    settings: Settings,
+) -> None:
+    health = await health_of(connection, System.THUNDERHEAD)
+    breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
+    submission = Submission(connection, thunderhead, breaker, lease=lease, report=report, settings=settings)
+    await submission.submit_all(documents)
+    await breaker.share(connection)
+    if breaker.is_open:
+        report.stopped_early = f"Thunderhead: {breaker.reason}"
+
+
+def _set_aside(request: HeldRequest) -> Result:
+    """A request whose workers died again and again ends; a person has to look before it is taken up once more."""
+    reason = f"{request.takeovers} workers in a row died while they held it"
+    return Result(
+        request, Stage.SUBMISSION, Outcome.FAILED_PERMANENT, category=Category.WORKER_DIED, description=reason
+    )

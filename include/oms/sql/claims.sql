@@ -1,0 +1,116 @@
+-- claim_due_requests --
+-- Cut due requests into slices, a lease each. Claimers never wait on each other.
+-- Source systems take turns; within one, the rank decides (priority, then waiting). Leases that ran out come first:
+-- their workers died. Nothing before its due_at. A run that asks again gets the slices it has.
+WITH RECURSIVE systems AS (  -- the source systems that have something queued, one index probe each
+    (SELECT source_system FROM document_requests WHERE status = 'QUEUED' ORDER BY source_system LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.source_system FROM document_requests r
+            WHERE r.status = 'QUEUED' AND r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
+    FROM systems s WHERE s.source_system IS NOT NULL
+), queued AS (
+    SELECT q.request_id, q.rank_at, q.source_system, false AS worker_died,
+           row_number() OVER (PARTITION BY q.source_system ORDER BY q.rank_at, q.request_id) AS turn
+    FROM systems s CROSS JOIN LATERAL (
+        SELECT request_id, rank_at, r.source_system FROM document_requests r
+        WHERE r.status = 'QUEUED' AND r.source_system = s.source_system
+          AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
+        ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
+), abandoned AS (
+    SELECT r.request_id, r.rank_at, r.source_system,
+           EXISTS (SELECT FROM slices s WHERE s.slice_id = r.slice_id AND s.opened_at IS NOT NULL) AS worker_died,
+           0 AS turn
+    FROM document_requests r WHERE r.lease_until < now()
+    ORDER BY r.lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), due AS (
+    SELECT request_id, source_system, worker_died,
+           ((row_number() OVER (ORDER BY turn, rank_at, request_id) - 1) / %(slice_size)s)::integer AS ordinal
+    FROM (SELECT * FROM queued UNION ALL SELECT * FROM abandoned) either
+    ORDER BY turn, rank_at, request_id LIMIT %(limit)s
+), cut AS (
+    INSERT INTO slices (job, dag_run_id, ordinal, size, label)
+    SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), format('%%s requests, %%s to %%s: %%s',
+        sum(n), min(first_id), max(last_id), string_agg(n || ' ' || source_system, ', ' ORDER BY source_system))
+    FROM (SELECT ordinal, source_system, count(*) AS n, min(request_id) AS first_id, max(request_id) AS last_id
+          FROM due GROUP BY ordinal, source_system) part
+    GROUP BY ordinal
+    RETURNING slice_id, ordinal, label, lease_token
+), claimed AS (
+    UPDATE document_requests r
+    SET status = 'PROCESSING', slice_id = cut.slice_id, lease_token = cut.lease_token,
+        lease_until = now() + %(lease_seconds)s * interval '1 second',
+        takeovers = r.takeovers + due.worker_died::integer
+    FROM due JOIN cut USING (ordinal)
+    WHERE r.request_id = due.request_id
+    RETURNING r.request_id, r.slice_id, due.worker_died
+), doubt AS (  -- a worker that died may have submitted: its names are looked up, after the settling time
+    UPDATE thunderhead_batches b SET unsure_since = now()
+    FROM claimed c
+    WHERE c.worker_died AND b.request_id = c.request_id AND b.status = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, slice_id)
+    SELECT request_id, CASE WHEN worker_died THEN 'TAKEN_OVER' ELSE 'CLAIMED' END, 'document_processing', slice_id
+    FROM claimed
+)
+SELECT slice_id, ordinal, label FROM cut ORDER BY ordinal;
+
+-- slices_of_run --
+-- The slices that this run has claimed already: a claim that runs twice answers the same.
+SELECT slice_id, ordinal, label FROM slices
+WHERE job = %(job)s AND dag_run_id = %(dag_run_id)s ORDER BY ordinal;
+
+-- open_slice --
+-- Take a slice up. The first worker writes under the claim's own lease; every later one under a new token,
+-- so that whoever held it before can write nothing more.
+WITH seen AS (
+    SELECT slice_id, opened_at, generation, lease_token FROM slices WHERE slice_id = %(slice_id)s FOR UPDATE
+)
+UPDATE slices s
+SET opened_at = now(), closed_at = NULL, map_index = %(map_index)s,
+    generation = greatest(s.generation, %(generation)s),
+    lease_token = CASE WHEN seen.opened_at IS NULL THEN s.lease_token ELSE nextval('lease_tokens') END
+FROM seen WHERE s.slice_id = seen.slice_id
+RETURNING s.lease_token, seen.lease_token AS former_token, seen.opened_at IS NOT NULL AS reopened,
+    coalesce(%(generation)s > seen.generation, false) AS cleared;
+
+-- reclaim_slice --
+-- Move what a former worker of this slice still holds under the new token. It may be alive: what it may have
+-- submitted counts as unsure until its lease would have run out.
+WITH reclaimed AS (
+    UPDATE document_requests r
+    SET lease_token = %(lease_token)s, lease_until = now() + %(lease_seconds)s * interval '1 second',
+        takeovers = r.takeovers + 1
+    FROM document_requests former
+    WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(former_token)s AND former.request_id = r.request_id
+    RETURNING r.request_id, former.lease_until AS former_lease_until
+), doubt AS (
+    UPDATE thunderhead_batches b SET unsure_since = greatest(now(), c.former_lease_until)
+    FROM reclaimed c
+    WHERE b.request_id = c.request_id AND b.status = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
+)
+SELECT count(*) AS reclaimed FROM reclaimed;
+
+-- held_requests --
+-- All that a worker needs to know about the requests it holds.
+SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
+       r.source_environment, r.stage, r.spent, r.takeovers, p.content::text AS content,
+       coalesce((SELECT json_object_agg(m.key, m.value ORDER BY m.key) FROM request_metadata m
+                 WHERE m.request_id = r.request_id), '{}') AS metadata,
+       b.batch_name, b.batch_config_id, x.xml, b.unsure_since,
+       extract(epoch FROM b.unsure_since - now())::float AS unsure_for_seconds
+FROM document_requests r
+LEFT JOIN request_payloads p USING (request_id)
+LEFT JOIN thunderhead_batches b ON b.request_id = r.request_id AND b.status = 'PROCESSING_OMS'
+LEFT JOIN batch_payloads x USING (batch_key)
+WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s
+ORDER BY r.rank_at, r.request_id;
+
+-- renew_request_leases --
+-- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
+UPDATE document_requests SET lease_until = now() + %(lease_seconds)s * interval '1 second'
+WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+RETURNING request_id;
+
+-- close_slice --
+-- The worker is through with it.
+UPDATE slices SET closed_at = now() WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s;

@@ -1,0 +1,21 @@
+-- breaker_state --
+-- Whether an outside system may be called now, and whether it is on probation after an outage.
+SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, failures,
+       coalesce(open_until > now(), false) AS open,
+       coalesce(extract(epoch FROM open_until - now()), 0)::float AS open_for_seconds
+FROM outside_systems WHERE system = %(system)s AND document_type = '*';
+
+-- open_breaker --
+-- An outage was met: nobody calls for a while, longer each time in a row, or for as long as the system asked.
+UPDATE outside_systems
+SET failures = failures + 1, last_error = %(error)s, updated_at = now(),
+    open_until = greatest(open_until, now() + greatest(
+        %(retry_after_seconds)s, least(%(maximum_seconds)s, %(base_seconds)s * 2 ^ least(failures, 20)))
+        * interval '1 second')
+WHERE system = %(system)s AND document_type = '*'
+RETURNING extract(epoch FROM open_until - now())::float AS open_for_seconds;
+
+-- close_breaker --
+-- The system answers again.
+UPDATE outside_systems SET failures = 0, open_until = NULL, updated_at = now()
+WHERE system = %(system)s AND document_type = '*' AND (failures > 0 OR open_until IS NOT NULL);

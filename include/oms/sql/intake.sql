@@ -1,0 +1,159 @@
+-- is_there --
+-- Whether the database answers.
+SELECT 1;
+
+-- accept_requests --
+-- Store requests with payload, metadata and first timeline entry, all or nothing. A request whose correlation id is
+-- taken is left out and not returned. Stored in the order of correlation ids, so that two calls with the same ones
+-- never wait for each other in a circle.
+WITH sent AS (
+    SELECT * FROM unnest(
+        %(correlation_ids)s::text[], %(content_hashes)s::bytea[], %(document_types)s::text[],
+        %(document_names)s::text[], %(document_languages)s::text[], %(source_environments)s::text[],
+        %(priorities)s::text[], %(not_befores)s::timestamptz[], %(contents)s::text[])
+        AS s (request_correlation_id, content_hash, document_type, document_name, document_language,
+              source_environment, priority, not_before, content)
+), accepted AS (
+    INSERT INTO document_requests (
+        source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
+        source_environment, priority, not_before, due_at, client_subject, origin_user, traceparent)
+    SELECT %(source_system)s, request_correlation_id, content_hash, document_type, document_name, document_language,
+           source_environment, priority, not_before,
+           greatest(not_before, now()),  -- an instant long past must not jump the queue
+           %(client_subject)s, %(origin_user)s, %(traceparent)s
+    FROM sent ORDER BY request_correlation_id
+    ON CONFLICT (source_system, request_correlation_id) DO NOTHING
+    RETURNING request_id, request_correlation_id, created_at
+), payload AS (
+    INSERT INTO request_payloads (request_id, content)
+    SELECT request_id, content::json FROM accepted JOIN sent USING (request_correlation_id)
+), metadata AS (
+    INSERT INTO request_metadata (request_id, key, value)
+    SELECT request_id, key, value
+    FROM unnest(%(metadata_of)s::text[], %(metadata_keys)s::text[], %(metadata_values)s::text[])
+        AS m (request_correlation_id, key, value)
+    JOIN accepted USING (request_correlation_id)
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT request_id, 'ACCEPTED', %(actor)s,
+           jsonb_strip_nulls(jsonb_build_object('origin_user', %(origin_user)s::text)) FROM accepted
+)
+SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted;
+
+-- stored_requests --
+-- The requests that hold these correlation ids, with the hash that tells a replay from a conflict.
+SELECT request_correlation_id, request_id, content_hash FROM document_requests
+WHERE source_system = %(source_system)s AND request_correlation_id = ANY (%(correlation_ids)s);
+
+-- show_requests --
+-- Requests as their client sees them, newest first. Another source system's are not there.
+SELECT r.request_id, r.status, json_build_object(
+    'request_id', r.request_id,
+    'request_correlation_id', r.request_correlation_id,
+    'source_system', r.source_system,
+    'source_environment', r.source_environment,
+    'document_type', r.document_type,
+    'document_name', r.document_name,
+    'document_language', r.document_language,
+    'document_metadata', (
+        SELECT coalesce(json_agg(json_build_object('key', key, 'value', value) ORDER BY key COLLATE "C"), '[]')
+        FROM request_metadata WHERE request_id = r.request_id),
+    'priority', r.priority,
+    'not_before', utc_text(r.not_before),
+    'status', r.status,
+    'stage', r.stage,
+    'attempts', r.attempts,
+    'revision', r.revision,
+    'created_at', utc_text(r.created_at),
+    'ended_at', utc_text(r.ended_at),
+    'batches', (
+        SELECT coalesce(json_agg(json_build_object(
+            'attempt', attempt, 'name', batch_name, 'status', status, 'thunderhead_batch_id', thunderhead_batch_id,
+            'dms_document_id', dms_document_id, 'created_at', utc_text(created_at),
+            'submitted_at', utc_text(submitted_at), 'ended_at', utc_text(ended_at)) ORDER BY attempt), '[]')
+        FROM thunderhead_batches WHERE request_id = r.request_id),
+    'errors', (
+        SELECT coalesce(json_agg(json_build_object(
+            'revision', revision, 'attempt', attempt, 'stage', stage, 'category', category,
+            'description', description, 'at', utc_text(at)) ORDER BY error_id), '[]')
+        FROM request_errors WHERE request_id = r.request_id)) AS request
+FROM document_requests r
+WHERE r.source_system = %(source_system)s AND r.request_id = ANY (%(request_ids)s)
+ORDER BY r.request_id DESC;
+
+-- find_requests --
+-- A page of a source system's requests, newest first.
+SELECT r.request_id FROM document_requests r
+WHERE r.source_system = %(source_system)s AND r.request_id < %(before)s
+  AND (%(status)s::text[] IS NULL OR r.status = ANY (%(status)s))
+  AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s)
+  AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s)
+  AND (%(request_correlation_id)s::text IS NULL OR r.request_correlation_id = %(request_correlation_id)s)
+  AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
+  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
+ORDER BY r.request_id DESC LIMIT %(limit)s;
+
+-- find_requests_by_metadata --
+-- The same among those that have all these pairs. The index on the first pair gives them newest first, so the cost
+-- is that of the page, or of the pair's own requests.
+SELECT r.request_id FROM request_metadata first JOIN document_requests r USING (request_id)
+WHERE first.key = (%(keys)s::text[])[1] AND first.value = (%(values)s::text[])[1]
+  AND first.request_id < %(before)s AND r.source_system = %(source_system)s
+  AND NOT EXISTS (
+    SELECT FROM unnest(%(keys)s::text[], %(values)s::text[]) AS wanted (key, value)
+    WHERE NOT EXISTS (SELECT FROM request_metadata m
+                      WHERE m.request_id = r.request_id AND m.key = wanted.key AND m.value = wanted.value))
+  AND (%(status)s::text[] IS NULL OR r.status = ANY (%(status)s))
+  AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s)
+  AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s)
+  AND (%(request_correlation_id)s::text IS NULL OR r.request_correlation_id = %(request_correlation_id)s)
+  AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
+  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
+ORDER BY first.request_id DESC LIMIT %(limit)s;
+
+-- count_requests --
+-- A source system's requests by status.
+SELECT status, count(*) AS number FROM document_requests
+WHERE source_system = %(source_system)s
+  AND (%(created_from)s::timestamptz IS NULL OR created_at >= %(created_from)s)
+  AND (%(created_to)s::timestamptz IS NULL OR created_at < %(created_to)s)
+GROUP BY status;
+
+-- timeline_of_request --
+-- All that happened to a request, oldest first; one row without an entry where there is none, none where it is not there.
+SELECT utc_text(t.at) AS at, t.event, t.actor, t.detail
+FROM document_requests r LEFT JOIN request_timeline t USING (request_id)
+WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
+ORDER BY t.entry_id;
+
+-- content_as_sent --
+-- What the client sent, digit by digit.
+SELECT p.content::text AS content FROM document_requests r JOIN request_payloads p USING (request_id)
+WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s;
+
+-- content_as_submitted --
+-- What Thunderhead got, last.
+SELECT x.xml AS content
+FROM document_requests r JOIN thunderhead_batches b USING (request_id) JOIN batch_payloads x USING (batch_key)
+WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
+ORDER BY b.attempt DESC LIMIT 1;
+
+-- look_before_cancel --
+-- How a request stands, held still until the transaction's end. An intent that may have reached Thunderhead counts
+-- as begun.
+SELECT r.status, r.stage,
+       r.status = 'QUEUED' AND NOT EXISTS (
+           SELECT FROM thunderhead_batches b WHERE b.request_id = r.request_id
+           AND (b.status = 'PROCESSING_THUNDERHEAD' OR b.status = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL))
+       AS can_be_cancelled,
+       r.status = 'STOPPED' AND EXISTS (
+           SELECT FROM request_errors e WHERE e.request_id = r.request_id AND e.revision = r.revision
+           AND e.category = 'CANCELLED') AS is_cancelled
+FROM document_requests r
+WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
+FOR UPDATE OF r;
+
+-- count_open_requests --
+-- How many requests are open and how long the oldest of each status has been, in seconds.
+SELECT status, count(*) AS number, extract(epoch FROM now() - min(created_at))::float AS oldest_seconds
+FROM document_requests WHERE status IN ('QUEUED', 'PROCESSING') GROUP BY status;

@@ -1,0 +1,31 @@
+-- take_waiting_events --
+-- The next events to publish, in the order of their ends, held until this transaction ends.
+-- An event waits for the earlier ones of its request; publishers never wait on each other.
+SELECT e.event_seq, e.request_id, e.revision, e.topic, e.traceparent, e.event::text AS event
+FROM final_events e
+WHERE e.published_at IS NULL AND e.set_aside_at IS NULL
+  AND (%(slice_id)s::bigint IS NULL OR EXISTS (
+      SELECT FROM document_requests r WHERE r.request_id = e.request_id AND r.slice_id = %(slice_id)s))
+  AND NOT EXISTS (
+      SELECT FROM final_events earlier
+      WHERE earlier.request_id = e.request_id AND earlier.revision < e.revision
+        AND earlier.published_at IS NULL AND earlier.set_aside_at IS NULL)
+ORDER BY e.event_seq LIMIT %(limit)s
+FOR UPDATE OF e SKIP LOCKED;
+
+-- mark_published --
+-- The broker has acknowledged these.
+UPDATE final_events SET published_at = now() WHERE event_seq = ANY (%(event_seqs)s);
+
+-- mark_unpublished --
+-- The broker has refused these, each for its reason; what it refuses for good is set aside.
+UPDATE final_events e
+SET failures = e.failures + 1,
+    set_aside_at = CASE WHEN w.for_good THEN now() END,
+    set_aside_reason = CASE WHEN w.for_good THEN w.reason END
+FROM unnest(%(event_seqs)s::bigint[], %(reasons)s::text[], %(for_good)s::boolean[]) AS w (event_seq, reason, for_good)
+WHERE e.event_seq = w.event_seq;
+
+-- events_wait --
+-- Whether the outbox holds anything to publish.
+SELECT EXISTS (SELECT FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS events_wait;

@@ -1,0 +1,88 @@
+-- write_intents --
+-- The intent before the submit: a batch with its name, so that whoever finds it can look the name up.
+-- An open intent that surely never arrived is used again, with what is sent now.
+WITH wanted AS (
+    SELECT * FROM unnest(%(request_ids)s::bigint[], %(config_ids)s::text[], %(topics)s::text[], %(xmls)s::text[])
+        AS w (request_id, config_id, topic, xml)
+), held AS (
+    UPDATE document_requests r
+    SET stage = 'SUBMISSION', topic_name = w.topic, attempts = r.attempts + (b.batch_key IS NULL)::integer
+    FROM wanted w
+    LEFT JOIN thunderhead_batches b ON b.request_id = w.request_id AND b.status = 'PROCESSING_OMS'
+    WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
+    RETURNING r.request_id, r.attempts, w.config_id, w.xml, b.batch_key
+), fresh AS (
+    INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, slice_id)
+    SELECT request_id, attempts, %(prefix)s || '-' || request_id || '-' || attempts, config_id, %(slice_id)s
+    FROM held WHERE batch_key IS NULL
+    RETURNING batch_key, request_id, batch_name
+), used_again AS (
+    UPDATE thunderhead_batches b
+    SET batch_config_id = held.config_id, unsure_since = now(), slice_id = %(slice_id)s
+    FROM held WHERE b.batch_key = held.batch_key
+    RETURNING b.batch_key, b.request_id, b.batch_name
+), intents AS (
+    SELECT * FROM fresh UNION ALL SELECT * FROM used_again
+), payloads AS (
+    INSERT INTO batch_payloads (batch_key, xml)
+    SELECT i.batch_key, held.xml FROM intents i JOIN held USING (request_id)
+    ON CONFLICT (batch_key) DO UPDATE SET xml = excluded.xml
+)
+SELECT request_id, batch_key, batch_name FROM intents;
+
+-- record_submissions --
+-- Thunderhead has them: keep its ids, let the leases go, and say when to ask first.
+WITH accepted AS (
+    SELECT * FROM unnest(%(request_ids)s::bigint[], %(batch_ids)s::bigint[], %(adopted)s::boolean[])
+        AS a (request_id, batch_id, adopted)
+), moved AS (
+    UPDATE document_requests r
+    SET stage = 'GENERATION', lease_token = NULL, lease_until = NULL, takeovers = 0
+    FROM accepted a
+    WHERE r.request_id = a.request_id AND r.lease_token = %(lease_token)s
+    RETURNING r.request_id, a.batch_id, a.adopted
+), batch AS (
+    UPDATE thunderhead_batches b
+    SET status = 'PROCESSING_THUNDERHEAD', thunderhead_batch_id = m.batch_id, submitted_at = now(),
+        unsure_since = NULL, next_poll_at = now() + %(first_poll_seconds)s * interval '1 second'
+    FROM moved m
+    WHERE b.request_id = m.request_id AND b.status = 'PROCESSING_OMS'
+    RETURNING b.request_id, b.batch_name, b.thunderhead_batch_id, m.adopted
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)
+    SELECT request_id, CASE WHEN adopted THEN 'ADOPTED' ELSE 'SUBMITTED' END, 'document_processing',
+           jsonb_build_object('batch_name', batch_name, 'thunderhead_batch_id', thunderhead_batch_id), %(slice_id)s
+    FROM batch
+)
+SELECT request_id FROM moved;
+
+-- put_back_requests --
+-- Let held requests go, to be taken up on a later run. An error is kept where they have one.
+WITH wanted AS (
+    SELECT * FROM unnest(
+        %(request_ids)s::bigint[], %(stages)s::text[], %(wait_seconds)s::float[], %(spends)s::boolean[],
+        %(in_doubt)s::boolean[], %(categories)s::text[], %(descriptions)s::text[])
+        AS w (request_id, stage, wait_seconds, spends, in_doubt, category, description)
+), moved AS (
+    UPDATE document_requests r
+    SET status = 'QUEUED', stage = w.stage, due_at = now() + w.wait_seconds * interval '1 second',
+        spent = r.spent + w.spends::integer, lease_token = NULL, lease_until = NULL, takeovers = 0
+    FROM wanted w
+    WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
+    RETURNING r.request_id, r.revision, r.attempts, r.due_at, r.stage, w.in_doubt, w.category, w.description
+), batch AS (
+    UPDATE thunderhead_batches b
+    SET unsure_since = CASE WHEN m.in_doubt THEN now() END, unsure_submits = b.unsure_submits + m.in_doubt::integer
+    FROM moved m
+    WHERE m.in_doubt IS NOT NULL AND b.request_id = m.request_id AND b.status = 'PROCESSING_OMS'
+), error AS (
+    INSERT INTO request_errors (request_id, revision, attempt, stage, category, description, slice_id)
+    SELECT request_id, revision + 1, attempts, stage, category, description, %(slice_id)s
+    FROM moved WHERE category IS NOT NULL
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)
+    SELECT request_id, 'PUT_BACK', 'document_processing', jsonb_strip_nulls(jsonb_build_object(
+        'stage', stage, 'due_at', utc_text(due_at), 'category', category, 'description', description)), %(slice_id)s
+    FROM moved
+)
+SELECT request_id FROM moved;

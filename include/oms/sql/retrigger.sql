@@ -1,0 +1,46 @@
+-- ended_by_slice --
+-- The requests that this slice brought to a red end, and that nothing has moved since.
+SELECT request_id FROM document_requests
+WHERE slice_id = %(slice_id)s AND status IN ('FAILED', 'STOPPED')
+ORDER BY request_id FOR UPDATE;
+
+-- retrigger_requests --
+-- Drive ended requests again, by the stage they ended at. What is not at a red end is left alone and not returned.
+WITH chosen AS (
+    SELECT request_id, stage AS ended_stage FROM document_requests
+    WHERE request_id = ANY (%(request_ids)s) AND status IN ('FAILED', 'STOPPED')
+    FOR UPDATE
+), again AS (
+    UPDATE document_requests r
+    SET status = CASE c.ended_stage WHEN 'MONITORING' THEN 'PROCESSING' ELSE 'QUEUED' END,
+        stage = CASE c.ended_stage WHEN 'MONITORING' THEN 'GENERATION' ELSE c.ended_stage END,
+        ended_at = NULL, spent = 0, takeovers = 0, due_at = now(), slice_id = NULL
+    FROM chosen c WHERE r.request_id = c.request_id
+    RETURNING r.request_id, r.stage, r.revision, r.status, c.ended_stage
+), batch AS (
+    UPDATE thunderhead_batches b
+    SET status = 'PROCESSING_THUNDERHEAD', ended_at = NULL, next_poll_at = now(), submitted_at = now()
+    FROM again a
+    WHERE a.ended_stage = 'MONITORING' AND b.request_id = a.request_id
+      AND b.attempt = (SELECT max(attempt) FROM thunderhead_batches l WHERE l.request_id = a.request_id)
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)
+    SELECT request_id, 'RETRIGGERED', %(actor)s,
+           jsonb_build_object('stage', ended_stage, 'revision', revision), %(slice_id)s
+    FROM again
+)
+SELECT request_id, status FROM again ORDER BY request_id;
+
+-- hold_requests --
+-- Put queued requests straight into the hands of the worker that asks.
+UPDATE document_requests
+SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
+    lease_until = now() + %(lease_seconds)s * interval '1 second'
+WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED';
+
+-- hold_batches --
+-- Put batches that are to be polled straight into the hands of the worker that asks.
+UPDATE thunderhead_batches
+SET slice_id = %(slice_id)s, lease_token = %(lease_token)s,
+    lease_until = now() + %(lease_seconds)s * interval '1 second'
+WHERE request_id = ANY (%(request_ids)s) AND status = 'PROCESSING_THUNDERHEAD';

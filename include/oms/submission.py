@@ -1,0 +1,139 @@
+"""Submission: the intent, then the submit, with many calls in flight; never twice for one document.
+
+Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit; whoever finds a
+name that may have been submitted looks it up first, and adopts what is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.oms import database
+from include.oms.breaker import Breaker
+from include.oms.errors import OutcomeUnknown, Rejected, Unavailable
+from include.oms.lease import Lease
+from include.oms.model import Category, Stage
+from include.oms.recording import record
+from include.oms.settings import Settings
+from include.oms.slices import SliceReport
+from include.oms.state_machine import Outcome
+from include.oms.thunderhead import Thunderhead
+from include.oms.work import Document, Result, chunks, failed, unavailable, unsure
+
+INTENTS_A_COMMIT = 100  # few enough that an intent is submitted soon after it is written
+RECORD_EVERY_SECONDS = 0.1  # answers that come together are written together
+
+
+class Submission:
+    """One worker's submits."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection[DictRow],
+        thunderhead: Thunderhead,
+        breaker: Breaker,
+        *,
+        lease: Lease,
+        report: SliceReport,
+        settings: Settings,
+    ) -> None:
+        self._connection = connection
+        self._thunderhead = thunderhead
+        self._breaker = breaker
+        self._lease = lease
+        self._report = report
+        self._settings = settings
+        self._results: list[Result] = []
+
+    async def submit_all(self, documents: Sequence[Document]) -> None:
+        """Every document to Thunderhead, and every result into the database. Stops early where the breaker opens."""
+        queue: asyncio.Queue[Document | None] = asyncio.Queue(maxsize=INTENTS_A_COMMIT)
+        submitters = min(self._settings.concurrency, len(documents))
+        finished = asyncio.Event()
+        async with asyncio.TaskGroup() as recording:
+            recording.create_task(self._record_until(finished))
+            async with asyncio.TaskGroup() as working:
+                working.create_task(self._feed(queue, documents, submitters))
+                for _ in range(submitters):
+                    working.create_task(self._submit_from(queue))
+            finished.set()
+
+    async def _feed(
+        self, queue: asyncio.Queue[Document | None], documents: Sequence[Document], submitters: int
+    ) -> None:
+        for chunk in chunks(documents, INTENTS_A_COMMIT):
+            for document in await self._with_intents(chunk):
+                await queue.put(document)
+        for _ in range(submitters):
+            await queue.put(None)
+
+    async def _with_intents(self, documents: Sequence[Document]) -> list[Document]:
+        """The documents under their batches' names; what this worker no longer holds is dropped."""
+        in_doubt = [document for document in documents if document.in_doubt]
+        fresh = {document.request.request_id: document for document in documents if not document.in_doubt}
+        if self._breaker.is_open or not fresh:  # no intent for what will not be submitted
+            return list(documents)
+        intents = await database.rows(
+            self._connection,
+            "write_intents",
+            request_ids=list(fresh),
+            config_ids=[document.config_id for document in fresh.values()],
+            topics=[document.topic for document in fresh.values()],
+            xmls=[document.xml for document in fresh.values()],
+            prefix=self._settings.batch_name_prefix,
+            slice_id=self._lease.slice_id,
+            lease_token=self._lease.token,
+        )
+        return in_doubt + [replace(fresh[row["request_id"]], batch_name=row["batch_name"]) for row in intents]
+
+    async def _submit_from(self, queue: asyncio.Queue[Document | None]) -> None:
+        while (document := await queue.get()) is not None:
+            self._results.append(await self._submit(document))
+
+    async def _submit(self, document: Document) -> Result:
+        """Hand one document over, unless it is there already."""
+        request, in_doubt = document.request, document.in_doubt
+        if self._breaker.is_open:
+            error = Unavailable(self._breaker.reason)
+            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
+        try:
+            if in_doubt and (found := await self._thunderhead.find_by_name(document.batch_name)):
+                self._breaker.answered()
+                return Result(request, Stage.SUBMISSION, Outcome.SUBMITTED, found.batch_id, adopted=True)
+            in_doubt = False
+            batch_id = await self._submit_once(document)
+        except Rejected as error:
+            self._breaker.answered()
+            return failed(
+                request, Stage.SUBMISSION, Category.VALIDATION_ERROR, str(error),
+                max_attempts=self._settings.max_attempts,
+            )  # fmt: skip
+        except Unavailable as error:
+            self._breaker.failed(str(error), error.retry_after)
+            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
+        except OutcomeUnknown as error:
+            self._breaker.failed(str(error), error.retry_after)
+            return unsure(request, error)
+        self._breaker.answered()
+        return Result(request, Stage.SUBMISSION, Outcome.SUBMITTED, batch_id)
+
+    async def _submit_once(self, document: Document) -> int:
+        """Submit while the lease surely outlives the call: whoever takes over later looks the name up after it."""
+        if not self._lease.holds_for(self._settings.submit_timeout_seconds):
+            raise Unavailable("the worker's lease would not outlive a submit")
+        return await self._thunderhead.submit(
+            batch_name=document.batch_name, batch_config_id=document.config_id, xml=document.xml
+        )
+
+    async def _record_until(self, finished: asyncio.Event) -> None:
+        while not finished.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(finished.wait(), RECORD_EVERY_SECONDS)
+            results, self._results = self._results, []
+            await record(self._connection, results, lease=self._lease, report=self._report, settings=self._settings)

@@ -1,0 +1,91 @@
+"""The XML that Thunderhead gets: what the client sent, its metadata and the configuration.
+
+JSON becomes XML without loss, by five rules:
+
+- an object is an element with a child for each key; an empty one says ``type="object"``
+- an array says ``type="array"`` and has an ``<item>`` for each value
+- a string is plain text; a number, a boolean and null say their ``type``, a number keeps its digits as sent
+- a key that is no plain XML name becomes ``<entry key="...">``
+- a text that XML cannot hold (control characters) is written as JSON and says ``encoding="json"``
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+_PLAIN_NAME = re.compile(r"(?!xml)[A-Za-z_][A-Za-z0-9_.-]*", re.IGNORECASE)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
+_SPECIAL = re.compile("[&<>\r]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+
+
+class Number(str):
+    """A JSON number, digit by digit as the client wrote it."""
+
+    __slots__ = ()
+
+
+def document_xml(
+    *, attributes: Mapping[str, str], metadata: Mapping[str, str], configuration: Mapping[str, str], content: str
+) -> str:
+    """The document's XML. ``content`` is the JSON text as stored."""
+    parts = ['<?xml version="1.0" encoding="UTF-8"?>\n<document']
+    parts += [f" {name}={_attribute(value)}" for name, value in attributes.items()]
+    parts.append(">")
+    for section, entries in (("metadata", metadata), ("configuration", configuration)):
+        parts.append(f"<{section}>")
+        for key, value in entries.items():
+            _write(parts, "entry", f" key={_attribute(key)}", value)
+        parts.append(f"</{section}>")
+    _write(parts, "content", "", json.loads(content, parse_int=Number, parse_float=Number))
+    parts.append("</document>")
+    return "".join(parts)
+
+
+def _write(parts: list[str], tag: str, attributes: str, value: Any) -> None:
+    """Append one element. Recursive: the intake bounds how deep a content may be."""
+    if isinstance(value, dict):
+        kind = "" if value else ' type="object"'
+        parts.append(f"<{tag}{attributes}{kind}>")
+        for key, child in value.items():
+            if _PLAIN_NAME.fullmatch(key):
+                _write(parts, key, "", child)
+            else:
+                _write(parts, "entry", f" {_key(key)}", child)
+    elif isinstance(value, list):
+        parts.append(f'<{tag}{attributes} type="array">')
+        for child in value:
+            _write(parts, "item", "", child)
+    else:
+        kind, text = _scalar(value)
+        parts.append(f"<{tag}{attributes}{kind}>{text}")
+    parts.append(f"</{tag}>")
+
+
+def _scalar(value: Any) -> tuple[str, str]:
+    """The attribute that tells the type, and the text."""
+    if isinstance(value, Number):
+        return ' type="number"', value
+    if value is None:
+        return ' type="null"', ""
+    if isinstance(value, bool):
+        return ' type="boolean"', "true" if value else "false"
+    if _NOT_XML.search(value):
+        return ' encoding="json"', _escape(json.dumps(value))
+    return "", _escape(value)
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(lambda match: _ESCAPES[match.group()], text) if _SPECIAL.search(text) else text
+
+
+def _key(key: str) -> str:
+    return f"key-json={_attribute(json.dumps(key))}" if _NOT_XML.search(key) else f"key={_attribute(key)}"
+
+
+def _attribute(value: str) -> str:
+    return quoteattr(value, {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
