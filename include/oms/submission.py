@@ -94,7 +94,8 @@ class Submission:
 
     async def _submit_from(self, queue: asyncio.Queue[Document | None]) -> None:
         while (document := await queue.get()) is not None:
-            self._results.append(await self._submit(document))
+            result = await self._submit(document)
+            self._results.append(result)  # only now: the list is a new one after every write
 
     async def _submit(self, document: Document) -> Result:
         """Hand one document over, unless it is there already."""
@@ -135,5 +136,9 @@ class Submission:
         while not finished.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(finished.wait(), RECORD_EVERY_SECONDS)
-            results, self._results = self._results, []
-            await record(self._connection, results, lease=self._lease, report=self._report, settings=self._settings)
+            await self._record()
+        await self._record()  # what came in during the last write
+
+    async def _record(self) -> None:
+        results, self._results = self._results, []
+        await record(self._connection, results, lease=self._lease, report=self._report, settings=self._settings)

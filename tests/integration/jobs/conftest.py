@@ -1,0 +1,161 @@
+"""The jobs on a real OMS Database, with Thunderhead and reference data scripted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+
+from include.oms import database
+from include.oms.model import Job
+from include.oms.monitoring import poll_slice
+from include.oms.processing import process_slice
+from include.oms.reference_data import ReferenceData
+from include.oms.settings import Settings
+from include.oms.slices import SliceReport, claim_slices
+from include.oms.thunderhead import Thunderhead
+from tests.integration.jobs.outside import FakeReferenceData, FakeThunderhead, served
+
+QUICK = {
+    "settling_seconds": 0.4,
+    "submit_timeout_seconds": 0.3,
+    "poll_timeout_seconds": 0.3,
+    "lease_seconds": 2.0,
+    "backoff_base_seconds": 0.01,
+    "first_poll_seconds": 0.001,
+    "slice_size": 10,
+    "max_slices": 5,
+}
+
+
+@dataclass
+class Oms:
+    """The system under test: queue a request, run a job, look."""
+
+    connection: AsyncConnection[DictRow]
+    url: str
+    thunderhead: FakeThunderhead
+    reference_data: FakeReferenceData
+    thunderhead_client: Thunderhead
+    reference_data_client: ReferenceData
+    settings: Settings
+    runs: int = field(default=0)
+
+    async def queued(self, n: int = 1, **columns: Any) -> list[int]:
+        """Requests as the intake leaves them; their ids."""
+        row = {
+            "source_system": "CIBT", "document_type": "INVOICE", "document_name": "IVZRECPA",
+            "document_language": "EN", "source_environment": "DEV", "client_subject": "test", "content_hash": b"",
+        } | columns  # fmt: skip
+        names = ", ".join(row)
+        values = ", ".join(f"%({name})s" for name in row)
+        ids = []
+        for _ in range(n):
+            cursor = await self.connection.execute(
+                f"""WITH request AS (
+                        INSERT INTO document_requests ({names}, request_correlation_id)
+                        VALUES ({values}, %(correlation)s) RETURNING request_id),
+                    payload AS (INSERT INTO request_payloads SELECT request_id, '{{"a": 1}}' FROM request)
+                    SELECT request_id FROM request""",
+                {**row, "correlation": uuid4().hex},
+            )
+            ids.append((await cursor.fetchall())[0]["request_id"])
+        return ids
+
+    async def claim(self, job: Job) -> list[int]:
+        """One run's claim; the ids of its slices."""
+        self.runs += 1
+        claimed = await claim_slices(self.connection, job, f"run-{self.runs}", self.settings)
+        return [reference["slice_id"] for reference in claimed.slices]
+
+    async def process(self, slice_id: int, generation: int = 0) -> SliceReport:
+        """Work a processing slice, as its mapped task does."""
+        self.reference_data_client._known.clear()  # a task of its own each time
+        return await process_slice(
+            self.connection, slice_id, generation=generation, map_index=0, thunderhead=self.thunderhead_client,
+            reference_data=self.reference_data_client, settings=self.settings,
+        )  # fmt: skip
+
+    async def poll(self, slice_id: int, generation: int = 0) -> SliceReport:
+        """Work a monitoring slice, as its mapped task does."""
+        return await poll_slice(
+            self.connection, slice_id, generation=generation, map_index=0, thunderhead=self.thunderhead_client,
+            settings=self.settings,
+        )  # fmt: skip
+
+    async def run_processing(self) -> list[SliceReport]:
+        """One run of document_processing."""
+        return [await self.process(slice_id) for slice_id in await self.claim(Job.PROCESSING)]
+
+    async def run_monitoring(self) -> list[SliceReport]:
+        """One run of document_monitoring."""
+        return [await self.poll(slice_id) for slice_id in await self.claim(Job.MONITORING)]
+
+    async def due_now(self) -> None:
+        """Let the time pass until everything that waits is due and every doubt is settled."""
+        await self.connection.execute(
+            "UPDATE document_requests SET due_at = now() - interval '1 s' WHERE status = 'QUEUED'"
+        )
+        await self.connection.execute(
+            "UPDATE thunderhead_batches SET next_poll_at = least(next_poll_at, now()),"
+            " unsure_since = unsure_since - interval '1 h'"
+        )
+        await self.connection.execute("UPDATE outside_systems SET open_until = NULL")
+
+    async def workers_die(self) -> None:
+        """Let the time pass until every lease has run out."""
+        await self.connection.execute("UPDATE document_requests SET lease_until = now() WHERE lease_until IS NOT NULL")
+        await self.connection.execute("UPDATE thunderhead_batches SET lease_until = now() WHERE lease_until IS NOT NULL")
+
+    async def rows(self, sql: str, *values: Any) -> list[DictRow]:
+        """Look."""
+        return await (await self.connection.execute(sql, values)).fetchall()
+
+    async def request(self, request_id: int) -> DictRow:
+        """One request's row."""
+        (row,) = await self.rows("SELECT * FROM document_requests WHERE request_id = %s", request_id)
+        return row
+
+    async def events(self) -> list[DictRow]:
+        """The outbox, in the order of the ends."""
+        return await self.rows("SELECT * FROM final_events ORDER BY event_seq")
+
+    async def timeline(self, request_id: int) -> list[str]:
+        """What happened to a request, in one word each."""
+        found = await self.rows("SELECT event FROM request_timeline WHERE request_id = %s ORDER BY entry_id", request_id)
+        return [row["event"] for row in found]
+
+
+@pytest.fixture
+async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
+    """A fresh system with nothing in it."""
+    settings = Settings(database_url=oms_database_url, **QUICK)
+    thunderhead, reference_data = FakeThunderhead(), FakeReferenceData()
+    async with (
+        served(thunderhead.app()) as thunderhead_url,
+        served(reference_data.app()) as reference_data_url,
+        aiohttp.ClientSession() as session,
+        await database.connect(oms_database_url, settings, application_name="test") as connection,
+    ):
+        yield Oms(
+            connection=connection,
+            url=oms_database_url,
+            thunderhead=thunderhead,
+            reference_data=reference_data,
+            thunderhead_client=Thunderhead(session, thunderhead_url, settings),
+            reference_data_client=ReferenceData(session, reference_data_url, settings),
+            settings=settings,
+        )
+
+
+@pytest.fixture
+def other_connection(oms: Oms) -> psycopg.Connection[DictRow]:
+    """A second worker's view of the same database."""
+    return psycopg.connect(oms.url, autocommit=True, row_factory=dict_row)
