@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, class_row
 
 from include.oms import database
-from include.oms.model import RED_ENDS, Stage, Status
+from include.oms.model import Stage, Status
+from include.oms.sql import query
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,6 @@ class End:
     stage: Stage
     category: str | None = None
     description: str | None = None
-
-    @property
-    def is_red(self) -> bool:
-        """Whether a person is needed."""
-        return self.status in RED_ENDS
 
 
 async def bring_to_end(
@@ -57,3 +53,10 @@ async def bring_to_end(
     )
     moved = {row["request_id"] for row in ended}
     return [end for end in ends if end.request_id in moved]
+
+
+async def red_ends_of_slice(connection: AsyncConnection[DictRow], slice_id: int) -> list[End]:
+    """The requests for which the slice's task instance is red: they ended in it, and nothing has moved them since."""
+    cursor = connection.cursor(row_factory=class_row(End))
+    await cursor.execute(query("red_ends_of_slice"), {"slice_id": slice_id})
+    return await cursor.fetchall()

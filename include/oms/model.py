@@ -16,7 +16,6 @@ class Status(StrEnum):
 
 
 ENDS = frozenset({Status.STOPPED, Status.FAILED, Status.COMPLETED})
-RED_ENDS = frozenset({Status.STOPPED, Status.FAILED})  # a person is needed
 
 
 class Stage(StrEnum):

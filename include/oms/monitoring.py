@@ -18,7 +18,7 @@ from include.oms.model import ENDS, BatchStatus, Job, Stage, Status
 from include.oms.polling import HeldBatch, Verdict, failed_verdict, next_poll_seconds, verdict_of
 from include.oms.retrigger import retrigger_slice
 from include.oms.settings import Settings
-from include.oms.slices import OpenedSlice, SliceReport, open_slice
+from include.oms.slices import OpenedSlice, SliceReport, close_slice, open_slice
 from include.oms.sql import query
 from include.oms.state_machine import Outcome
 from include.oms.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
@@ -60,7 +60,7 @@ async def poll_slice(
     await breaker.share(connection)
     if breaker.is_open:
         report.stopped_early = f"Thunderhead: {breaker.reason}"
-    await database.execute(connection, "close_slice", slice_id=slice_id, lease_token=lease.token)
+    await close_slice(connection, lease, report)
     return report
 
 
@@ -150,7 +150,7 @@ async def _write(
     report.count("still generating", len(open_))
     report.count("completed", sum(end.status is Status.COMPLETED for end in ends))
     report.count("to be tried again", len(again))
-    report.red_ends += [end for end in ends if end.is_red]
+    report.count("ended red", sum(end.status is not Status.COMPLETED for end in ends))
 
 
 async def _schedule_polls(

@@ -20,7 +20,7 @@ from include.oms.recording import record
 from include.oms.reference_data import ReferenceData
 from include.oms.retrigger import retrigger_slice
 from include.oms.settings import Settings
-from include.oms.slices import OpenedSlice, SliceReport, open_slice
+from include.oms.slices import OpenedSlice, SliceReport, close_slice, open_slice
 from include.oms.sql import query
 from include.oms.state_machine import Outcome
 from include.oms.submission import Submission
@@ -54,7 +54,7 @@ async def process_slice(
         documents = await _prepare(connection, held, reference_data, lease, report, settings)
         if documents:
             await _submit(connection, documents, thunderhead, lease, report, settings)
-    await database.execute(connection, "close_slice", slice_id=slice_id, lease_token=lease.token)
+    await close_slice(connection, lease, report)
     return report
 
 

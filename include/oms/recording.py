@@ -75,7 +75,6 @@ async def _record_ends(
         actor=Job.PROCESSING,
     )
     report.count("ended", len(ended))
-    report.red_ends += [end for end in ended if end.is_red]
 
 
 async def _record_put_backs(

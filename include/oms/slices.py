@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 
 from include.oms import database
 from include.oms.breaker import REQUESTS_ON_PROBATION, System, health_of
-from include.oms.ends import End
+from include.oms.ends import End, red_ends_of_slice
 from include.oms.lease import Lease
 from include.oms.model import Job
 from include.oms.settings import Settings
@@ -50,7 +50,7 @@ class Claim:
 class SliceReport:
     """What a worker did with its slice, for its log and the colour of its task instance.
 
-    ``red_ends`` are the requests that it brought to FAILED or STOPPED.
+    ``red_ends`` are the requests that stand at FAILED or STOPPED because of the slice, whichever worker ended them.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -114,3 +114,9 @@ async def open_slice(
     (row,) = found
     lease = Lease(slice_id, row["lease_token"])
     return OpenedSlice(lease, row["former_token"], row["reopened"], row["cleared"])
+
+
+async def close_slice(connection: AsyncConnection[DictRow], lease: Lease, report: SliceReport) -> None:
+    """The worker is through with it; the report gets what its task instance has to be red for."""
+    await database.execute(connection, "close_slice", slice_id=lease.slice_id, lease_token=lease.token)
+    report.red_ends = await red_ends_of_slice(connection, lease.slice_id)

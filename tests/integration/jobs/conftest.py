@@ -112,7 +112,9 @@ class Oms:
     async def workers_die(self) -> None:
         """Let the time pass until every lease has run out."""
         await self.connection.execute("UPDATE document_requests SET lease_until = now() WHERE lease_until IS NOT NULL")
-        await self.connection.execute("UPDATE thunderhead_batches SET lease_until = now() WHERE lease_until IS NOT NULL")
+        await self.connection.execute(
+            "UPDATE thunderhead_batches SET lease_until = now() WHERE lease_until IS NOT NULL"
+        )
 
     async def rows(self, sql: str, *values: Any) -> list[DictRow]:
         """Look."""
@@ -129,7 +131,9 @@ class Oms:
 
     async def timeline(self, request_id: int) -> list[str]:
         """What happened to a request, in one word each."""
-        found = await self.rows("SELECT event FROM request_timeline WHERE request_id = %s ORDER BY entry_id", request_id)
+        found = await self.rows(
+            "SELECT event FROM request_timeline WHERE request_id = %s ORDER BY entry_id", request_id
+        )
         return [row["event"] for row in found]
 
 

@@ -150,5 +150,3 @@ async def hang(_: web.Request) -> web.StreamResponse:
     """No answer within any time-out of the tests."""
     await asyncio.sleep(30)
     return web.Response()
-
-

@@ -1,0 +1,159 @@
+"""Taking requests in: each once, whoever calls, however often, however many at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from include.oms.intake.checking import KnownValues, NewRequest
+from include.oms.intake.database import Database
+from include.oms.intake.finding import Shown, show, utc_text
+from include.oms.intake.refusals import CorrelationIdUsed, UnknownSourceSystem
+from include.oms.model import Stage, Status
+
+
+@dataclass(frozen=True)
+class Caller:
+    """On whose behalf a call is made."""
+
+    source_system: str
+    subject: str  # the token's sub
+    origin_user: str | None = None  # X-Origin-User
+    traceparent: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """The name that stands in the timeline."""
+        return f"client:{self.subject}"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a request: the request as its client sees it, and whether this very call stored it."""
+
+    request: Shown
+    is_new: bool
+
+
+Outcome: TypeAlias = Taken | CorrelationIdUsed
+
+
+@dataclass(frozen=True)
+class _Stored:
+    content_hash: bytes
+    request: Shown
+    is_new: bool
+
+
+def check_source_system(known: KnownValues, caller: Caller) -> None:
+    """Raises UnknownSourceSystem where the caller's may not ask for documents."""
+    if not known.knows("SOURCE_SYSTEM", caller.source_system):
+        raise UnknownSourceSystem(f"{caller.source_system} is not in force in the reference type SOURCE_SYSTEM")
+
+
+def accept(database: Database, caller: Caller, new: NewRequest) -> Taken:
+    """Store one request, or find it stored. Raises CorrelationIdUsed, DatabaseOutOfReach."""
+    return _or_raise(accept_all(database, caller, [new])[0])
+
+
+def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> list[Outcome]:
+    """What single calls, one after the other, would have come to; but in one statement, all or nothing."""
+    first: dict[str, NewRequest] = {}
+    for request in requests:
+        first.setdefault(request.correlation_id, request)
+    stored = _store(database, caller, list(first.values()))
+    stored |= _find(database, caller, [name for name in first if name not in stored])
+    return [
+        Taken(stored[request.correlation_id].request, is_new=True)
+        if stored[request.correlation_id].is_new and request is first[request.correlation_id]
+        else _compare(request, stored[request.correlation_id])
+        for request in requests
+    ]
+
+
+def foresee(database: Database, caller: Caller, new: NewRequest) -> Taken | None:
+    """What ``accept`` would answer, storing nothing; None where it would store. Raises CorrelationIdUsed."""
+    stored = _find(database, caller, [new.correlation_id]).get(new.correlation_id)
+    return _or_raise(_compare(new, stored)) if stored else None
+
+
+def _or_raise(outcome: Outcome) -> Taken:
+    if isinstance(outcome, CorrelationIdUsed):
+        raise outcome
+    return outcome
+
+
+def _compare(request: NewRequest, stored: _Stored) -> Outcome:
+    if request.content_hash == stored.content_hash:
+        return Taken(stored.request, is_new=False)
+    return CorrelationIdUsed("a request with this correlation id and another content is stored", stored.request)
+
+
+def _store(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> dict[str, _Stored]:
+    """Store those whose correlation id is free; what was stored, by correlation id."""
+    if not requests:
+        return {}
+    pairs = [(request.correlation_id, pair) for request in requests for pair in request.metadata]
+    rows = database.rows(
+        "accept_requests",
+        source_system=caller.source_system,
+        client_subject=caller.subject,
+        origin_user=caller.origin_user,
+        traceparent=caller.traceparent,
+        actor=caller.actor,
+        correlation_ids=[request.correlation_id for request in requests],
+        content_hashes=[request.content_hash for request in requests],
+        document_types=[request.sent.document_type for request in requests],
+        document_names=[request.sent.document_name for request in requests],
+        document_languages=[request.sent.document_language for request in requests],
+        source_environments=[request.sent.source_environment for request in requests],
+        priorities=[request.sent.priority for request in requests],
+        not_befores=[request.not_before for request in requests],
+        contents=[request.content for request in requests],
+        metadata_of=[correlation_id for correlation_id, _ in pairs],
+        metadata_keys=[pair.key for _, pair in pairs],
+        metadata_values=[pair.value for _, pair in pairs],
+    )
+    by_name = {request.correlation_id: request for request in requests}
+    return {row["request_correlation_id"]: _new(by_name[row["request_correlation_id"]], caller, row) for row in rows}
+
+
+def _new(request: NewRequest, caller: Caller, row: Shown) -> _Stored:
+    """A request just stored, as ``show_requests`` would give it: one look at the database less."""
+    sent = request.sent
+    shown = {
+        "request_id": row["request_id"],
+        "request_correlation_id": sent.request_correlation_id,
+        "source_system": caller.source_system,
+        "source_environment": sent.source_environment,
+        "document_type": sent.document_type,
+        "document_name": sent.document_name,
+        "document_language": sent.document_language,
+        "document_metadata": request.metadata,
+        "priority": sent.priority,
+        "not_before": request.not_before and utc_text(request.not_before),
+        "status": Status.QUEUED,
+        "stage": Stage.ENRICHMENT,
+        "attempts": 0,
+        "revision": 0,
+        "created_at": row["created_at"],
+        "ended_at": None,
+        "batches": [],
+        "errors": [],
+    }
+    return _Stored(request.content_hash, shown, is_new=True)
+
+
+def _find(database: Database, caller: Caller, correlation_ids: Sequence[str]) -> dict[str, _Stored]:
+    """What is stored under these correlation ids, by correlation id."""
+    if not correlation_ids:
+        return {}
+    found = database.rows(
+        "stored_requests", source_system=caller.source_system, correlation_ids=list(correlation_ids)
+    )
+    shown = show(database, caller.source_system, [row["request_id"] for row in found])
+    return {
+        row["request_correlation_id"]: _Stored(row["content_hash"], shown[row["request_id"]], is_new=False)
+        for row in found
+    }

@@ -1,0 +1,48 @@
+"""Withdrawing a request that nobody has taken up yet."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.rows import DictRow
+
+from include.oms.intake.accepting import Caller
+from include.oms.intake.database import Database
+from include.oms.intake.finding import LARGEST_ID, Shown, get
+from include.oms.intake.refusals import NotFound, TooLateToCancel
+from include.oms.model import Category, Status
+from include.oms.sql import query
+
+
+def cancel(database: Database, caller: Caller, request_id: int) -> Shown:
+    """End a queued request as STOPPED, with its final event; the request as it then is. Twice does no harm.
+
+    Raises NotFound, and TooLateToCancel where a job has it or it has ended otherwise.
+    """
+    if request_id > LARGEST_ID:
+        raise NotFound("there is no such request")
+    is_cancelled = database.transaction(lambda connection: _cancel(connection, caller, request_id))
+    shown = get(database, caller.source_system, request_id)
+    if not is_cancelled:
+        raise TooLateToCancel(f"the request is {shown['status']} at {shown['stage']}", shown)
+    return shown
+
+
+def _cancel(connection: psycopg.Connection[DictRow], caller: Caller, request_id: int) -> bool:
+    """Whether the request is withdrawn, by this call or an earlier one. Holds it still while it looks."""
+    mine = {"request_id": request_id, "source_system": caller.source_system}
+    found = connection.execute(query("look_before_cancel"), mine).fetchone()
+    if found is None:
+        raise NotFound("there is no such request")
+    if found["can_be_cancelled"]:
+        connection.execute(query("end_requests"), {
+            "request_ids": [request_id],
+            "from_statuses": [Status.QUEUED],
+            "lease_tokens": [None],
+            "statuses": [Status.STOPPED],
+            "stages": [found["stage"]],
+            "categories": [Category.CANCELLED],
+            "descriptions": ["withdrawn by its client"],
+            "slice_id": None,
+            "actor": caller.actor,
+        })  # fmt: skip
+    return bool(found["can_be_cancelled"] or found["is_cancelled"])

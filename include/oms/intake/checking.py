@@ -1,0 +1,123 @@
+"""Whether a new request may be taken: its shape, its texts, its rules, its reference data. All faults at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from include.oms.intake.json_text import pointer, text_faults
+from include.oms.intake.refusals import Fault, Invalid, OutOfReach
+from include.oms.intake.shape import Metadata, SentRequest, read_shape
+
+LATEST_START = timedelta(days=366)
+"""How far ahead ``not_before`` may lie: "at most 1 year ahead" by the contract, whatever year it is."""
+
+_CONTROL = re.compile("[\0-\x1f\x7f\ufffe\uffff]")
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class KnownValues(Protocol):
+    """The reference data, as far as checking needs it."""
+
+    def knows(self, ref_data_type: str, value: str) -> bool:
+        """Whether the value is in force. Raises OutOfReach where nobody can tell."""
+
+
+class NewRequest(msgspec.Struct, frozen=True):
+    """A checked request, ready to be stored."""
+
+    sent: SentRequest
+    not_before: datetime | None  # UTC
+    content_hash: bytes
+
+    @property
+    def correlation_id(self) -> str:
+        """The client's own id: one request for each."""
+        return self.sent.request_correlation_id
+
+    @property
+    def content(self) -> str:
+        """``document_content``: the JSON text as sent, digit by digit."""
+        return bytes(self.sent.document_content).decode("utf-8")
+
+    @property
+    def metadata(self) -> list[Metadata]:
+        """By key: the order in which they are given back."""
+        return sorted(self.sent.document_metadata, key=lambda pair: pair.key)
+
+
+def check_request(body: bytes | msgspec.Raw, document: Any, known: KnownValues, now: datetime) -> NewRequest:
+    """The request, ready to be stored. ``document`` is what ``read_json`` made of ``body``.
+
+    Raises Invalid with every fault, ReferenceDataOutOfReach where all but the reference data is fine.
+    """
+    shape = read_shape(body, document)
+    faults = shape if isinstance(shape, list) else list(_rule_faults(shape, now))
+    faults += text_faults(bytes(body), document)
+    try:
+        faults += _reference_faults(document, known)
+    except OutOfReach:
+        if not faults:
+            raise
+    if faults or isinstance(shape, list):
+        raise Invalid(faults)
+    not_before = None if shape.not_before is msgspec.UNSET else shape.not_before.astimezone(UTC)
+    return NewRequest(shape, not_before, _content_hash(shape, document, not_before))
+
+
+def _rule_faults(sent: SentRequest, now: datetime) -> Iterator[Fault]:
+    """What a JSON Schema cannot say."""
+    if _CONTROL.search(sent.request_correlation_id):
+        yield Fault("/request_correlation_id", "holds a control character")
+    seen: set[str] = set()
+    for index, pair in enumerate(sent.document_metadata):
+        if pair.key in seen:
+            yield Fault(pointer("document_metadata", index, "key"), "stands more than once")
+        seen.add(pair.key)
+    if sent.not_before is not msgspec.UNSET and not _is_storable(sent.not_before, now + LATEST_START):
+        yield Fault("/not_before", "must lie 1 year ahead at most")
+
+
+def _is_storable(instant: datetime, latest: datetime) -> bool:
+    try:
+        return instant.astimezone(UTC) <= latest
+    except OverflowError:  # the first hours of the year 1, the last of the year 9999
+        return False
+
+
+def _reference_faults(document: Any, known: KnownValues) -> list[Fault]:
+    """The values that the reference data does not know, looked for wherever the shape allows it."""
+    return [
+        Fault(place, f"is not in force in the reference type {ref_data_type}")
+        for place, ref_data_type, value in _mentions(document)
+        if isinstance(value, str) and not known.knows(ref_data_type, value)
+    ]
+
+
+def _mentions(document: Any) -> Iterator[tuple[str, str, Any]]:
+    """Each place where a request names reference data: place, reference type and value."""
+    if not isinstance(document, dict):
+        return
+    yield "/document_type", "DOCUMENT_TYPE", document.get("document_type")
+    yield "/document_name", "DOCUMENT_NAME", document.get("document_name")
+    yield "/document_language", "DOCUMENT_LANGUAGE", document.get("document_language")
+    metadata = document.get("document_metadata")
+    for index, pair in enumerate(metadata if isinstance(metadata, list) else []):
+        if isinstance(pair, dict):
+            yield f"/document_metadata/{index}/key", "METADATA_KEY", pair.get("key")
+
+
+def _content_hash(sent: SentRequest, document: dict[str, Any], not_before: datetime | None) -> bytes:
+    """SHA-256 of all that was sent, the same however its members are ordered and its defaults are spelled."""
+    meant = {
+        **document,
+        "document_metadata": sorted((pair.key, pair.value) for pair in sent.document_metadata),
+        "priority": sent.priority,
+        "not_before": not_before,
+    }
+    return hashlib.sha256(_ENCODER.encode(meant)).digest()

@@ -1,0 +1,117 @@
+"""The OMS Database for a server of many threads: pooled connections, and never a wait without an end.
+
+Three bounds, each shorter than a client's patience: for a free connection, for a statement (PostgreSQL ends it), and,
+a little longer, for an answer at all - a frozen server keeps no promise of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+import structlog
+from psycopg.abc import PQGen
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from include.oms.intake.refusals import DatabaseOutOfReach
+from include.oms.sql import query
+
+ANSWER_GRACE_SECONDS = 1.0
+"""Beyond the statement time-out: PostgreSQL's own error comes first where it can come."""
+
+log = structlog.get_logger()
+R = TypeVar("R")
+
+
+class BoundedConnection(psycopg.Connection[DictRow]):
+    """A connection that gives up on a server that does not answer."""
+
+    answer_seconds: float | None = None
+
+    def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
+        """Carry out one exchange with the server. Raises OperationalError after ``answer_seconds``."""
+        return super().wait(gen, interval, timeout or self.answer_seconds)
+
+
+class Database:
+    """A pool of connections. Every error that says "not now" becomes DatabaseOutOfReach."""
+
+    def __init__(
+        self, url: str, *, pool_size: int, pool_timeout_seconds: float, statement_timeout_seconds: float
+    ) -> None:
+        self._answer_seconds = statement_timeout_seconds + ANSWER_GRACE_SECONDS
+        self._pool = ConnectionPool(
+            url,
+            connection_class=BoundedConnection,
+            kwargs={
+                "autocommit": True,  # one statement, one transaction
+                "row_factory": dict_row,
+                "application_name": "oms-intake",
+                "connect_timeout": 3,
+                "options": f"-c statement_timeout={statement_timeout_seconds * 1000:.0f}",
+            },
+            configure=self._configure,
+            min_size=1,
+            max_size=pool_size,
+            timeout=pool_timeout_seconds,
+            reconnect_timeout=1,  # the next call tries again; the pool's own pauses grow to minutes
+            name="oms-intake",
+            open=False,
+        )
+        self._pool.open(wait=False)
+
+    def rows(self, name: str, **values: Any) -> list[DictRow]:
+        """Run the query called ``name`` in a transaction of its own and return all its rows.
+
+        To be used for statements that may run twice: where the connection turns out to be dead (the server was
+        restarted), the statement is sent again, once.
+        """
+        return self._once_more_if_dead(lambda connection: connection.execute(query(name), values).fetchall())
+
+    def transaction(self, work: Callable[[psycopg.Connection[DictRow]], R]) -> R:
+        """Run several statements in one transaction; ``work`` may run twice, for the same reason."""
+
+        def run(connection: BoundedConnection) -> R:
+            with connection.transaction():
+                return work(connection)
+
+        return self._once_more_if_dead(run)
+
+    def answers(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            return bool(self.rows("is_there"))
+        except DatabaseOutOfReach:
+            return False
+
+    def close(self) -> None:
+        """Let all connections go."""
+        self._pool.close()
+
+    def _configure(self, connection: BoundedConnection) -> None:
+        connection.answer_seconds = self._answer_seconds
+
+    def _once_more_if_dead(self, work: Callable[[BoundedConnection], R]) -> R:
+        with _errors_told_apart():
+            with self._pool.connection() as connection:
+                try:
+                    return work(connection)
+                except psycopg.OperationalError:
+                    if not connection.broken:
+                        raise
+            self._pool.check()  # its neighbours are as dead
+            with self._pool.connection() as connection:
+                return work(connection)
+
+
+@contextmanager
+def _errors_told_apart() -> Iterator[None]:
+    """An outage becomes DatabaseOutOfReach; a mistake of ours stays what it is."""
+    try:
+        yield
+    except (PoolTimeout, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
+        log.warning("database_out_of_reach", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
+        raise DatabaseOutOfReach("the OMS Database does not answer in time") from error

@@ -1,0 +1,103 @@
+"""Reading JSON strictly: nothing is lost, nothing is guessed, nothing gets in that could not be kept.
+
+Numbers stay the text they were sent as (``msgspec.Raw``), so no digit is lost. An object that names a member twice,
+NaN and Infinity are refused. So are texts that PostgreSQL cannot hold (NUL) or that are no Unicode (lone surrogates).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import msgspec
+
+from include.oms.intake.refusals import Fault, Invalid, Malformed
+
+DEEPEST = 64
+"""Objects and arrays inside each other. Letters need 10; the XML builder of the jobs is recursive."""
+
+MOST_VALUES = 50_000
+"""Values in one request. A document of 1,000 pages needs 20,000; each costs the jobs an XML element."""
+
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # NUL or half a surrogate pair, or an innocent look-alike
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+
+
+def read_json(body: bytes) -> Any:
+    """The body as Python values, numbers as ``msgspec.Raw``. Raises Malformed, or Invalid where it is too deep."""
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_int=msgspec.Raw,
+            parse_float=msgspec.Raw,
+            parse_constant=_not_a_number,
+        )
+    except UnicodeDecodeError as error:
+        raise Malformed(f"byte {error.start} is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise Malformed(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise Invalid([_too_deep("")]) from error
+
+
+def text_faults(body: bytes, document: Any) -> list[Fault]:
+    """What of a document could not be kept: its texts, its depth, its number of values. ``body`` is its JSON."""
+    brackets = body.count(b"{") + body.count(b"[")
+    if brackets <= DEEPEST and brackets + body.count(b",") < MOST_VALUES and not _SUSPECT.search(body):
+        return []  # the usual case, without a walk
+    found = list(_walk(document))
+    faults = [fault for faults_of_value in found for fault in faults_of_value]
+    if len(found) > MOST_VALUES:
+        faults.append(Fault("", f"has {len(found)} values; at most {MOST_VALUES} are taken"))
+    return faults
+
+
+def pointer(*path: object) -> str:
+    """A JSON Pointer (RFC 6901). A key that is no good text is shown with its escapes."""
+    tokens = (str(token)[:200].replace("~", "~0").replace("/", "~1") for token in path)
+    return "".join("/" + _UNFIT.sub(lambda bad: f"\\u{ord(bad.group()):04x}", token) for token in tokens)
+
+
+def _walk(document: Any) -> Iterator[list[Fault]]:
+    """For each value, what is wrong with it. Without recursion: the document may be deep."""
+    waiting: list[tuple[Any, tuple[object, ...]]] = [(document, ())]
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, str):
+            yield _unfit(path, "the text", value)
+        elif not isinstance(value, dict | list):
+            yield []
+        elif len(path) >= DEEPEST:
+            yield [_too_deep(pointer(*path))]
+        else:
+            children = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting.extend((child, (*path, key)) for key, child in children)
+            yield [fault for key in value if isinstance(value, dict) for fault in _unfit((*path, key), "the name", key)]
+
+
+def _unfit(path: tuple[object, ...], what: str, text: str) -> list[Fault]:
+    found = _UNFIT.search(text)
+    if not found:
+        return []
+    name = "NUL (U+0000)" if found.group() == "\0" else f"half a surrogate pair (U+{ord(found.group()):04X})"
+    return [Fault(pointer(*path), f"{what} holds {name}, which cannot be kept")]
+
+
+def _too_deep(place: str) -> Fault:
+    return Fault(place, f"objects and arrays are nested deeper than {DEEPEST} levels")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Malformed(f"an object names the member {pointer(twice)[1:]!r} twice")
+    return members
+
+
+def _not_a_number(literal: str) -> NoReturn:
+    raise Malformed(f"{literal} is no JSON number")

@@ -1,0 +1,30 @@
+"""How often something may be done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class RateLimit:
+    """A bucket of ``burst`` tokens that fills by ``per_second``: a few at once, then a steady trickle."""
+
+    def __init__(self, *, burst: int, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
+        self._per_second = per_second
+        self._clock = clock
+        self._tokens = float(burst)
+        self._counted_at = clock()
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether it may be done now. Never waits."""
+        with self._lock:
+            now = self._clock()
+            self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._per_second)
+            self._counted_at = now
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True

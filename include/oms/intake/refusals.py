@@ -1,0 +1,117 @@
+"""Why the intake says no: one class for each decision that a caller takes, each an entry of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from include.oms.errors import OmsError
+from include.oms.problems import PROBLEMS, Problem
+
+RETRY_AFTER_SECONDS = 5
+"""What a caller is asked to wait when something is out of reach: long enough for a restart."""
+
+MOST_FAULTS = 100
+"""Faults told in one answer: what a person can work through. A hostile call could hold a hundred thousand."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong, and its place: a JSON Pointer, ``?parameter`` or a header's name."""
+
+    pointer: str
+    detail: str
+
+
+class Refusal(OmsError):
+    """The call is not carried out."""
+
+    problem: ClassVar[Problem]
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def members(self) -> Mapping[str, Any]:
+        """What the answer says beyond type, title, status and detail."""
+        return {}
+
+
+class Malformed(Refusal):
+    """The body is not JSON."""
+
+    problem = PROBLEMS["malformed-json"]
+
+
+class Invalid(Refusal):
+    """The body or a parameter breaks rules; every one of them is told."""
+
+    problem = PROBLEMS["invalid-request"]
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        distinct = list(dict.fromkeys(faults))
+        super().__init__(f"{len(distinct)} {'fault' if len(distinct) == 1 else 'faults'}; errors lists them")
+        self.faults = distinct[:MOST_FAULTS]
+
+    def members(self) -> Mapping[str, Any]:
+        return {"errors": self.faults}
+
+
+class UnknownSourceSystem(Refusal):
+    """The token's source system may not ask for documents."""
+
+    problem = PROBLEMS["unknown-source-system"]
+
+
+class TooMany(Refusal):
+    """A bulk call holds too many requests."""
+
+    problem = PROBLEMS["too-large"]
+
+
+class NotFound(Refusal):
+    """There is no such request, for this source system."""
+
+    problem = PROBLEMS["not-found"]
+
+
+class StateConflict(Refusal):
+    """The request as it stands does not allow it; the answer shows how it stands."""
+
+    def __init__(self, detail: str, request: Mapping[str, Any]) -> None:
+        super().__init__(detail)
+        self.request = request
+
+    def members(self) -> Mapping[str, Any]:
+        return {"request": self.request}
+
+
+class CorrelationIdUsed(StateConflict):
+    """The correlation id was used before, with another content."""
+
+    problem = PROBLEMS["correlation-id-used"]
+
+
+class TooLateToCancel(StateConflict):
+    """A job has the request, or it has ended."""
+
+    problem = PROBLEMS["too-late-to-cancel"]
+
+
+class OutOfReach(Refusal):
+    """Something that the intake needs does not answer: nothing was stored, come back later."""
+
+    retry_after_seconds = RETRY_AFTER_SECONDS
+
+
+class DatabaseOutOfReach(OutOfReach):
+    """The OMS Database does not answer in time."""
+
+    problem = PROBLEMS["database-unavailable"]
+
+
+class ReferenceDataOutOfReach(OutOfReach):
+    """The reference data cannot be had, and what is remembered is too old."""
+
+    problem = PROBLEMS["reference-data-unavailable"]

@@ -1,0 +1,104 @@
+"""The shape of a new request: read at once where it is right, every fault named where it is not.
+
+Two readers of the same schema: ``SentRequest``, typed, in microseconds, for the calls that are fine; the contract's
+own JSON Schema for those that are not. A test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from include.oms.intake.contract import new_request_schema
+from include.oms.intake.json_text import pointer
+from include.oms.intake.refusals import Fault
+
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class Metadata(Struct, forbid_unknown_fields=True, frozen=True):
+    """One pair of a request's metadata."""
+
+    key: str
+    value: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class SentRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """A new document request as its client sent it; the content as the very text."""
+
+    document_type: str
+    document_name: str
+    document_language: str
+    source_environment: Literal["DEV", "SIT", "UAT", "PROD"]
+    request_correlation_id: Annotated[str, Meta(min_length=1, max_length=100)]
+    document_content: msgspec.Raw
+    document_metadata: Annotated[list[Metadata], Meta(max_length=50)] = []
+    priority: Literal["HIGH", "NORMAL", "LOW"] = "NORMAL"
+    not_before: Instant | UnsetType = UNSET
+
+
+_decoder = msgspec.json.Decoder(SentRequest)
+
+
+def read_shape(body: bytes | msgspec.Raw, document: Any) -> SentRequest | list[Fault]:
+    """The request where the schema holds, else every fault. ``document`` is what ``read_json`` made of ``body``."""
+    try:
+        sent = _decoder.decode(body)
+    except msgspec.MsgspecError:
+        return shape_faults(document) or [Fault("", "cannot be read as a document request")]
+    return sent if bytes(sent.document_content)[:1] == b"{" else shape_faults(document)
+
+
+def shape_faults(document: Any) -> list[Fault]:
+    """Every fault that the contract's JSON Schema finds."""
+    return [fault for error in _validator().iter_errors(document) for fault in _faults(error)]
+
+
+def is_instant(text: object) -> bool:
+    """Whether a text is an RFC 3339 instant with its offset. What is no text is another rule's matter."""
+    try:
+        return not isinstance(text, str) or bool(msgspec.convert(text, Instant))
+    except msgspec.ValidationError:
+        return False
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    formats = FormatChecker(formats=())
+    formats.checks("date-time")(is_instant)
+    return Draft202012Validator(new_request_schema(), format_checker=formats)
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    """One error in our own words: jsonschema's repeat the value, however large."""
+    path, rule, found = tuple(error.absolute_path), error.validator, error.instance
+    match rule:
+        case "required":
+            for name in error.validator_value:
+                if name not in found:
+                    yield Fault(pointer(*path, name), "is missing")
+        case "additionalProperties":
+            for name in found.keys() - error.schema["properties"].keys():
+                yield Fault(pointer(*path, name), "is not known here")
+        case "type":
+            yield Fault(pointer(*path), f"must be of type {error.validator_value}")
+        case "enum":
+            yield Fault(pointer(*path), f"must be one of {', '.join(error.validator_value)}")
+        case "format":
+            yield Fault(pointer(*path), "must be an instant with its offset, such as 2030-01-31T09:00:00Z")
+        case _:
+            yield Fault(pointer(*path), _LIMITS[rule].format(limit=error.validator_value))
+
+
+_LIMITS = {
+    "minLength": "must have {limit} characters at least",
+    "maxLength": "must have {limit} characters at most",
+    "maxItems": "must have {limit} items at most",
+}

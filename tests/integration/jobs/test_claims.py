@@ -1,0 +1,118 @@
+"""Claims: who gets what, in which order, and what becomes of work whose worker died."""
+
+from __future__ import annotations
+
+import asyncio
+
+from include.oms import database
+from include.oms.lease import Lease
+from include.oms.model import Job
+from include.oms.processing import held_requests
+from include.oms.slices import claim_slices, open_slice
+from tests.integration.jobs.conftest import Oms
+
+
+async def claimed_ids(oms: Oms) -> list[int]:
+    """The requests of one claim, slice by slice."""
+    ids = []
+    for slice_id in await oms.claim(Job.PROCESSING):
+        found = await oms.rows(
+            "SELECT request_id FROM document_requests WHERE slice_id = %s ORDER BY rank_at, request_id", slice_id
+        )
+        ids += [row["request_id"] for row in found]
+    return ids
+
+
+async def test_two_claimers_at_once_share_nothing_and_leave_nothing(oms: Oms) -> None:
+    await oms.queued(40)
+
+    async def claim(run: str) -> list[int]:
+        async with await database.connect(oms.url, oms.settings, application_name=run) as connection:
+            claim = await claim_slices(connection, Job.PROCESSING, run, oms.settings)
+            return [reference["slice_id"] for reference in claim.slices]
+
+    slices = await asyncio.gather(*(claim(f"claimer-{n}") for n in range(4)))
+
+    assert len({slice_id for found in slices for slice_id in found}) == sum(map(len, slices))
+    (row,) = await oms.rows("SELECT count(*) AS n FROM document_requests WHERE status = 'PROCESSING'")
+    assert row["n"] == 40
+
+
+async def test_source_systems_take_turns(oms: Oms) -> None:
+    await oms.queued(200, source_system="ARCADE")
+    (single,) = await oms.queued(source_system="CIBT")
+    assert single in (await claimed_ids(oms))[:10]
+
+
+async def test_high_goes_first_and_waiting_ages(oms: Oms) -> None:
+    (normal,) = await oms.queued()
+    (low_but_old,) = await oms.queued(priority="LOW", due_at="2026-01-01")
+    (high,) = await oms.queued(priority="HIGH")
+    (low,) = await oms.queued(priority="LOW")
+    assert await claimed_ids(oms) == [low_but_old, high, normal, low]
+
+
+async def test_nothing_before_its_time(oms: Oms) -> None:
+    await oms.queued(due_at="2999-01-01")
+    await oms.queued(due_at="2999-01-01", priority="HIGH")
+    assert await oms.claim(Job.PROCESSING) == []
+
+
+async def test_a_dead_workers_requests_go_to_a_later_run(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+    assert await oms.claim(Job.PROCESSING) == [], "not while the lease holds"
+    await oms.workers_die()
+
+    (processed,) = await oms.run_processing()
+
+    assert processed.counts["submitted"] == 1
+    assert await oms.timeline(request_id) == ["CLAIMED", "TAKEN_OVER", "SUBMITTED"]
+
+
+async def test_a_request_whose_workers_die_again_and_again_is_set_aside(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    for _ in range(oms.settings.max_takeovers + 1):
+        for slice_id in await oms.claim(Job.PROCESSING):
+            await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+        await oms.workers_die()
+
+    (processed,) = await oms.run_processing()
+
+    (end,) = processed.red_ends
+    assert (end.request_id, end.category) == (request_id, "WORKER_DIED")
+
+
+async def test_a_worker_whose_slice_was_reopened_can_write_nothing(oms: Oms) -> None:
+    await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    first = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
+    assert len(await held_requests(oms.connection, first)) == 1
+
+    await oms.process(slice_id)  # Airflow ran the task instance again
+
+    assert await held_requests(oms.connection, first) == []
+    await first.renew(oms.connection, "renew_request_leases", oms.settings.lease_seconds)
+    assert not first.holds_for(0)
+
+
+async def test_a_lease_that_was_never_renewed_is_not_relied_upon() -> None:
+    assert not Lease(slice_id=1, token=1).holds_for(0)
+
+
+async def test_a_reopened_slice_doubts_what_its_former_worker_may_have_sent(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    lease = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
+    await database.rows(
+        oms.connection, "write_intents", request_ids=[request_id], config_ids=["1"], topics=[None], xmls=["<a/>"],
+        prefix="OMS", slice_id=slice_id, lease_token=lease.token,
+    )  # fmt: skip
+
+    await oms.process(slice_id)  # the former worker may be alive, and may submit until its lease runs out
+
+    assert oms.thunderhead.batches == []
+    assert (await oms.request(request_id))["status"] == "QUEUED"
+    (batch,) = await oms.rows("SELECT unsure_since > now() AS ahead FROM thunderhead_batches")
+    assert batch["ahead"]
