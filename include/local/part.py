@@ -1,0 +1,43 @@
+"""What the system is made of: parts, each with its command, what it needs, and how to tell that it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class LocalError(Exception):
+    """The system cannot start or go on. The message is a sentence for whoever typed the command."""
+
+
+class NotReady(Exception):
+    """A part does not answer as it should yet. The message says what is missing."""
+
+
+class Listen(NamedTuple):
+    """A port that a part listens on, and the setting that moves it elsewhere."""
+
+    port: int
+    setting: str
+
+
+def nothing() -> None:
+    """There is nothing to do or to wait for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One process of the system."""
+
+    name: str
+    command: tuple[str, ...]
+    needs: tuple[str, ...] = ()  # names of the parts that are ready before it starts, and stop after it
+    listen: Listen | None = None
+    prepare: Callable[[], None] = nothing  # before it starts
+    probe: Callable[[], None] = nothing  # raises NotReady until it is ready
+    when_ready: Callable[[], None] = nothing  # after each time it came up, a restart included
+    once: bool = False  # runs to its end, which must be exit code 0
+    user: str | None = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10  # before it is killed

@@ -1,0 +1,133 @@
+"""The whole system on one machine: started in order, watched, stopped in the opposite order."""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import suppress
+from typing import Self, TextIO
+
+from include.local.addresses import find_addresses
+from include.local.airflow import airflow_parts
+from include.local.broker import broker_part
+from include.local.environment import client_environment, part_environment, shell_text
+from include.local.order import Say, await_ready, bring_up, take_down
+from include.local.part import LocalError, Part
+from include.local.postgres import postgres_part
+from include.local.processes import check_ports
+from include.local.secrets import kept_secrets, write_private
+from include.local.services import service_parts
+from include.local.settings import LocalSettings
+from include.local.supervisor import Supervisor
+
+
+class System:
+    """One system in one folder. A context manager: started on entry, stopped on exit.
+
+    ``env`` holds what a client needs, as var/local.env does.
+    """
+
+    def __init__(self, settings: LocalSettings, say: Say = print) -> None:
+        self.settings, self._say = settings, say
+        settings.var_dir.mkdir(parents=True, exist_ok=True)
+        self.secrets = kept_secrets(settings.var_dir / "secrets.json")
+        self.addresses = find_addresses(settings, self.secrets)
+        self.parts = self._make_parts()
+        self.env: dict[str, str] = {}
+        self._supervisor = Supervisor(settings.var_dir, settings.log_dir)
+        self._lock: TextIO | None = None
+        self._pids: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready. Raises LocalError; then nothing is left running."""
+        self._take_lock()
+        try:
+            self._start_parts()
+        except BaseException:
+            self.stop()
+            raise
+
+    def watch(self) -> None:
+        """Take one look: parts that died are running again already; say so, and see to what that needs."""
+        try:
+            states = self._supervisor.states()
+        except LocalError as error:
+            self._say(f"! {error}; everything is started again")
+            self._start_parts()
+            return
+        pids = {name: state.pid for name, state in states.items() if state.pid}
+        for part in self.parts:
+            before, now = self._pids.get(part.name, 0), pids.get(part.name, 0)
+            if states[part.name].state == "FATAL" and before:
+                self._say(f"! {part.name} keeps ending and was given up: see {self.settings.log_dir}/{part.name}.log")
+            elif now and before != now:
+                self._say(f"! {part.name} ended and was started again")
+                with suppress(LocalError):
+                    await_ready(part, patience_seconds=30)
+        self._note_pids(pids)
+
+    def stop(self) -> None:
+        """Stop everything, in order, within a bound. What does not stop in time is killed."""
+        if self._lock is None:
+            return
+        (self.settings.var_dir / "local.env").unlink(missing_ok=True)
+        try:
+            with suppress(LocalError):  # supervisord is gone: the rest is done without it
+                take_down(self.parts, self._supervisor)
+        finally:
+            self._supervisor.end()
+            (self.settings.var_dir / "local.pids").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def _make_parts(self) -> list[Part]:
+        """All that this machine has to run, without what the environment's connections replace."""
+        settings, addresses = self.settings, self.addresses
+        parts = [postgres_part(settings, self.secrets)]
+        if "kafka_default" not in addresses.given:
+            parts.append(broker_part(settings))
+        return [*parts, *service_parts(settings, addresses), *airflow_parts(settings, self.secrets)]
+
+    def _start_parts(self) -> None:
+        self._supervisor.end()  # what a killed runner left
+        check_ports(self.parts)
+        self._supervisor.start(self.parts, part_environment(self.settings, self.addresses))
+        try:
+            bring_up(
+                self.parts,
+                self._supervisor,
+                log_dir=self.settings.log_dir,
+                patience_seconds=self.settings.start_timeout_seconds,
+                say=self._say,
+            )
+        finally:
+            self._note_pids({name: state.pid for name, state in self._supervisor.states().items() if state.pid})
+        self.env = client_environment(self.settings, self.addresses, self.secrets)
+        write_private(self.settings.var_dir / "local.env", shell_text(self.env))
+
+    def _take_lock(self) -> None:
+        """Be the only runner in this folder. The kernel lets go of the lock when a runner dies, however it does."""
+        file = (self.settings.var_dir / "local.lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise LocalError(
+                f"The system is running already in {self.settings.var_dir}: stop it there (Ctrl-C), "
+                "or set OMS_VAR_DIR and the OMS_*_PORT settings to start another one beside it."
+            ) from None
+        self._lock = file
+
+    def _note_pids(self, pids: dict[str, int]) -> None:
+        """Keep var/local.pids current: a name and a pid a line, supervisor first."""
+        if pids == self._pids:
+            return
+        self._pids = pids
+        lines = [f"supervisor {self._supervisor.pid}", *(f"{name} {pid}" for name, pid in pids.items())]
+        write_private(self.settings.var_dir / "local.pids", "".join(f"{line}\n" for line in lines))
