@@ -8,10 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
-import psycopg
 import pytest
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from include.oms import database
 from include.oms.model import Job
@@ -157,9 +156,3 @@ async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
             reference_data_client=ReferenceData(session, reference_data_url, settings),
             settings=settings,
         )
-
-
-@pytest.fixture
-def other_connection(oms: Oms) -> psycopg.Connection[DictRow]:
-    """A second worker's view of the same database."""
-    return psycopg.connect(oms.url, autocommit=True, row_factory=dict_row)

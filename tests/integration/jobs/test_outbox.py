@@ -1,0 +1,152 @@
+"""The outbox and a real broker: acknowledged before marked, in order, nothing lost while the broker is down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from include.oms.publishing import publish_waiting_events
+from include.oms.settings import Settings
+from tests.conftest import broker, free_port
+
+
+@pytest.fixture
+def outbox(oms_database_url: str) -> Iterator[Connection[DictRow]]:
+    """The OMS Database as a publisher sees it."""
+    with psycopg.connect(oms_database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """A topic of this test's own, and little patience."""
+    return Settings(kafka_topic=f"events-{uuid4().hex}", publish_timeout_seconds=2)
+
+
+def ended(outbox: Connection[DictRow], revisions: int = 1, **more: Any) -> int:
+    """A request with this many ends waiting in the outbox; its id."""
+    row = outbox.execute(
+        """INSERT INTO document_requests (source_system, request_correlation_id, content_hash, document_type,
+               document_name, document_language, source_environment, client_subject, status, revision, ended_at)
+           VALUES ('CIBT', %s, '', 'INVOICE', 'IVZRECPA', 'EN', 'DEV', 'test', 'FAILED', %s, now())
+           RETURNING request_id""",
+        (uuid4().hex, revisions),
+    ).fetchone()
+    assert row
+    event = {"topic": None, "text": "x"} | more
+    for revision in range(1, revisions + 1):
+        outbox.execute(
+            """INSERT INTO final_events (request_id, revision, event_id, topic, event)
+               VALUES (%(id)s, %(revision)s, event_uuid(%(id)s, %(revision)s), %(topic)s, to_json(%(text)s::text))""",
+            {"id": row["request_id"], "revision": revision, **event},
+        )
+    return int(row["request_id"])
+
+
+def producer(bootstrap: str, **more: Any) -> Callable[[], Producer]:
+    """As the jobs make it."""
+    config = {
+        "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "delivery.timeout.ms": 1500,
+        "log_level": 0,
+    }  # fmt: skip
+    return lambda: Producer(config | more)
+
+
+def read(bootstrap: str, topic: str, n: int) -> list[tuple[int, Any]]:
+    """The first ``n`` messages of a topic, as (request id, value)."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, 0, 0)])  # by hand: joining a group takes the local broker 23 s
+    try:
+        messages = consumer.consume(n, timeout=20)
+        return [(int(m.key() or b""), json.loads(m.value() or b"")) for m in messages]
+    finally:
+        consumer.close()
+
+
+def create_topic(bootstrap: str, *topics: str) -> None:
+    """Topics with one partition, so that their order is the order of all."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for created in admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
+        created.result(timeout=10)
+
+
+def test_events_arrive_in_order_and_are_marked(
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str
+) -> None:
+    create_topic(kafka_bootstrap, settings.kafka_topic)
+    request_id = ended(outbox, revisions=3)
+
+    done = [publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged for _ in range(2)]
+
+    assert sum(done) == 3
+    assert [key for key, _ in read(kafka_bootstrap, settings.kafka_topic, 3)] == [request_id] * 3
+    waiting = outbox.execute("SELECT count(*) AS n FROM final_events WHERE published_at IS NULL").fetchone()
+    assert waiting == {"n": 0}
+
+
+def test_nothing_waits_then_no_producer_is_made(outbox: Connection[DictRow], settings: Settings) -> None:
+    def none_is_needed() -> Producer:
+        raise AssertionError
+
+    assert publish_waiting_events(outbox, none_is_needed, settings).acknowledged == 0
+
+
+def test_events_wait_while_the_broker_is_down(outbox: Connection[DictRow], settings: Settings, tmp_path: Path) -> None:
+    port = free_port()
+    for _ in range(5):
+        ended(outbox)
+    down = publish_waiting_events(outbox, producer(f"127.0.0.1:{port}"), settings)
+    assert (down.acknowledged, down.waiting, down.set_aside) == (0, 5, 0)
+
+    with broker(port, tmp_path / "broker.log") as bootstrap:
+        create_topic(bootstrap, settings.kafka_topic)
+        assert publish_waiting_events(outbox, producer(bootstrap), settings).acknowledged == 5
+
+
+def test_a_poison_event_is_set_aside_and_blocks_nobody(
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str
+) -> None:
+    create_topic(kafka_bootstrap, settings.kafka_topic)
+    poison = ended(outbox, text="x" * 2_000_000)
+    good = ended(outbox)
+
+    done = publish_waiting_events(outbox, producer(kafka_bootstrap), settings)
+
+    assert (done.acknowledged, done.waiting, done.set_aside) == (1, 0, 1)
+    assert [key for key, _ in read(kafka_bootstrap, settings.kafka_topic, 1)] == [good]
+    row = outbox.execute(
+        "SELECT request_id, set_aside_reason FROM final_events WHERE set_aside_at IS NOT NULL"
+    ).fetchone()
+    assert row is not None
+    assert row["request_id"] == poison
+    assert "large" in row["set_aside_reason"].lower()
+
+
+def test_a_document_may_have_a_topic_of_its_own(
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str
+) -> None:
+    own = f"own-{uuid4().hex}"
+    create_topic(kafka_bootstrap, settings.kafka_topic, own)
+    request_id = ended(outbox, topic=own)
+    publish_waiting_events(outbox, producer(kafka_bootstrap), settings)
+    assert [key for key, _ in read(kafka_bootstrap, own, 1)] == [request_id]
+
+
+def test_two_publishers_at_once_share_nothing(
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str, oms_database_url: str
+) -> None:
+    create_topic(kafka_bootstrap, settings.kafka_topic)
+    ended(outbox)
+    with psycopg.connect(oms_database_url, row_factory=dict_row) as other, other.transaction():
+        other.execute("SELECT FROM final_events FOR UPDATE")  # the other publisher is at it
+        assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 0
