@@ -1,0 +1,170 @@
+"""Chooses, call by call, which of the told misbehaviours happens. All chance comes from one seeded source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from random import Random
+from typing import Any
+
+import msgspec
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from include.services.answers import json_answer, problem
+from include.services.thunderhead.control import Control, HostileAnswers
+from include.services.thunderhead.wire import CutConnection, CutShort, Drip
+
+Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+RETRY_AFTER_SECONDS = 5  # where nobody knows how long an outage lasts
+HUGE_BODY_BYTES = 8 * 2**20
+CONTROL_CHARACTERS = "\x00\x07\x1b[2J\x1b]0;owned\x07\r\n\x85\u2028\u202e<script>alert(1)</script>"
+
+
+class Misbehaviour:
+    """What is told, and the chance and counters it needs."""
+
+    def __init__(self, control: Control, seed: int) -> None:
+        self.control = control
+        self._chance = Random(seed)  # noqa: S311 - repeatable on purpose
+        self._second = 0
+        self._calls_this_second = 0
+
+    def happens(self, rate: float) -> bool:
+        """Draw. Nothing is drawn for what never happens, so a rate does not change the others' sequence."""
+        return rate > 0 and self._chance.random() < rate
+
+    def generation_seconds(self, told: float | None) -> float:
+        """How long a batch takes; ``told`` is its fate's own."""
+        if told is not None:
+            return told
+        jitter = self.control.generation_jitter_seconds
+        return self.control.generation_seconds + (self._chance.uniform(0, jitter) if jitter else 0)
+
+    def before_any_call(self) -> Answer | None:
+        """What a call meets instead of being looked at, or None."""
+        if self._is_over_the_limit():
+            seconds, date = _retry_after(1)
+            form = self._chance.choice((seconds, date))
+            return problem(429, "More calls a second than allowed.", {"Retry-After": form})
+        return CutConnection() if self.happens(self.control.cut_connection_rate) else None
+
+    def before_submit(self) -> Answer | None:
+        """A submit that fails without effect, or None."""
+        if not self.happens(self.control.submit_error_rate):
+            return None
+        return problem(self._chance.choice(self.control.submit_error_status), "Told to fail. Nothing was made.")
+
+    def after_submit(self, batch: dict[str, Any]) -> Answer | None:
+        """The answer to a submit that had its effect but does not say so, or None."""
+        if self.happens(self.control.error_after_effect_rate):
+            status = self._chance.choice((500, 502, 503, 504, 0))
+            return problem(status, "Told to fail. What was made stays made.") if status else CutConnection()
+        if self.happens(self.control.unreadable_answer_rate):
+            return self._unreadable(msgspec.json.encode(batch))
+        return None
+
+    def after_lookup(self, content: dict[str, Any], *, by_ids: bool = False) -> Answer | None:
+        """A look-up's hostile answer, or None."""
+        told = self.control.hostile_answers
+        for kind in HostileAnswers.model_fields:
+            possible = (kind != "missing_ids" or by_ids) and (kind != "control_characters" or "errors" in content)
+            if possible and self.happens(getattr(told, kind)):
+                return HOSTILE[kind](content)
+        return None
+
+    def _unreadable(self, body: bytes) -> Answer:
+        other_shapes = (b"[]", b'{"id": 7}', b'{"batchId": "7", "batchName": null, "status": "PROCESSING"}', b"null")
+        bodies = (b"", body[: len(body) // 2], b"<html>202 Accepted</html>", self._chance.choice(other_shapes))
+        answers: list[Answer] = [Response(body, 202, media_type="application/json") for body in bodies]
+        answers.append(CutShort(202, body))
+        return self._chance.choice(answers)
+
+    def _is_over_the_limit(self) -> bool:
+        limit = self.control.rate_limit_per_second
+        if limit is None:
+            return False
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._calls_this_second = second, 0
+        self._calls_this_second += 1
+        return self._calls_this_second > limit
+
+
+def outage_answer(control: Control) -> Answer | None:
+    """What every call meets while an outage lasts; None where there is none. A hang is for the caller to do."""
+    outage = control.outage
+    left = outage.seconds_left() if outage else 0
+    if outage is None or not left:
+        return None
+    if outage.mode == "reset":
+        return CutConnection()
+    if outage.mode == "unauthorized":
+        return problem(401, "Told to know nobody.")
+    seconds, date = _retry_after(RETRY_AFTER_SECONDS if left == float("inf") else left)
+    header = {"retry_after_seconds": {"Retry-After": seconds}, "retry_after_date": {"Retry-After": date}}
+    return problem(503, "Told to be out of order.", header.get(outage.mode))
+
+
+def hangs(control: Control) -> bool:
+    """Is this an outage in which nobody answers at all?"""
+    return control.outage is not None and control.outage.mode == "hang" and control.outage.seconds_left() > 0
+
+
+def _retry_after(seconds: float) -> tuple[str, str]:
+    """Both forms the header may have: whole seconds, rounded up, and an HTTP date."""
+    whole = int(seconds) + 1 if seconds % 1 else int(seconds)
+    return str(whole), format_datetime(datetime.now(UTC) + timedelta(seconds=whole), usegmt=True)
+
+
+def _changed(content: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The same answer with members of each batch replaced."""
+    if "batches" in content:
+        return {"batches": [batch | changes for batch in content["batches"]]}
+    return content | changes if "batchId" in content else content
+
+
+def _missing_ids(content: dict[str, Any]) -> Answer:
+    return json_answer({"batches": content["batches"][1::2]})
+
+
+def _huge_ids(content: dict[str, Any]) -> Answer:
+    body = msgspec.json.encode(_changed(content, batchId=2**63 - 1, dmsDocumentId=2**63 - 1))
+    return Response(body.replace(str(2**63 - 1).encode(), b"9" * 30), media_type="application/json")
+
+
+def _huge_body(content: dict[str, Any]) -> Answer:
+    async def chunks() -> Any:
+        yield msgspec.json.encode(content)[:-1] + b', "padding": "'
+        for _ in range(HUGE_BODY_BYTES // 65_536):
+            yield b"x" * 65_536
+        yield b'"}'
+
+    return StreamingResponse(chunks(), media_type="application/json")
+
+
+def _not_json(content: dict[str, Any]) -> Answer:
+    body = msgspec.json.encode(content)
+    return Response(body[: len(body) // 2], media_type="application/json")
+
+
+def _control_characters(content: dict[str, Any]) -> Answer:
+    errors = content["errors"] or [{"category": "INTERNAL_ERROR", "description": ""}]
+    return json_answer({"errors": [e | {"description": e["description"] + CONTROL_CHARACTERS} for e in errors]})
+
+
+# One for each field of HostileAnswers.
+HOSTILE: dict[str, Callable[[dict[str, Any]], Answer]] = {
+    "missing_ids": _missing_ids,
+    "huge_ids": _huge_ids,
+    "unknown_status": lambda content: json_answer(_changed(content, status="ARCHIVING")),
+    "huge_body": _huge_body,
+    "drip_feed": lambda content: Drip(msgspec.json.encode(content)),
+    "redirect": lambda _: RedirectResponse("http://elsewhere.invalid/v1/batches", 302),
+    "wrong_content_type": lambda _: Response("<html>Please log in</html>", media_type="text/html"),
+    "not_json": _not_json,
+    "control_characters": _control_characters,
+}
