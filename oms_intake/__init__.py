@@ -1,0 +1,29 @@
+"""The Document Request API. Validates, stores, answers; nothing else."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from oms_intake.bodies import discard_unread_body
+from oms_intake.calls import watch_calls
+from oms_intake.documentation import documentation, swagger_ui
+from oms_intake.errors import handle_errors
+from oms_intake.parts import make_parts
+from oms_intake.probes import probes
+from oms_intake.requests import requests
+from oms_intake.settings import IntakeSettings
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: IntakeSettings) -> Flask:
+    """The app. Raises ValueError, naming the setting, where one makes no sense."""
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # a path is right or it is not there
+    app.extensions["oms"] = make_parts(settings)
+    handle_errors(app)
+    app.after_request(discard_unread_body)  # the last registered runs first: the log counts the work alone
+    watch_calls(app)
+    for blueprint in (requests, probes, documentation, swagger_ui):
+        app.register_blueprint(blueprint)
+    return app

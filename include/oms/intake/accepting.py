@@ -149,9 +149,7 @@ def _find(database: Database, caller: Caller, correlation_ids: Sequence[str]) ->
     """What is stored under these correlation ids, by correlation id."""
     if not correlation_ids:
         return {}
-    found = database.rows(
-        "stored_requests", source_system=caller.source_system, correlation_ids=list(correlation_ids)
-    )
+    found = database.rows("stored_requests", source_system=caller.source_system, correlation_ids=list(correlation_ids))
     shown = show(database, caller.source_system, [row["request_id"] for row in found])
     return {
         row["request_correlation_id"]: _Stored(row["content_hash"], shown[row["request_id"]], is_new=False)

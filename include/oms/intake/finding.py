@@ -45,9 +45,7 @@ def find(database: Database, source_system: str, search: Search) -> tuple[list[S
         name = "find_requests"
     ids = [row["request_id"] for row in database.rows(name, **values)]
     page = ids[: search.limit]
-    return list(show(database, source_system, page).values()), (
-        f"c{page[-1]:x}" if len(ids) > search.limit else None
-    )
+    return list(show(database, source_system, page).values()), (f"c{page[-1]:x}" if len(ids) > search.limit else None)
 
 
 def before_cursor(cursor: str) -> int:

@@ -1,0 +1,70 @@
+"""Who calls, and whether they may: at the door of every view that is not open to all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+from flask import g, request
+from flask.typing import ResponseReturnValue
+
+from include.oms.intake.accepting import Caller
+from include.oms.intake.refusals import Fault, Invalid, UnknownSourceSystem
+from oms_intake.parts import parts
+from oms_intake.tokens import LONGEST_NAME, Identity, InsufficientScope, NotAuthenticated
+from oms_intake.trace_context import trace_parent
+
+READ, WRITE = "documents:read", "documents:write"
+
+P = ParamSpec("P")
+
+
+def needs(scope: str) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
+    """Lets a view be called with a good token of that scope only; ``caller()`` then tells whose."""
+
+    def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            g.caller = _admit(scope)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return guard
+
+
+def caller() -> Caller:
+    """On whose behalf this call is made. Only in a view that ``needs`` a scope."""
+    admitted: Caller = g.caller
+    return admitted
+
+
+def identify() -> Identity:
+    """Whom the call's token speaks for. Raises NotAuthenticated."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthenticated("the call carries no bearer token")
+    return parts().tokens.identify(token.strip())
+
+
+def _admit(scope: str) -> Caller:
+    identity = identify()
+    g.subject = identity.subject
+    if scope not in identity.scopes:
+        raise InsufficientScope(scope)
+    if identity.source_system is None:
+        raise UnknownSourceSystem("the token names no source_system")
+    g.source_system = identity.source_system
+    return Caller(
+        identity.source_system, identity.subject, _origin_user(), trace_parent(request.headers.get("traceparent", ""))
+    )
+
+
+def _origin_user() -> str | None:
+    """The person behind the calling system, as it says."""
+    sent = request.headers.get("X-Origin-User", "").encode("latin-1")  # what WSGI made of the header's bytes
+    name = sent.decode("utf-8", "replace").strip()
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise Invalid([Fault("X-Origin-User", f"must be printable, with {LONGEST_NAME} characters at most")])
+    return name or None

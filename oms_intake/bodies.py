@@ -1,0 +1,54 @@
+"""The body of a call: bounded, and in the one form that is taken."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Response, request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from oms_intake.parts import parts
+
+DISCARDED_BYTES = 16 * 1024 * 1024
+DISCARDED_SECONDS = 2.0
+
+
+def refuse_large_body() -> None:
+    """Before anything else, and without reading it, where the call says how large its body is."""
+    if (request.content_length or 0) > parts().settings.max_body_bytes:
+        raise RequestEntityTooLarge
+
+
+def json_body() -> bytes:
+    """The body's bytes. Raises werkzeug's UnsupportedMediaType and RequestEntityTooLarge."""
+    charset = request.mimetype_params.get("charset", "utf-8")
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if request.mimetype != "application/json" or charset.lower() not in ("utf-8", "utf8") or encoding != "identity":
+        raise UnsupportedMediaType
+    largest = parts().settings.max_body_bytes
+    body = request.stream.read(largest + 1)  # a chunked body does not say how large it is
+    if len(body) > largest:
+        raise RequestEntityTooLarge
+    return body
+
+
+def discard_unread_body(answer: Response) -> Response:
+    """Read what a refused client is still sending, within bounds: else it may never get to see the answer.
+
+    A connection that is closed on unread data is reset, and the reset overtakes the answer (RFC 9112, 9.6).
+    """
+    if answer.status_code < 400 or request.method not in ("POST", "PUT", "PATCH"):
+        return answer
+    stream, client = request.environ["wsgi.input"], request.environ.get("gunicorn.socket")
+    until, left = time.monotonic() + DISCARDED_SECONDS, DISCARDED_BYTES
+    try:
+        if client:
+            client.settimeout(DISCARDED_SECONDS)
+        while left > 0 and time.monotonic() < until and (part := stream.read(min(left, 65536))):
+            left -= len(part)
+    except (OSError, ValueError):
+        pass  # it stopped sending, or what it sent is no body; the server closes the connection
+    finally:
+        if client:
+            client.settimeout(None)
+    return answer

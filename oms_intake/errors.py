@@ -1,0 +1,64 @@
+"""Every error becomes a problem here, and only here. No stack trace, no text of a library's, reaches a client."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import RequestRedirect
+
+from include.oms.intake.refusals import OutOfReach, Refusal
+from include.oms.problems import PROBLEMS
+from oms_intake.answers import problem_answer
+from oms_intake.logs import error_place
+from oms_intake.tokens import InsufficientScope, NotAuthenticated
+
+REALM = 'Bearer realm="oms-intake"'
+
+_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+_DETAILS = {
+    404: "there is nothing under this path",
+    405: "the path does not have this method; Allow names those it has",
+    413: "the body is larger than the limit",
+    415: "send application/json in UTF-8, without a content encoding",
+}
+
+log = structlog.get_logger()
+
+
+def handle_errors(app: Flask) -> None:
+    """Register the handlers."""
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _refused(refusal: Refusal) -> Response:
+    answer = problem_answer(refusal.problem, refusal.detail, **refusal.members())
+    match refusal:
+        case OutOfReach():
+            answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
+        case NotAuthenticated():
+            answer.headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token", error_description="{refusal.detail}"'
+        case InsufficientScope():
+            answer.headers["WWW-Authenticate"] = (
+                f'{REALM}, error="insufficient_scope", scope="{refusal.scope}", error_description="{refusal.detail}"'
+            )
+    return answer
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, RequestRedirect):
+        return Response(status=error.code, headers={"Location": error.new_url})
+    status = error.code or 500
+    problem = PROBLEMS[_BY_STATUS.get(status, "bad-call" if status < 500 else "internal-error")]
+    answer = problem_answer(problem, _DETAILS.get(status, problem.meaning), status)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return answer
+
+
+def _unforeseen(error: Exception) -> Response:
+    """Logged with its place but not its text: a database's error may repeat a payload."""
+    log.error("unforeseen_error", call_id=g.call_id, **error_place(error))
+    return problem_answer(PROBLEMS["internal-error"], "an error that nobody foresaw; it has been logged")

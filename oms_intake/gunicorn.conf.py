@@ -1,0 +1,53 @@
+"""How the intake is served. Run: ``gunicorn -c oms_intake/gunicorn.conf.py oms_intake.wsgi:app``.
+
+On SIGTERM the server takes no new connections, finishes the calls it has and ends.
+"""
+
+import os
+import shutil
+import tempfile
+
+# Before anything imports prometheus-client: it looks for this name when it is imported. Written, not read: the
+# directory is this server's own, made new at every start, for a dead server's numbers are not ours.
+_metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="oms-intake-metrics-")
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from oms_intake.settings import intake_settings
+
+_settings = intake_settings()
+
+bind = f"{_settings.service_host}:{_settings.intake_port}"
+workers = _settings.intake_workers
+threads = _settings.intake_threads
+worker_class = "oms_intake.server.PatientWorker"
+worker_connections = 1000  # open connections a process keeps; most are idle, or slow
+worker_tmp_dir = "/dev/shm"  # noqa: S108  # the workers' heartbeats; a disk that is busy must not look like a dead worker
+control_socket_disable = True  # nobody steers it but by signals
+keepalive = 75  # seconds; longer than the gateway's, so that it is the gateway who closes (RFC 9112, 9.3.1)
+backlog = 512
+graceful_timeout = 30  # to finish what was accepted: longer than the longest call
+timeout = 60  # a process whose main loop is stuck for so long is replaced
+limit_request_line = 8190
+limit_request_fields = 60
+limit_request_field_size = 16_380  # a JWT with many claims
+forwarded_allow_ips = ""  # nothing is believed that a gateway would say; the intake needs no client address
+accesslog = None  # the app logs each call, as JSON
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {"level": "WARNING", "handlers": ["lines"]},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["lines"], "propagate": False}},
+    "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+    "formatters": {"json": {"()": "oms_intake.logs.JsonFormatter"}},
+}
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Forget a dead process's gauges; its counts stay."""
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """In the parent only; an atexit function would run in every process."""
+    shutil.rmtree(_metrics, ignore_errors=True)

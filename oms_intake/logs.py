@@ -1,0 +1,50 @@
+"""Logs: one JSON object a line, on standard output."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+
+def log_json_lines() -> None:
+    """Set structlog up for this process."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=_line),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.BytesLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _line(event: object, **_: object) -> bytes:
+    return msgspec.json.encode(event, enc_hook=str)
+
+
+class JsonFormatter(logging.Formatter):
+    """Lines of libraries that log in Python's own way, gunicorn's above all, in the form of ours."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line. Of an error, the kind and the place: its text may repeat what a client sent."""
+        line: dict[str, object] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+        }
+        if record.exc_info and record.exc_info[1]:
+            line |= error_place(record.exc_info[1])
+        return _line(line).decode()
+
+
+def error_place(error: BaseException) -> dict[str, object]:
+    """What may be logged of an error that nobody foresaw: its kind and its place."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"error": type(error).__qualname__, "frames": frames[-12:]}

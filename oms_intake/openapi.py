@@ -1,0 +1,65 @@
+"""The contract as the service serves it: with its details, and with the reference data in force."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.oms.intake.contract import contract
+from include.oms.intake.finding import CURSOR_PATTERN
+
+REFERENCE_TYPES = ("DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY")
+
+_NO_NUL = "^[^\\u0000]*$"
+_PARAMETER_PATTERNS = {
+    "document_type": _NO_NUL,
+    "document_name": _NO_NUL,
+    "request_correlation_id": _NO_NUL,
+    "metadata": "^[^\\u0000:]+:[^\\u0000]+$",
+    "cursor": CURSOR_PATTERN,
+}
+
+
+def openapi(values: Callable[[str], Collection[str]]) -> dict[str, Any]:
+    """The document; ``values`` gives those in force of a reference type, none where they cannot be had."""
+    in_force = {name: sorted(values(name)) for name in REFERENCE_TYPES}
+    served: dict[str, Any] = _fill_in(_detailed_contract(), in_force)
+    return served
+
+
+@cache
+def _detailed_contract() -> dict[str, Any]:
+    details = yaml.safe_load(Path(__file__).with_name("openapi_details.yaml").read_text("utf-8"))
+    merged = merge(copy.deepcopy(contract()), details)
+    for parameter in merged["paths"]["/v1/document-requests"]["get"]["parameters"]:
+        schema = parameter["schema"]
+        if pattern := _PARAMETER_PATTERNS.get(parameter["name"]):
+            schema.get("items", schema)["pattern"] = pattern
+    return merged
+
+
+def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with what ``more`` adds to it. Raises ValueError where it would change something."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        elif base.setdefault(key, copy.deepcopy(value)) != value and key != "description":
+            raise ValueError(f"{key} would be changed")
+    return base
+
+
+def _fill_in(node: Any, in_force: dict[str, list[str]]) -> Any:
+    """A copy in which the name of a reference type, as an enum, has become its values."""
+    if isinstance(node, list):
+        return [_fill_in(item, in_force) for item in node]
+    if not isinstance(node, dict):
+        return node
+    filled = {key: _fill_in(value, in_force) for key, value in node.items() if key != "enum"}
+    if values := in_force.get(str(node.get("enum")), node.get("enum")):
+        filled["enum"] = values
+    return filled

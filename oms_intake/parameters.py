@@ -1,0 +1,117 @@
+"""Query parameters, read strictly: a name that is misspelled is told, not passed over. All faults at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from flask import request
+
+from include.oms.intake.finding import Search, before_cursor
+from include.oms.intake.refusals import Fault, Invalid
+from include.oms.intake.shape import Instant
+from include.oms.model import Status
+
+LARGEST_PAGE = 500
+
+T = TypeVar("T")
+Reader = Callable[[Sequence[str]], Any]
+
+
+def parameters(**readers: Reader) -> dict[str, Any]:
+    """The call's parameters by name. Raises Invalid with every fault."""
+    found: dict[str, Any] = {}
+    faults = []
+    for name, values in request.args.lists():
+        try:
+            found[name] = readers[name](values)
+        except KeyError:
+            faults.append(Fault(f"?{name[:100]}", "is not known here"))
+        except ValueError as error:
+            faults.append(Fault(f"?{name}", str(error)))
+    if faults:
+        raise Invalid(faults)
+    return found
+
+
+def search() -> Search:
+    """What a listing is asked for. Raises Invalid."""
+    found = parameters(
+        status=each(one_of(*Status)),
+        document_type=once(text),
+        document_name=once(text),
+        request_correlation_id=once(text),
+        metadata=each(pair),
+        created_from=once(instant),
+        created_to=once(instant),
+        limit=once(page_size),
+        cursor=once(before_cursor),
+    )
+    if "cursor" in found:
+        found["before"] = found.pop("cursor")
+    return Search(**found)
+
+
+def once(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
+    """A parameter that may be given once."""
+
+    def reader(values: Sequence[str]) -> T:
+        if len(values) > 1:
+            raise ValueError("may be given once only")
+        return read(values[0])
+
+    return reader
+
+
+def each(read: Callable[[str], T]) -> Callable[[Sequence[str]], list[T]]:
+    """A parameter that may be given again and again."""
+    return lambda values: [read(value) for value in values]
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """A parameter with a few possible values."""
+
+    def reader(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return str(value)
+
+    return reader
+
+
+def boolean(value: str) -> bool:
+    """true or false."""
+    return one_of("true", "false")(value) == "true"
+
+
+def text(value: str) -> str:
+    """Any text that the database can hold."""
+    if "\0" in value:
+        raise ValueError("holds NUL (U+0000), which no request holds")
+    return value
+
+
+def pair(value: str) -> tuple[str, str]:
+    """KEY:VALUE; the value may hold further colons."""
+    key, colon, rest = text(value).partition(":")
+    if not colon or not key or not rest:
+        raise ValueError("must have the form KEY:VALUE")
+    return key, rest
+
+
+def instant(value: str) -> datetime:
+    """An RFC 3339 instant. A ``+`` that nobody escaped arrives as a space, and is meant."""
+    try:
+        return msgspec.convert(value.replace(" ", "+"), Instant)
+    except msgspec.ValidationError:
+        raise ValueError("must be an instant with its offset, such as 2030-01-31T09:00:00Z") from None
+
+
+def page_size(value: str) -> int:
+    """1 to 500."""
+    if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= LARGEST_PAGE:
+        raise ValueError(f"must be a whole number from 1 to {LARGEST_PAGE}")
+    return int(value)

@@ -1,0 +1,64 @@
+"""What the app is made of: made once for each app, found by every view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from include.oms.intake.database import Database
+from include.oms.intake.fetching import Fetcher
+from include.oms.intake.reference_data import ReferenceData
+from include.oms.intake.remembered import Remembered
+from oms_intake.keys import JwksKeys, Keys, PemKeys, parse_jwks
+from oms_intake.settings import IntakeSettings
+from oms_intake.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The outside of the app."""
+
+    settings: IntakeSettings
+    database: Database
+    reference_data: ReferenceData
+    tokens: Tokens
+
+
+def make_parts(settings: IntakeSettings) -> Parts:
+    """Everything by the settings. Opens connections in the background only; raises ValueError for a bad key file."""
+    fetcher = Fetcher(timeout_seconds=settings.reference_data_timeout_seconds, max_bytes=settings.max_answer_bytes)
+    return Parts(
+        settings,
+        Database(
+            settings.database_url,
+            pool_size=settings.intake_pool_size,
+            pool_timeout_seconds=settings.intake_pool_timeout_seconds,
+            statement_timeout_seconds=settings.intake_statement_timeout_seconds,
+        ),
+        ReferenceData(
+            fetcher,
+            settings.reference_data_url,
+            fresh_seconds=settings.reference_data_fresh_seconds,
+            stale_seconds=settings.reference_data_stale_seconds,
+        ),
+        Tokens(
+            _keys(settings, fetcher),
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            leeway_seconds=settings.jwt_leeway_seconds,
+        ),
+    )
+
+
+def parts() -> Parts:
+    """The parts of the app that works this call."""
+    return cast(Parts, current_app.extensions["oms"])
+
+
+def _keys(settings: IntakeSettings, fetcher: Fetcher) -> Keys:
+    if settings.jwt_jwks_url:
+        return JwksKeys(Remembered(fetcher, settings.jwt_jwks_url, parse_jwks))
+    assert settings.jwt_public_key_file  # IntakeSettings demands one of them
+    return PemKeys(settings.jwt_public_key_file)

@@ -1,0 +1,118 @@
+"""/v1/document-requests: parse, call the domain, answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, g
+
+from include.oms.intake import accepting, bulk, cancelling, checking, finding
+from include.oms.intake.accepting import Outcome, Taken
+from include.oms.intake.json_text import read_json
+from include.oms.intake.refusals import Refusal
+from oms_intake.answers import json_answer, problem_content
+from oms_intake.authentication import READ, WRITE, caller, needs
+from oms_intake.bodies import json_body, refuse_large_body
+from oms_intake.parameters import boolean, instant, once, one_of, parameters, search
+from oms_intake.parts import parts
+
+PATH = "/v1/document-requests"
+
+requests = Blueprint("requests", __name__, url_prefix=PATH)
+requests.before_request(refuse_large_body)
+
+
+@requests.post("")
+@needs(WRITE)
+def ask() -> Response:
+    """Ask for one document."""
+    validate_only = parameters(validate_only=once(boolean)).get("validate_only", False)
+    known, database = parts().reference_data, parts().database
+    accepting.check_source_system(known, caller())
+    body = json_body()
+    new = checking.check_request(body, read_json(body), known, datetime.now(UTC))
+    taken = (accepting.foresee if validate_only else accepting.accept)(database, caller(), new)
+    return _taken(taken) if taken else json_answer({"valid": True})
+
+
+@requests.post("/bulk")
+@needs(WRITE)
+def ask_for_many() -> Response:
+    """Ask for up to 500 documents."""
+    parameters()
+    known, database = parts().reference_data, parts().database
+    accepting.check_source_system(known, caller())
+    outcomes = bulk.accept_bulk(database, caller(), known, json_body(), datetime.now(UTC))
+    results = [_result(outcome) for outcome in outcomes]
+    counts = {name: sum(result["status"] in statuses for result in results) for name, statuses in _COUNTED.items()}
+    return json_answer({"results": results, **counts})
+
+
+@requests.get("")
+@needs(READ)
+def find() -> Response:
+    """Find requests."""
+    items, next_cursor = finding.find(parts().database, caller().source_system, search())
+    return json_answer({"items": items, "next_cursor": next_cursor})
+
+
+@requests.get("/summary")
+@needs(READ)
+def summary() -> Response:
+    """Count requests by status."""
+    asked = parameters(created_from=once(instant), created_to=once(instant))
+    return json_answer(finding.count(parts().database, caller().source_system, **asked))
+
+
+@requests.get("/<int:request_id>")
+@needs(READ)
+def get(request_id: int) -> Response:
+    """One request."""
+    parameters()
+    g.request_id = request_id
+    return json_answer(finding.get(parts().database, caller().source_system, request_id))
+
+
+@requests.get("/<int:request_id>/timeline")
+@needs(READ)
+def timeline(request_id: int) -> Response:
+    """Everything that happened to a request."""
+    parameters()
+    g.request_id = request_id
+    return json_answer({"items": finding.timeline(parts().database, caller().source_system, request_id)})
+
+
+@requests.post("/<int:request_id>/cancel")
+@needs(WRITE)
+def cancel(request_id: int) -> Response:
+    """Withdraw a request."""
+    parameters()
+    g.request_id = request_id
+    return json_answer(cancelling.cancel(parts().database, caller(), request_id))
+
+
+@requests.get("/<int:request_id>/content")
+@needs(READ)
+def content(request_id: int) -> Response:
+    """What was sent, or what Thunderhead got."""
+    form = parameters(format=once(one_of("json", "xml"))).get("format", "json")
+    g.request_id = request_id
+    text = finding.content(parts().database, caller().source_system, request_id, form)
+    return Response(text, mimetype=f"application/{form}")
+
+
+_COUNTED = {"accepted": {202}, "replayed": {200}, "rejected": {409, 422}}
+
+
+def _taken(taken: Taken) -> Response:
+    g.request_id = taken.request["request_id"]
+    return json_answer(taken.request, 202 if taken.is_new else 200, Location=f"{PATH}/{g.request_id}")
+
+
+def _result(outcome: Outcome | Refusal) -> dict[str, object]:
+    """One line of a bulk answer: what the single call would have answered."""
+    if isinstance(outcome, Refusal):
+        content = problem_content(outcome.problem, outcome.detail, **outcome.members())
+        return {"status": content["status"], "body": content}
+    request_id = outcome.request["request_id"]
+    return {"status": 202 if outcome.is_new else 200, "request_id": request_id, "body": outcome.request}

@@ -1,0 +1,53 @@
+"""The intake's own settings, beside those it shares with the jobs and services."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from include.oms.settings import Seconds, Settings
+
+
+class IntakeSettings(Settings):
+    """What the Document Request API and its server need to know. Immutable once read."""
+
+    intake_port: int = Field(default=18080, ge=0, le=65535, description="Port the intake listens on.")
+    intake_workers: int = Field(default=2, gt=0, description="Processes; one a core keeps Python busy.")
+    intake_threads: int = Field(default=16, gt=0, description="Calls that one process works at the same time.")
+    intake_pool_size: int = Field(
+        default=8,
+        gt=0,
+        description="Connections that one process opens to the OMS Database at most; most of a call is not SQL.",
+    )
+    intake_pool_timeout_seconds: Seconds = Field(
+        default=2, description="Wait for a free connection; after that the call is answered 503."
+    )
+    intake_statement_timeout_seconds: Seconds = Field(
+        default=5, description="A statement of the intake; shorter than the jobs', for a client waits."
+    )
+    intake_head_seconds: Seconds = Field(
+        default=10, description="From connecting, or from a call's first byte, to the end of its headers."
+    )
+    intake_call_seconds: Seconds = Field(
+        default=30, description="One call, from its headers to its answer; after that the connection is cut."
+    )
+    metrics_directory: Path | None = Field(
+        default=None,
+        validation_alias="PROMETHEUS_MULTIPROC_DIR",  # the name that prometheus-client reads
+        description="Where the processes of one server share their metrics. Set by gunicorn.conf.py.",
+    )
+
+    @model_validator(mode="after")
+    def _some_key(self) -> Self:
+        if not self.jwt_jwks_url and not self.jwt_public_key_file:
+            raise ValueError("set OMS_JWT_JWKS_URL or OMS_JWT_PUBLIC_KEY_FILE: without a key no token can be checked")
+        return self
+
+
+@cache
+def intake_settings() -> IntakeSettings:
+    """The process's settings, read once. Raises pydantic's ValidationError naming each wrong one."""
+    return IntakeSettings()
