@@ -2,31 +2,114 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import time
+from collections.abc import Callable
 
+from pydantic import ValidationError
+
+from include.local.airflow import JOBS, AirflowApi
 from include.local.part import LocalError
-from include.local.settings import local_settings
-from include.local.system import System
+from include.local.secrets import kept_secrets
+from include.local.settings import LocalSettings, local_settings
+
+LOOK_SECONDS = 0.5
 
 
-def main() -> int:
-    """Run the command that was asked for; its exit code."""
-    system = System(local_settings())
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+def up(options: argparse.Namespace, settings: LocalSettings) -> None:
+    """Start everything and stay until Ctrl-C."""
+    from include.local.console import say, show_addresses, show_line
+    from include.local.stream import LogStream
+    from include.local.system import System
+
+    with System(settings, say) as system:
+        show_addresses(system)
+        stream = LogStream(settings.log_dir, every_line=options.verbose)
+        while True:
+            for line in stream.new_lines():
+                show_line(line)
+            system.watch()
+            time.sleep(LOOK_SECONDS)
+
+
+def token(options: argparse.Namespace, settings: LocalSettings) -> None:
+    """Print a token for a client of the intake."""
+    from include.local.environment import client_token
+
+    print(client_token(settings, options.source_system))
+
+
+def pause(_: argparse.Namespace, settings: LocalSettings) -> None:
+    """Stop the schedules of both jobs; what runs, runs to its end."""
+    _set_paused(settings, True)
+
+
+def resume(_: argparse.Namespace, settings: LocalSettings) -> None:
+    """Start the schedules of both jobs again."""
+    _set_paused(settings, False)
+
+
+def status(_: argparse.Namespace, settings: LocalSettings) -> None:
+    """Print every part's state."""
+    from include.local.supervisor import Supervisor
+
+    for state in Supervisor(settings.var_dir, settings.log_dir).states().values():
+        print(f"{state.name:<20} {state.state:<10} {state.pid or ''}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command that was asked for. Returns its exit code; Ctrl-C is a way to end well."""
+    options = _parse(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
-        with system:
-            print(system.env)
-            while True:
-                time.sleep(0.5)
-                system.watch()
+        options.command(options, local_settings())
     except LocalError as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _fail(str(error))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in error.errors(include_url=False)]
+        return _fail("\n".join(["These settings are wrong:", *lines]))
     except KeyboardInterrupt:
         return 0
+    return 0
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m include.local", description="OMS on one machine.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def add(command: Callable[[argparse.Namespace, LocalSettings], None]) -> argparse.ArgumentParser:
+        added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        added.set_defaults(command=command)
+        return added
+
+    add(up).add_argument("--verbose", action="store_true", help="show every line of every part")
+    add(token).add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
+    for command in (pause, resume, status):
+        add(command)
+    return parser.parse_args(arguments)
+
+
+def _set_paused(settings: LocalSettings, paused: bool) -> None:
+    secrets = kept_secrets(settings.var_dir / "secrets.json")
+    AirflowApi(settings, secrets).set_paused(JOBS, paused)
+    print(f"{' and '.join(JOBS)} are {'paused' if paused else 'running'}.")
+
+
+def _interrupt(*_: object) -> None:
+    """The first signal ends the command in order; that is bounded, so later ones would only disturb it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _fail(text: str) -> int:
+    from include.local.console import complain
+
+    complain(text)
+    return 1
 
 
 if __name__ == "__main__":

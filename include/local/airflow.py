@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterable
 from configparser import ConfigParser
 from datetime import UTC, datetime
 from io import StringIO
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from include.local.part import Listen, NotReady, Part
+from include.local.part import Listen, LocalError, NotReady, Part
 from include.local.postgres import airflow_database_url
 from include.local.probes import http_answers
 from include.local.secrets import Secrets, write_private
@@ -36,30 +37,38 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
     """The database's migration, then the four processes. Tasks run in forks of the scheduler."""
     api = AirflowApi(settings, secrets)
 
-    def part(name: str, *arguments: str, needs: str, heartbeat: str) -> Part:
-        command = (sys.executable, "-m", "airflow", *arguments)
-        return Part(name=name, command=command, needs=(needs,), probe=lambda: api.check_heartbeat(heartbeat))
+    def part(name: str, *options: str, needs: str = "airflow-migrations", probe: Callable[[], None]) -> Part:
+        return Part(name=name, command=_airflow(name, *options), needs=(needs,), probe=probe)
 
     return [
         Part(
             name="airflow-migrations",
-            command=(sys.executable, "-m", "airflow", "db", "migrate"),
+            command=_airflow("db", "migrate"),
             needs=("postgresql",),
             prepare=lambda: write_airflow_home(settings, secrets),
             once=True,
         ),
         Part(
-            name="airflow-api",
-            command=(sys.executable, "-m", "airflow", "api-server"),
+            name="api-server",
+            command=_airflow("api-server"),
             needs=("airflow-migrations",),
             listen=Listen(settings.airflow_port, "OMS_AIRFLOW_PORT"),
             probe=lambda: http_answers(f"{airflow_url(settings)}/api/v2/monitor/health"),
         ),
-        part("dag-processor", "dag-processor", needs="airflow-migrations", heartbeat="dag_processor"),
+        part("dag-processor", probe=lambda: api.check_dags(dag_ids())),
         # Log files are on this machine, so nobody need serve them.
-        part("triggerer", "triggerer", "--skip-serve-logs", needs="airflow-migrations", heartbeat="triggerer"),
-        part("scheduler", "scheduler", "--skip-serve-logs", needs="airflow-migrations", heartbeat="scheduler"),
+        part("triggerer", "--skip-serve-logs", probe=lambda: api.check_heartbeat("triggerer")),
+        part("scheduler", "--skip-serve-logs", needs="api-server", probe=lambda: api.check_heartbeat("scheduler")),
     ]
+
+
+def dag_ids() -> list[str]:
+    """The DAGs that there are: one a file, of the file's name."""
+    return [file.stem for file in (ROOT / "dags").glob("*.py")]
+
+
+def _airflow(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "airflow", *arguments)
 
 
 def write_airflow_home(settings: LocalSettings, secrets: Secrets) -> None:
@@ -132,22 +141,40 @@ class AirflowApi:
         if health.get("status") != "healthy" or datetime.fromisoformat(heartbeat) < self._since:
             raise NotReady(f"Airflow has had no heartbeat of it yet: {health}")
 
-    def set_paused(self, dag_id: str, paused: bool) -> None:
-        """Stop or start a job's schedule. Raises httpx.HTTPStatusError where Airflow will not."""
-        with self._client() as client:
-            client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+    def set_paused(self, dag_ids: Iterable[str], paused: bool) -> None:
+        """Stop or start schedules, and see that it is so. Raises LocalError where Airflow will not."""
+        try:
+            with self._client() as client:
+                for dag_id in dag_ids:
+                    client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+                states = {dag_id: self._dags(client).get(dag_id) for dag_id in dag_ids}
+        except httpx.HTTPError as error:
+            raise LocalError(f"Airflow at {self._url} will not do that: {error}. Is the system up?") from error
+        if set(states.values()) != {paused}:
+            raise LocalError(f"Airflow says otherwise of what is paused: {states}")
 
-    def dags(self) -> dict[str, bool]:
-        """Every DAG that Airflow knows, and whether it is paused."""
-        with self._client() as client:
-            answer = client.get("/api/v2/dags", params={"limit": 100}).raise_for_status()
-            return {dag["dag_id"]: dag["is_paused"] for dag in answer.json()["dags"]}
+    def check_dags(self, expected: Iterable[str]) -> None:
+        """Raise NotReady until Airflow knows the DAGs, or has told of a file that it cannot read."""
+        try:
+            with self._client() as client:
+                missing = set(expected) - self._dags(client).keys()
+                broken = client.get("/api/v2/importErrors").raise_for_status().json()["total_entries"]
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            raise NotReady(f"Airflow's API does not answer yet: {error}") from error
+        if missing and not broken:
+            raise NotReady(f"Airflow has not read these DAGs yet: {', '.join(sorted(missing))}")
 
     def import_errors(self) -> dict[str, str]:
-        """DAG files that cannot be read, and why."""
+        """DAG files that cannot be read, and the last line of why."""
         with self._client() as client:
-            answer = client.get("/api/v2/importErrors").raise_for_status()
-            return {it["filename"]: it["stack_trace"] for it in answer.json()["import_errors"]}
+            answer = client.get("/api/v2/importErrors").raise_for_status().json()
+            return {it["filename"]: it["stack_trace"].strip().splitlines()[-1] for it in answer["import_errors"]}
+
+    @staticmethod
+    def _dags(client: httpx.Client) -> dict[str, bool]:
+        """Every DAG that Airflow knows, and whether it is paused."""
+        answer = client.get("/api/v2/dags", params={"limit": 100}).raise_for_status()
+        return {dag["dag_id"]: dag["is_paused"] for dag in answer.json()["dags"]}
 
     def _client(self) -> httpx.Client:
         login = {"username": "admin", "password": self._secrets.airflow_passwords["admin"]}

@@ -12,6 +12,7 @@ from include.local.addresses import NAMES, Addresses, connections
 from include.local.airflow import airflow_home, airflow_url
 from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
+from include.local.tokens import ensure_key_pair, make_token
 
 PORTS = ("intake_port", "reference_data_port", "thunderhead_port", "airflow_port", "kafka_port", "postgres_port")
 
@@ -25,6 +26,7 @@ def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str,
         **connections(addresses),
         "OMS_DATABASE_URL": addresses.database_url,
         "OMS_REFERENCE_DATA_URL": addresses.intake_reference_data_url,
+        **_identity(settings),
         "OMS_THUNDERHEAD_DATA_DIR": str(settings.var_dir / "thunderhead"),
         "AIRFLOW_HOME": str(airflow_home(settings)),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
@@ -36,6 +38,7 @@ def client_environment(settings: LocalSettings, addresses: Addresses, secrets: S
     """Addresses and credentials for whoever uses the system."""
     return {
         "OMS_INTAKE_URL": f"http://127.0.0.1:{settings.intake_port}",
+        "OMS_TOKEN": client_token(settings, "CIBT"),
         "OMS_DATABASE_URL": addresses.database_url,
         "OMS_KAFKA_BOOTSTRAP": addresses.kafka_bootstrap,
         "OMS_KAFKA_TOPIC": settings.kafka_topic,
@@ -47,9 +50,22 @@ def client_environment(settings: LocalSettings, addresses: Addresses, secrets: S
     }
 
 
+def client_token(settings: LocalSettings, source_system: str) -> str:
+    """A token for a client of this source system, with both scopes, good for 12 hours."""
+    private_key, _ = ensure_key_pair(settings.var_dir / "keys")
+    return make_token(private_key, source_system=source_system, said=settings)
+
+
 def shell_text(variables: Mapping[str, str]) -> str:
     """Lines for a shell to source, whatever the values hold."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def _identity(settings: LocalSettings) -> dict[str, str]:
+    """The public key of this machine's own tokens, unless there is an issuer."""
+    if settings.jwt_jwks_url or settings.jwt_public_key_file:
+        return {}
+    return {"OMS_JWT_PUBLIC_KEY_FILE": str(ensure_key_pair(settings.var_dir / "keys")[1])}
 
 
 def _chosen(settings: LocalSettings) -> dict[str, str]:

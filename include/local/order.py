@@ -63,20 +63,6 @@ def take_down(parts: list[Part], supervisor: Supervisor) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def await_ready(part: Part, patience_seconds: float) -> None:
-    """Wait for a part that was started again, then do what is due after that. Raises LocalError."""
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        try:
-            part.probe()
-            break
-        except NotReady as error:
-            if time.monotonic() > deadline:
-                raise LocalError(f"{part.name} was started again, and is not ready: {error}") from error
-        time.sleep(PAUSE_SECONDS)
-    part.when_ready()
-
-
 def _is_up(start: _Start, state: State, log_dir: Path) -> bool:
     """Whether it is ready (or done). Raises LocalError where it has ended, even if it was started again."""
     if start.part.once:

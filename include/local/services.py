@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from include.local.addresses import Addresses
 from include.local.part import Listen, Part
@@ -41,9 +42,7 @@ def service_parts(settings: LocalSettings, addresses: Addresses) -> list[Part]:
             )
         )
     parts.append(_intake(settings, addresses))
-    return [
-        part for part in parts if part.name not in ("reference-data", "thunderhead", "intake")
-    ]  # FIXME until they land
+    return [part for part in parts if part.name != "reference-data" or find_spec("include.services.reference_data")]
 
 
 def _intake(settings: LocalSettings, addresses: Addresses) -> Part:
@@ -54,7 +53,9 @@ def _intake(settings: LocalSettings, addresses: Addresses) -> Part:
         command=(sys.executable, "-m", "gunicorn", "-c", "oms_intake/gunicorn.conf.py", "oms_intake.wsgi:app"),
         needs=("oms-migrations",),
         listen=Listen(settings.intake_port, "OMS_INTAKE_PORT"),
-        probe=_answers(settings.intake_port, "/readyz" if own else "/healthz"),
+        probe=_answers(
+            settings.intake_port, "/readyz" if own and find_spec("include.services.reference_data") else "/healthz"
+        ),
     )
 
 

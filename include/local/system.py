@@ -10,8 +10,8 @@ from include.local.addresses import find_addresses
 from include.local.airflow import airflow_parts
 from include.local.broker import broker_part
 from include.local.environment import client_environment, part_environment, shell_text
-from include.local.order import Say, await_ready, bring_up, take_down
-from include.local.part import LocalError, Part
+from include.local.order import Say, bring_up, take_down
+from include.local.part import LocalError, NotReady, Part
 from include.local.postgres import postgres_part
 from include.local.processes import check_ports
 from include.local.secrets import kept_secrets, write_private
@@ -36,6 +36,7 @@ class System:
         self._supervisor = Supervisor(settings.var_dir, settings.log_dir)
         self._lock: TextIO | None = None
         self._pids: dict[str, int] = {}
+        self._returning: list[Part] = []  # started again, not ready yet
 
     def __enter__(self) -> Self:
         self.start()
@@ -57,20 +58,19 @@ class System:
         """Take one look: parts that died are running again already; say so, and see to what that needs."""
         try:
             states = self._supervisor.states()
-        except LocalError as error:
-            self._say(f"! {error}; everything is started again")
+        except LocalError:
+            self._say("! supervisord is gone: everything is started again")
             self._start_parts()
             return
-        pids = {name: state.pid for name, state in states.items() if state.pid}
         for part in self.parts:
-            before, now = self._pids.get(part.name, 0), pids.get(part.name, 0)
-            if states[part.name].state == "FATAL" and before:
+            before, now = self._pids.get(part.name), states[part.name].pid
+            if now and before != now:
+                self._say(f"! {part.name} was started again")
+                self._returning.append(part)
+            elif before and states[part.name].state == "FATAL":
                 self._say(f"! {part.name} keeps ending and was given up: see {self.settings.log_dir}/{part.name}.log")
-            elif now and before != now:
-                self._say(f"! {part.name} ended and was started again")
-                with suppress(LocalError):
-                    await_ready(part, patience_seconds=30)
-        self._note_pids(pids)
+        self._note_pids()
+        self._greet_returning()
 
     def stop(self) -> None:
         """Stop everything, in order, within a bound. What does not stop in time is killed."""
@@ -107,9 +107,18 @@ class System:
                 say=self._say,
             )
         finally:
-            self._note_pids({name: state.pid for name, state in self._supervisor.states().items() if state.pid})
+            self._note_pids()
         self.env = client_environment(self.settings, self.addresses, self.secrets)
         write_private(self.settings.var_dir / "local.env", shell_text(self.env))
+
+    def _greet_returning(self) -> None:
+        """Do what is due once a part that was started again is ready."""
+        for part in list(self._returning):
+            with suppress(NotReady):
+                part.probe()
+                part.when_ready()
+                self._returning.remove(part)
+                self._say(f"✓ {part.name} is ready again")
 
     def _take_lock(self) -> None:
         """Be the only runner in this folder. The kernel lets go of the lock when a runner dies, however it does."""
@@ -124,10 +133,11 @@ class System:
             ) from None
         self._lock = file
 
-    def _note_pids(self, pids: dict[str, int]) -> None:
-        """Keep var/local.pids current: a name and a pid a line, supervisor first."""
-        if pids == self._pids:
-            return
-        self._pids = pids
-        lines = [f"supervisor {self._supervisor.pid}", *(f"{name} {pid}" for name, pid in pids.items())]
-        write_private(self.settings.var_dir / "local.pids", "".join(f"{line}\n" for line in lines))
+    def _note_pids(self) -> None:
+        """Keep var/local.pids current: a name and a pid a line, supervisord first."""
+        with suppress(LocalError):
+            pids = {state.name: state.pid for state in self._supervisor.states().values() if state.pid}
+            if pids != self._pids:
+                self._pids = pids
+                lines = [f"{name} {pid}\n" for name, pid in {"supervisord": self._supervisor.pid, **pids}.items()]
+                write_private(self.settings.var_dir / "local.pids", "".join(lines))

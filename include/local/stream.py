@@ -1,0 +1,109 @@
+"""One readable stream out of all the parts' logs.
+
+Every part writes its own format; here a line becomes time, part, level, text. Shown are warnings and worse, and
+what the jobs say (the logger ``oms``); everything with ``every_line``. The full logs are files all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+MOST_BYTES = 1_000_000  # of one file at one look
+LEVELS = {"warn": "warning", "fatal": "critical", "panic": "critical", "exception": "error"}
+SHOWN = {"warning", "error", "critical"}
+
+# 2026-11-23T12:36:56.296613Z [info     ] what is said   [a.logger] key=value
+_AIRFLOW = re.compile(r"^\S+ ?\S* \[(?P<level>\w+) *\] (?P<text>.*?)(?: +\[(?P<logger>[\w.]+)\](?: \w+=.*)?)?$")
+_ANY_LEVEL = re.compile(r"\b(DEBUG|INFO|LOG|NOTICE|STATEMENT|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)\b")
+_UNCAUGHT = re.compile(r"^[\w.]*(Error|Exception): ")
+
+# Said by others at every start or task, and nobody need do anything about it.
+_NOISE = (
+    "Starting call to 'airflow.sdk.api.client",  # a retry that has not failed yet
+    "SimpleAuthManager is active",  # meant: this is one machine
+    "Using `httpx` with `starlette.testclient`",
+    "Skipping masking for a secret as it's too short",
+)
+
+
+class Line(NamedTuple):
+    """One line of one part."""
+
+    at: datetime
+    part: str
+    level: str
+    text: str
+
+
+@dataclass
+class LogStream:
+    """Follows the log files of a folder, from where they end when it is made."""
+
+    folder: Path
+    every_line: bool = False
+    _followed: dict[Path, tuple[int, int]] = field(default_factory=dict)  # inode, bytes read
+
+    def __post_init__(self) -> None:
+        for file in self.folder.glob("*.log"):
+            self._followed[file] = (file.stat().st_ino, file.stat().st_size)
+
+    def new_lines(self) -> Iterator[Line]:
+        """What was written since the last call, and is to be shown."""
+        for file in sorted(self.folder.glob("*.log")):
+            for text in self._read(file):
+                line = read_line(file.stem, text)
+                if line and (self.every_line or _is_shown(line)):
+                    yield line
+
+    def _read(self, file: Path) -> list[str]:
+        """The whole lines that came. A rotated file begins anew."""
+        inode, position = self._followed.get(file, (0, 0))
+        with file.open("rb") as stream:
+            if inode != file.stat().st_ino:
+                inode, position = file.stat().st_ino, 0
+            stream.seek(position)
+            data = stream.read(MOST_BYTES)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._followed[file] = (inode, position + len(whole))
+        return whole.decode(errors="replace").splitlines()
+
+
+def read_line(part: str, text: str) -> Line | None:
+    """Understand a line of any of our parts; None where it says nothing."""
+    level, said = _level_and_text(text)
+    if not said.strip() or any(noise in said for noise in _NOISE):
+        return None
+    return Line(datetime.now().astimezone(), part, LEVELS.get(level, level), said)
+
+
+def _level_and_text(text: str) -> tuple[str, str]:
+    if text.startswith("{"):
+        return _from_json(text)
+    if match := _AIRFLOW.match(text):
+        level = "job" if match["logger"] == "oms" and match["level"] == "info" else match["level"]
+        return level, match["text"].strip()
+    if match := _ANY_LEVEL.search(text[:120]):
+        return match[1].lower(), text
+    return "error" if _UNCAUGHT.match(text) else "", text
+
+
+def _from_json(text: str) -> tuple[str, str]:
+    """structlog's and our own JSON lines: the event, then whatever else it holds."""
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return "", text
+    level = str(record.pop("level", "")).lower()
+    record.pop("timestamp", None)
+    said = str(record.pop("event", record.pop("message", "")))
+    return level, " ".join([said, *(f"{key}={value}" for key, value in record.items())])
+
+
+def _is_shown(line: Line) -> bool:
+    return line.level in SHOWN or line.level == "job"
