@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from include.services.thunderhead.ledger import Batch, Failure, Ledger
 
 WINDOW = 64
 RENDER_SECONDS = 60.0  # longer, and the document is given up: a letter of a thousand pages takes about 20 s
+PAUSE_SECONDS = 1.0
 DEATHS = 2  # so often may the process die with one document before that document is blamed
+
+_log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lines
 
 
 class Renderer:
@@ -52,16 +56,23 @@ class Renderer:
 
     async def _run(self) -> None:
         while True:
-            self._wanted.clear()
-            waiting = self._ledger.waiting(WINDOW)
-            for batch_id in waiting:
-                failure = await self._render(batch_id)
-                if failure:
-                    self._ledger.failed(batch_id, failure)
-                else:
-                    self._ledger.rendered(batch_id)
-            if not waiting:
-                await self._wanted.wait()
+            try:
+                await self._render_waiting()
+            except Exception:  # noqa: BLE001 - the disk is full, say
+                _log.exception("rendering goes on in %s s", PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _render_waiting(self) -> None:
+        self._wanted.clear()
+        waiting = self._ledger.waiting(WINDOW)
+        for batch_id in waiting:
+            failure = await self._render(batch_id)
+            if failure:
+                self._ledger.failed(batch_id, failure)
+            else:
+                self._ledger.rendered(batch_id)
+        if not waiting:
+            await self._wanted.wait()
 
     async def _render(self, batch_id: int) -> Failure | None:
         async with self._turn:
@@ -83,7 +94,7 @@ class _Worker:
             except TimeoutError:
                 await self.stop()
                 return Failure("TIMEOUT_ERROR", f"Rendering took longer than {RENDER_SECONDS:.0f} s.")
-            except ConnectionError:
+            except (ConnectionError, RuntimeError):  # uvloop's word for a pipe whose other end has gone
                 answer = b""
             if answer:
                 failure = json.loads(answer)
