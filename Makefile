@@ -1,0 +1,70 @@
+# Everything one does with the project. `make` lists it; OMS_PYTHON names another interpreter.
+OMS_PYTHON ?= python3
+PYTHON := .venv/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet
+LOCK := $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help venv venv-dev demo up token pause resume status test lint format lock clean
+
+help: ## List what there is to make.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.runtime ## Start everything, make 200 documents, compare what went in with what came out, stop.
+	@$(PYTHON) -m include.local demo $(ARGS)
+
+up: .venv/.runtime ## Start everything and stay; Ctrl-C stops it. ARGS=--verbose shows every log line.
+	@$(PYTHON) -m include.local up $(ARGS)
+
+token: .venv/.runtime ## Print a client token: source system CIBT, 12 hours. ARGS="--source-system ARCADE" for another.
+	@$(PYTHON) -m include.local token $(ARGS)
+
+pause: .venv/.runtime ## Stop the schedules of both jobs.
+	@$(PYTHON) -m include.local pause
+
+resume: .venv/.runtime ## Start the schedules of both jobs again.
+	@$(PYTHON) -m include.local resume
+
+status: .venv/.runtime ## Show every part of the running system.
+	@$(PYTHON) -m include.local status
+
+test: .venv/.dev ## Run all tests: unit, integration, one through a real scheduler.
+	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest tests/integration -n 2
+	$(PYTHON) -m pytest tests/e2e
+
+lint: .venv/.dev ## Check style, format and types.
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+
+format: .venv/.dev ## Put the format right.
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+
+venv: .venv/.runtime ## Set up .venv with what the system runs on. All that need it do so by themselves.
+venv-dev: .venv/.dev ## Set up .venv with the tools of the tests, too.
+
+lock: .venv/.runtime ## Pin requirements*.in anew into requirements*.txt, with hashes.
+	$(PIP) install uv
+	$(LOCK) requirements.in --output-file requirements.txt
+	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+
+clean: ## Remove data, logs and caches; .venv stays.
+	@if [ -e var/local.pids ]; then echo "The system is up: stop it first." >&2; exit 1; fi
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamps are as new as the pins that are installed. What pip has to say goes to standard error: `make token`
+# prints the token alone.
+.venv/bin/python:
+	@$(OMS_PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "OMS needs Python 3.11 or newer, and this is %d.%d: name another by OMS_PYTHON=..." % sys.version_info[:2])'
+	@$(OMS_PYTHON) -m venv .venv
+
+.venv/.runtime: requirements.txt | .venv/bin/python
+	@echo "Installing what OMS runs on into .venv: a minute or two, once." >&2
+	@$(PIP) install --require-hashes --requirement requirements.txt >&2
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	@$(PIP) install --require-hashes --requirement requirements-dev.txt >&2
+	@touch $@
