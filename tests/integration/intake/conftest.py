@@ -1,0 +1,161 @@
+"""An intake on a real database, a small reference data server beside it, and clients with tokens."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from include.local.tokens import ensure_key_pair, make_token
+from oms_intake import create_app
+from oms_intake.parts import Parts
+from oms_intake.settings import IntakeSettings
+
+
+class ReferenceDataServer:
+    """The neighbour, as far as the intake sees it. Change ``rows`` or ``status`` while it runs."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Any]] = {
+            "SOURCE_SYSTEM": ["CIBT", "ARCADE"],
+            "DOCUMENT_TYPE": ["POLICY", "INVOICE"],
+            "DOCUMENT_NAME": ["POSHOOFF", "IVZRECPA"],
+            "DOCUMENT_LANGUAGE": ["EN", "DE"],
+            "METADATA_KEY": ["FOOTER_ID", "CUSTOMER_ID", "POLICY_ID", "INVOICE_ID"],
+        }
+        self.status = 200
+        self.calls = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                server.calls += 1
+                rows = server.rows.get(self.path.rpartition("/")[2], [])
+                body = json.dumps([{"id": 1, "refDataValue": value} for value in rows]).encode()
+                self.send_response(server.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@pytest.fixture
+def reference_data() -> Iterator[ReferenceDataServer]:
+    server = ReferenceDataServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def private_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ensure_key_pair(tmp_path_factory.mktemp("keys"))[0]
+
+
+@pytest.fixture
+def intake_settings(
+    oms_database_url: str, reference_data: ReferenceDataServer, private_key_file: Path
+) -> IntakeSettings:
+    return IntakeSettings(
+        database_url=oms_database_url,
+        reference_data_url=reference_data.url,
+        jwt_public_key_file=private_key_file.with_name("jwt-public.pem"),
+        intake_pool_timeout_seconds=1,
+        intake_statement_timeout_seconds=2,
+    )
+
+
+@pytest.fixture
+def make_intake() -> Iterator[Callable[[IntakeSettings], Flask]]:
+    """Makes intakes and closes them."""
+    made: list[Flask] = []
+
+    def make(settings: IntakeSettings) -> Flask:
+        made.append(create_app(settings))
+        return made[-1]
+
+    yield make
+    for app in made:
+        parts: Parts = app.extensions["oms"]
+        parts.close()
+
+
+@pytest.fixture
+def intake(make_intake: Callable[[IntakeSettings], Flask], intake_settings: IntakeSettings) -> Flask:
+    return make_intake(intake_settings)
+
+
+@pytest.fixture
+def token(private_key_file: Path) -> Callable[..., str]:
+    """Makes tokens: ``token()`` is CIBT's with both scopes."""
+
+    def make(source_system: str = "CIBT", **claims: Any) -> str:
+        return make_token(private_key_file, source_system=source_system, **claims)
+
+    return make
+
+
+@pytest.fixture
+def client_of(intake: Flask, token: Callable[..., str]) -> Callable[..., FlaskClient]:
+    """Makes clients: ``client_of("ARCADE")`` is one with a token of that source system."""
+
+    def make(source_system: str = "CIBT", **claims: Any) -> FlaskClient:
+        client = intake.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token(source_system, **claims)}"
+        return client
+
+    return make
+
+
+@pytest.fixture
+def cibt(client_of: Callable[..., FlaskClient]) -> FlaskClient:
+    return client_of()
+
+
+@pytest.fixture
+def arcade(client_of: Callable[..., FlaskClient]) -> FlaskClient:
+    return client_of("ARCADE")
+
+
+def a_request(correlation_id: str = "REQ-1", **changes: Any) -> dict[str, Any]:
+    """A request that is fine, with changes; None takes a member out."""
+    request = {
+        "document_type": "INVOICE",
+        "document_name": "IVZRECPA",
+        "document_language": "EN",
+        "source_environment": "DEV",
+        "request_correlation_id": correlation_id,
+        "document_metadata": [{"key": "INVOICE_ID", "value": "490634"}, {"key": "FOOTER_ID", "value": "2"}],
+        "document_content": {"Document": {"Amount": {"value": "1250.00"}}},
+    } | changes
+    return {name: value for name, value in request.items() if value is not None}
+
+
+def count_rows(db: psycopg.Connection[Any]) -> int:
+    """All rows that requests leave."""
+    tables = ("document_requests", "request_payloads", "request_metadata", "request_timeline")
+    return sum(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)  # type: ignore[index,arg-type]

@@ -1,0 +1,115 @@
+"""Bodies are read strictly: nothing lost, nothing guessed."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.oms.intake.json_text import DEEPEST, MOST_VALUES, pointer, read_json, text_faults
+from include.oms.intake.refusals import Fault, Invalid, Malformed
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=30,
+)
+
+
+@given(values)
+def test_what_is_read_is_what_was_sent(value: Any) -> None:
+    body = json.dumps(value).encode()
+    assert json.loads(msgspec.json.encode(read_json(body))) == value
+    assert text_faults(body, read_json(body)) == []
+
+
+@pytest.mark.parametrize("number", ["1e400", "-0", "1.10", "123456789012345678901234567890", "9" * 5000, "0.1e-9999"])
+def test_a_number_keeps_its_digits(number: str) -> None:
+    assert msgspec.json.encode(read_json(f'{{"n": {number}}}'.encode())) == f'{{"n":{number}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "line 1, column 1: Expecting value"),
+        (b"{", "line 1, column 2: Expecting property name enclosed in double quotes"),
+        (b'{"a": 1} x', "line 1, column 10: Extra data"),
+        (b"\xff{}", "byte 0 is not UTF-8"),
+        (b'"\xed\xa0\x80"', "byte 1 is not UTF-8"),  # half a surrogate pair in bytes
+        (b"\xef\xbb\xbf{}", "line 1, column 1: Unexpected UTF-8 BOM (decode using utf-8-sig)"),
+        ('{"a": 1}'.encode("utf-16"), "byte 0 is not UTF-8"),
+        (b'{"a": NaN}', "NaN is no JSON number"),
+        (b"[-Infinity]", "-Infinity is no JSON number"),
+        (b'{"a": "\x01"}', "line 1, column 8: Invalid control character at"),
+        (b'{"a": {"b/c": 1, "b/c": 2}}', "an object names the member 'b~1c' twice"),
+        (b'{"\\ud800": 1, "\\ud800": 2}', "an object names the member '\\\\ud800' twice"),
+        (b"01", "line 1, column 2: Extra data"),
+        (b"'a'", "line 1, column 1: Expecting value"),
+    ],
+)
+def test_what_is_no_json_is_told(body: bytes, told: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        read_json(body)
+    assert raised.value.detail == told
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"a": "x\0"}, Fault("/a", "the text holds NUL (U+0000), which cannot be kept")),
+        ({"a": ["\ud83d"]}, Fault("/a/0", "the text holds half a surrogate pair (U+D83D), which cannot be kept")),
+        ({"~\0/": 1}, Fault("/~0\\u0000~1", "the name holds NUL (U+0000), which cannot be kept")),
+    ],
+)
+def test_text_that_cannot_be_kept_is_told_with_its_place(value: Any, fault: Fault) -> None:
+    body = json.dumps(value).encode()
+    assert text_faults(body, read_json(body)) == [fault]
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+def test_the_short_cut_hides_no_fault(value: Any) -> None:
+    value = [value, "\ud800\0"]
+    body = json.dumps(value).encode()
+    assert Fault("/1", "the text holds half a surrogate pair (U+D800), which cannot be kept") in text_faults(
+        body, read_json(body)
+    )
+
+
+@pytest.mark.parametrize("body", [b'"\\\\u0000"', b'"\\ud83d\\ude00"', '"\U0001f600"'.encode(), b'"\\u0001"'])
+def test_innocent_look_alikes_are_taken(body: bytes) -> None:
+    assert text_faults(body, read_json(body)) == []
+
+
+@pytest.mark.parametrize(("brackets"), ["[]", '{"a":}'])
+def test_the_deepest_that_is_taken(brackets: str) -> None:
+    opening, closing = brackets[:-1], brackets[-1]
+    assert not _faults(opening * (DEEPEST - 1) + "[]" + closing * (DEEPEST - 1))
+    (fault,) = _faults(opening * DEEPEST + "[]" + closing * DEEPEST)
+    assert fault.detail == f"objects and arrays are nested deeper than {DEEPEST} levels"
+
+
+@pytest.mark.parametrize("depth", [10_000, 500_000])
+def test_a_bottomless_body_is_refused_quickly(depth: int) -> None:
+    for opening in ("[", '{"a":'):
+        with pytest.raises((Invalid, Malformed)):
+            faults = _faults(opening * depth + "1" + ("]" if opening == "[" else "}") * depth)
+            raise Invalid(faults)
+
+
+def test_the_most_values_that_are_taken() -> None:
+    assert not _faults(json.dumps([1] * (MOST_VALUES - 1)))
+    assert _faults(json.dumps([1] * MOST_VALUES)) == [
+        Fault("", f"has {MOST_VALUES + 1} values; at most {MOST_VALUES} are taken")
+    ]
+
+
+def test_a_pointer_is_short_and_escaped() -> None:
+    assert pointer("a/b", 0, "c~d") == "/a~1b/0/c~0d"
+    assert len(pointer("x" * 10_000)) == 201
+
+
+def _faults(text: str) -> list[Fault]:
+    return text_faults(text.encode(), read_json(text.encode()))

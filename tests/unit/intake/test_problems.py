@@ -1,0 +1,27 @@
+"""The catalogue is whole, and its names are fit for a path."""
+
+import re
+
+from include.oms.intake import refusals
+from include.oms.model import Category
+from include.oms.problems import PROBLEMS
+from oms_intake import keys, tokens
+
+
+def test_every_error_category_of_the_jobs_is_explained() -> None:
+    assert set(Category) <= PROBLEMS.keys()
+
+
+def test_every_refusal_is_explained() -> None:
+    kinds = [kind for module in (refusals, keys, tokens) for kind in vars(module).values() if isinstance(kind, type)]
+    explained = [kind.problem.name for kind in kinds if issubclass(kind, refusals.Refusal) and "problem" in vars(kind)]
+    assert len(explained) >= 10
+    assert all(PROBLEMS[name].status for name in explained)
+
+
+def test_names_and_texts() -> None:
+    for name, problem in PROBLEMS.items():
+        assert re.fullmatch("[a-z-]+|[A-Z_]+", name)
+        assert problem.path == f"/problems/{name}"
+        assert problem.meaning.endswith(".")
+        assert problem.what_to_do.endswith(".")

@@ -1,0 +1,45 @@
+"""One call at a time, and one answer for all who waited."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from include.oms.intake.fetching import Fetched, FetchError
+from include.oms.intake.remembered import Remembered
+
+
+class Slow:
+    """A source that answers when it is told to."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.calls = 0
+        self.go = threading.Event()
+        self.fails = fails
+
+    def fetch(self, url: str, etag: str | None = None) -> Fetched:
+        self.calls += 1
+        self.go.wait(5)
+        if self.fails:
+            raise FetchError("answered 500")
+        return Fetched(self.calls, None)
+
+
+def ask_at_once(source: Slow, callers: int) -> list[bool]:
+    remembered = Remembered(source, "http://x", int)
+    with ThreadPoolExecutor(callers) as pool:
+        asked = [pool.submit(remembered.refresh) for _ in range(callers)]
+        while source.calls == 0:
+            pass
+        source.go.set()
+        return [call.result(5) for call in asked]
+
+
+def test_a_crowd_causes_two_calls_at_most() -> None:
+    source = Slow()
+    assert ask_at_once(source, 32) == [True] * 32
+    assert source.calls <= 2
+
+
+def test_a_crowd_in_an_outage_waits_for_two_calls_at_most() -> None:
+    source = Slow(fails=True)
+    assert ask_at_once(source, 32) == [False] * 32
+    assert source.calls <= 2
