@@ -89,7 +89,9 @@ def content(database: Database, source_system: str, request_id: int, form: str) 
     return text
 
 
-def count(database: Database, source_system: str, created_from: datetime | None, created_to: datetime | None) -> Shown:
+def count(
+    database: Database, source_system: str, created_from: datetime | None = None, created_to: datetime | None = None
+) -> Shown:
     """How many requests there are, in all and by status."""
     rows = database.rows(
         "count_requests", source_system=source_system, created_from=created_from, created_to=created_to
