@@ -1,0 +1,32 @@
+"""Runs the Reference Data API until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+
+import uvicorn
+
+from include.services.reference_data.app import create_app
+from include.services.reference_data.settings import ReferenceDataSettings
+
+
+def main() -> None:
+    """Serve. Exits 0 when it was asked to stop."""
+    settings = ReferenceDataSettings()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its own orderly end
+    uvicorn.run(
+        create_app(settings),
+        host=settings.service_host,
+        port=settings.reference_data_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=10,
+    )
+
+
+if __name__ == "__main__":
+    main()

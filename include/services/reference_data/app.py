@@ -1,0 +1,97 @@
+"""Puts the Reference Data API together, and says what each error answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from psycopg import errors
+from starlette.types import ASGIApp
+
+from include.services.answers import PROBLEM_HANDLERS, Handler, json_answer, problem
+from include.services.body_limit import BodyLimit
+from include.services.reference_data.configuration_routes import configuration_routes
+from include.services.reference_data.database import create_pool
+from include.services.reference_data.reference_data_routes import reference_data_routes
+from include.services.reference_data.rows import NotThere, Refused, Rows
+from include.services.reference_data.settings import ReferenceDataSettings
+
+RETRY_AFTER_SECONDS = 5
+
+_log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lines
+
+
+def create_app(settings: ReferenceDataSettings) -> ASGIApp:
+    """The service as an ASGI application."""
+    pool = create_pool(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await pool.open()  # does not wait for the database
+        yield
+        await pool.close()
+
+    app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
+    reference_data = Rows(pool, "reference_data")
+    app.include_router(reference_data_routes(reference_data))
+    app.include_router(configuration_routes(Rows(pool, "document_configuration")))
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        """The process is alive."""
+        return json_answer({"status": "ok"})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        """The database answers, too."""
+        await reference_data.select("select_one")
+        return json_answer({"status": "ok"})
+
+    for error, handler in {**PROBLEM_HANDLERS, **_HANDLERS}.items():
+        app.add_exception_handler(error, handler)
+    return BodyLimit(app, settings.max_body_bytes)
+
+
+async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+    faults = [
+        {"at": ".".join(map(str, fault["loc"])), "detail": fault["msg"].removeprefix("Value error, ")}
+        for fault in error.errors()
+    ]
+    said = "; ".join(f"{fault['at']}: {fault['detail']}" for fault in faults[:5])
+    return problem(422, said, errors=faults[:100])
+
+
+async def _not_there(_request: Request, _error: NotThere) -> Response:
+    return problem(404, "There is no such row.")
+
+
+async def _refused(_request: Request, error: Refused) -> Response:
+    return problem(409, str(error))
+
+
+async def _overlaps(_request: Request, _error: errors.ExclusionViolation) -> Response:
+    return problem(409, "Another row for the same thing would be in force on the same day.")
+
+
+async def _breaks_a_rule(_request: Request, _error: errors.CheckViolation) -> Response:
+    """What the models cannot see: the dates of a change beside those that stay as they are."""
+    return problem(422, "effectToDat must not be before effectFromDat.")
+
+
+async def _database_is_away(_request: Request, error: psycopg.OperationalError) -> Response:
+    _log.warning("the database does not answer: %s", type(error).__name__)
+    return problem(503, "The database does not answer in time.", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+_HANDLERS: dict[type[Exception], Handler] = {
+    RequestValidationError: _invalid,
+    NotThere: _not_there,
+    Refused: _refused,
+    errors.ExclusionViolation: _overlaps,
+    errors.CheckViolation: _breaks_a_rule,
+    psycopg.OperationalError: _database_is_away,
+}

@@ -1,0 +1,62 @@
+"""/v1/document-configurations: how a document is to be made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
+
+from include.services.reference_data.caching import cacheable
+from include.services.reference_data.models import DocumentConfiguration, Key, NewDocumentConfiguration
+from include.services.reference_data.parameters import On, RowId
+from include.services.reference_data.rows import Rows
+
+PATH = "/v1/document-configurations"
+
+_LIST = TypeAdapter(list[DocumentConfiguration])
+
+
+def configuration_routes(rows: Rows) -> APIRouter:
+    """The routes over these rows."""
+    router = APIRouter(prefix=PATH)
+
+    @router.get("")
+    async def everything(request: Request) -> Response:
+        found = await rows.select("select_document_configurations")
+        return cacheable(request, _LIST.dump_json(_LIST.validate_python(found)))
+
+    @router.post("")
+    async def create(new: NewDocumentConfiguration) -> Response:
+        row = DocumentConfiguration.model_validate(await rows.create(new))
+        headers = {"Location": f"{PATH}/{row.id}"}
+        return Response(row.model_dump_json(), 201, headers, media_type="application/json")
+
+    @router.get("/search")  # before /{row_id}, which would take it for an id
+    async def search(
+        request: Request,
+        document_name: Annotated[Key, Query(alias="documentName")],
+        footer_id: Annotated[Key, Query(alias="footerId")] = "0",
+        code: Key | None = None,
+        on: On = None,
+    ) -> Response:
+        wanted = {"document_name": document_name, "footer_id": footer_id, "code": code, "on": on}
+        found = await rows.select("search_document_configurations", **wanted)
+        return cacheable(request, _LIST.dump_json(_LIST.validate_python(found)))
+
+    @router.get("/{row_id}")
+    async def one(request: Request, row_id: RowId) -> Response:
+        row = DocumentConfiguration.model_validate(await rows.get(row_id))
+        return cacheable(request, row.model_dump_json().encode())
+
+    @router.put("/{row_id}")
+    async def change(row_id: RowId, new: NewDocumentConfiguration) -> Response:
+        row = DocumentConfiguration.model_validate(await rows.change(row_id, new))
+        return Response(row.model_dump_json(), media_type="application/json")
+
+    @router.delete("/{row_id}")
+    async def end(row_id: RowId) -> Response:
+        await rows.end(row_id)
+        return Response(status_code=204)
+
+    return router

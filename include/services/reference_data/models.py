@@ -1,0 +1,101 @@
+"""The rows as callers see them, and what callers may write."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+from pydantic.alias_generators import to_camel
+
+RefDataType = Literal["REF_DATA_TYPE", "SOURCE_SYSTEM", "DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE",
+                      "METADATA_KEY", "APP_DOC_SPEC", "FOOTER_ID", "DOC_CONFIG_CODE"]  # fmt: skip
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _iso_date(value: Any) -> Any:
+    """Only YYYY-MM-DD: pydantic would take numbers and instants for dates, too."""
+    if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
+        raise ValueError("must be a date as YYYY-MM-DD")
+    if not isinstance(value, str | None):
+        raise ValueError("must be a date as YYYY-MM-DD, in a string")
+    return value
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not hold NUL characters")
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must not hold control characters")
+    return text
+
+
+Day = Annotated[date | None, BeforeValidator(_iso_date)]
+Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+
+
+class _Row(BaseModel):
+    """What both kinds of rows have."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    effect_from_dat: Day = None  # left out in a new row: today
+    effect_to_dat: Day = None  # left out in a new row: 4712-12-31, no end
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.effect_from_dat and self.effect_to_dat and self.effect_from_dat > self.effect_to_dat:
+            raise ValueError("effectToDat must not be before effectFromDat")
+        return self
+
+
+class NewReferenceData(_Row):
+    """What a caller sends to make or change a row. An `id`, as a row that was read has it, is not looked at."""
+
+    ref_data_type: RefDataType
+    ref_data_value: Key
+    description: Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)] | None = None
+    editable: StrictBool | None = None
+
+
+class NewDocumentConfiguration(_Row):
+    """What a caller sends to make or change a configuration."""
+
+    footer_id: Key
+    app_doc_spec: Key
+    code: Key
+    value: Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)]
+
+
+class ReferenceData(BaseModel):
+    """The contract's ReferenceData."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+    id: int
+    ref_data_type: str
+    ref_data_value: str
+    description: str
+    editable: bool
+    effect_from_dat: date
+    effect_to_dat: date
+
+
+class DocumentConfiguration(BaseModel):
+    """The contract's DocumentConfiguration."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+    id: int
+    footer_id: str
+    app_doc_spec: str
+    code: str
+    value: str
+    effect_from_dat: date
+    effect_to_dat: date

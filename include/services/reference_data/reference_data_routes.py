@@ -1,0 +1,53 @@
+"""/v1/reference-data: what OMS may accept."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
+
+from include.services.answers import problem
+from include.services.reference_data.caching import cacheable
+from include.services.reference_data.models import NewReferenceData, RefDataType, ReferenceData
+from include.services.reference_data.parameters import On, RowId
+from include.services.reference_data.rows import Rows
+
+PATH = "/v1/reference-data"
+
+_LIST = TypeAdapter(list[ReferenceData])
+
+
+def reference_data_routes(rows: Rows) -> APIRouter:
+    """The routes over these rows."""
+    router = APIRouter(prefix=PATH)
+
+    @router.post("")
+    async def create(new: NewReferenceData) -> Response:
+        row = ReferenceData.model_validate(await rows.create(new))
+        headers = {"Location": f"{PATH}/{row.id}"}
+        return Response(row.model_dump_json(), 201, headers, media_type="application/json")
+
+    @router.get("/type/{ref_data_type}")
+    async def in_force(request: Request, ref_data_type: str, on: On = None) -> Response:
+        if ref_data_type not in get_args(RefDataType):
+            return problem(404, f"There is no such type. The types are {', '.join(get_args(RefDataType))}.")
+        found = await rows.select("select_reference_data_in_force", ref_data_type=ref_data_type, on=on)
+        return cacheable(request, _LIST.dump_json(_LIST.validate_python(found)))
+
+    @router.get("/{row_id}")
+    async def one(request: Request, row_id: RowId) -> Response:
+        row = ReferenceData.model_validate(await rows.get(row_id))
+        return cacheable(request, row.model_dump_json().encode())
+
+    @router.put("/{row_id}")
+    async def change(row_id: RowId, new: NewReferenceData) -> Response:
+        row = ReferenceData.model_validate(await rows.change(row_id, new))
+        return Response(row.model_dump_json(), media_type="application/json")
+
+    @router.delete("/{row_id}")
+    async def end(row_id: RowId) -> Response:
+        await rows.end(row_id)
+        return Response(status_code=204)
+
+    return router
