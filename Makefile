@@ -1,7 +1,7 @@
 # Everything one does with the project. `make` lists it; OMS_PYTHON names another interpreter.
 OMS_PYTHON ?= python3
 PYTHON := .venv/bin/python
-PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet
+PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet --quiet
 LOCK := $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help

@@ -34,6 +34,13 @@ def up(options: argparse.Namespace, settings: LocalSettings) -> None:
             time.sleep(LOOK_SECONDS)
 
 
+def demo(_: argparse.Namespace, settings: LocalSettings) -> None:
+    """Start everything, make 200 documents, compare what went in with what came out, stop."""
+    from include.local.demo.run import run_demo
+
+    run_demo(settings)
+
+
 def token(options: argparse.Namespace, settings: LocalSettings) -> None:
     """Print a token for a client of the intake."""
     from include.local.environment import client_token
@@ -87,7 +94,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
     add(up).add_argument("--verbose", action="store_true", help="show every line of every part")
     add(token).add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
-    for command in (pause, resume, status):
+    for command in (demo, pause, resume, status):
         add(command)
     return parser.parse_args(arguments)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 
 from include.local.addresses import Addresses
 from include.local.part import Listen, Part
@@ -42,7 +41,7 @@ def service_parts(settings: LocalSettings, addresses: Addresses) -> list[Part]:
             )
         )
     parts.append(_intake(settings, addresses))
-    return [part for part in parts if part.name != "reference-data" or find_spec("include.services.reference_data")]
+    return parts
 
 
 def _intake(settings: LocalSettings, addresses: Addresses) -> Part:
@@ -53,9 +52,7 @@ def _intake(settings: LocalSettings, addresses: Addresses) -> Part:
         command=(sys.executable, "-m", "gunicorn", "-c", "oms_intake/gunicorn.conf.py", "oms_intake.wsgi:app"),
         needs=("oms-migrations",),
         listen=Listen(settings.intake_port, "OMS_INTAKE_PORT"),
-        probe=_answers(
-            settings.intake_port, "/readyz" if own and find_spec("include.services.reference_data") else "/healthz"
-        ),
+        probe=_answers(settings.intake_port, "/readyz" if own else "/healthz"),
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 from contextlib import suppress
-from typing import Self, TextIO
+from typing import Self
 
 from include.local.addresses import find_addresses
 from include.local.airflow import airflow_parts
 from include.local.broker import broker_part
 from include.local.environment import client_environment, part_environment, shell_text
+from include.local.lock import Lock
 from include.local.order import Say, bring_up, take_down
 from include.local.part import LocalError, NotReady, Part
 from include.local.postgres import postgres_part
@@ -28,13 +28,12 @@ class System:
 
     def __init__(self, settings: LocalSettings, say: Say = print) -> None:
         self.settings, self._say = settings, say
-        settings.var_dir.mkdir(parents=True, exist_ok=True)
         self.secrets = kept_secrets(settings.var_dir / "secrets.json")
         self.addresses = find_addresses(settings, self.secrets)
         self.parts = self._make_parts()
         self.env: dict[str, str] = {}
         self._supervisor = Supervisor(settings.var_dir, settings.log_dir)
-        self._lock: TextIO | None = None
+        self._lock = Lock(settings.var_dir)
         self._pids: dict[str, int] = {}
         self._returning: list[Part] = []  # started again, not ready yet
 
@@ -47,7 +46,7 @@ class System:
 
     def start(self) -> None:
         """Start everything and wait until it is ready. Raises LocalError; then nothing is left running."""
-        self._take_lock()
+        self._lock.take()
         try:
             self._start_parts()
         except BaseException:
@@ -74,7 +73,7 @@ class System:
 
     def stop(self) -> None:
         """Stop everything, in order, within a bound. What does not stop in time is killed."""
-        if self._lock is None:
+        if not self._lock.is_held:
             return
         (self.settings.var_dir / "local.env").unlink(missing_ok=True)
         try:
@@ -83,8 +82,7 @@ class System:
         finally:
             self._supervisor.end()
             (self.settings.var_dir / "local.pids").unlink(missing_ok=True)
-            self._lock.close()
-            self._lock = None
+            self._lock.release()
 
     def _make_parts(self) -> list[Part]:
         """All that this machine has to run, without what the environment's connections replace."""
@@ -119,19 +117,6 @@ class System:
                 part.when_ready()
                 self._returning.remove(part)
                 self._say(f"✓ {part.name} is ready again")
-
-    def _take_lock(self) -> None:
-        """Be the only runner in this folder. The kernel lets go of the lock when a runner dies, however it does."""
-        file = (self.settings.var_dir / "local.lock").open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise LocalError(
-                f"The system is running already in {self.settings.var_dir}: stop it there (Ctrl-C), "
-                "or set OMS_VAR_DIR and the OMS_*_PORT settings to start another one beside it."
-            ) from None
-        self._lock = file
 
     def _note_pids(self) -> None:
         """Keep var/local.pids current: a name and a pid a line, supervisord first."""
