@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import dag, get_current_context, task
 
-from include.jobs.schedules import EVERY_MONITORING_INTERVAL, MONITORING_START, MOST_ACTIVE_RUNS
+from include.jobs.schedules import MONITORING_SCHEDULE, MOST_ACTIVE_RUNS, START
 
 if TYPE_CHECKING:
     from include.oms.slices import SliceRef
 
 
 @dag(
-    schedule=EVERY_MONITORING_INTERVAL,
-    start_date=MONITORING_START,
+    schedule=MONITORING_SCHEDULE,
+    start_date=START,
     catchup=False,
     max_active_runs=MOST_ACTIVE_RUNS,
     dagrun_timeout=timedelta(hours=1),

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import dag, get_current_context, task
 
-from include.jobs.schedules import EVERY_PROCESSING_INTERVAL, MOST_ACTIVE_RUNS, PROCESSING_START
+from include.jobs.schedules import MOST_ACTIVE_RUNS, PROCESSING_SCHEDULE, START
 
 if TYPE_CHECKING:
     from include.oms.slices import SliceRef
 
 
 @dag(
-    schedule=EVERY_PROCESSING_INTERVAL,
-    start_date=PROCESSING_START,
+    schedule=PROCESSING_SCHEDULE,
+    start_date=START,
     catchup=False,
     max_active_runs=MOST_ACTIVE_RUNS,
     dagrun_timeout=timedelta(hours=1),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 from airflow.providers.http.hooks.http import HttpAsyncHook
-from airflow.sdk import BaseHook
+from airflow.sdk import BaseHook, Connection
 from psycopg.conninfo import make_conninfo
 
 from include.oms.settings import Settings
@@ -28,7 +28,15 @@ KAFKA = "kafka_default"
 
 def oms_database_url() -> str:
     """The OMS Database's libpq connection string, out of the Connection ``oms_db``."""
-    connection = BaseHook.get_connection(OMS_DB)
+    return _conninfo(BaseHook.get_connection(OMS_DB))
+
+
+async def oms_database_url_async() -> str:
+    """The same, from inside the triggerer's event loop."""
+    return _conninfo(await BaseHook.aget_connection(OMS_DB))
+
+
+def _conninfo(connection: Connection) -> str:
     return make_conninfo(
         host=connection.host,
         port=connection.port,

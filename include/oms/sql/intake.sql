@@ -37,8 +37,10 @@ WITH sent AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT request_id, 'ACCEPTED', %(actor)s,
            jsonb_strip_nulls(jsonb_build_object('origin_user', %(origin_user)s::text)) FROM accepted
+), woken AS (  -- the watcher of document_processing, if it waits to be told
+    SELECT pg_notify('oms_work', job) FROM watchers WHERE job = 'document_processing' AND waiting
 )
-SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted;
+SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted LEFT JOIN woken ON true;
 
 -- stored_requests --
 -- The requests that hold these correlation ids, with the hash that tells a replay from a conflict.
@@ -138,10 +140,15 @@ FROM document_requests r JOIN thunderhead_batches b USING (request_id) JOIN batc
 WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
 ORDER BY b.attempt DESC LIMIT 1;
 
+-- hold_request --
+-- Hold a request still until the transaction's end. A statement of its own: what is looked at next must be as it is
+-- once the request is held, and a statement sees all but the held row as it was when the statement began.
+SELECT request_id FROM document_requests
+WHERE request_id = %(request_id)s AND source_system = %(source_system)s FOR UPDATE;
+
 -- look_before_cancel --
--- How a request stands, held still until the transaction's end. An intent that may have reached Thunderhead counts
--- as begun.
-SELECT r.status, r.stage,
+-- Whether a request can be withdrawn, or has been. An intent that may have reached Thunderhead counts as begun.
+SELECT r.stage,
        r.status = 'QUEUED' AND NOT EXISTS (
            SELECT FROM thunderhead_batches b WHERE b.request_id = r.request_id
            AND (b.status = 'PROCESSING_THUNDERHEAD' OR b.status = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL))
@@ -149,9 +156,7 @@ SELECT r.status, r.stage,
        r.status = 'STOPPED' AND EXISTS (
            SELECT FROM request_errors e WHERE e.request_id = r.request_id AND e.revision = r.revision
            AND e.category = 'CANCELLED') AS is_cancelled
-FROM document_requests r
-WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
-FOR UPDATE OF r;
+FROM document_requests r WHERE r.request_id = %(request_id)s;
 
 -- count_open_requests --
 -- How many requests are open and how long the oldest of each status has been, in seconds.

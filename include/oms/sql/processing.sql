@@ -53,8 +53,10 @@ WITH accepted AS (
     SELECT request_id, CASE WHEN adopted THEN 'ADOPTED' ELSE 'SUBMITTED' END, 'document_processing',
            jsonb_build_object('batch_name', batch_name, 'thunderhead_batch_id', thunderhead_batch_id), %(slice_id)s
     FROM batch
+), woken AS (
+    SELECT pg_notify('oms_work', job) FROM watchers WHERE job = 'document_monitoring' AND waiting
 )
-SELECT request_id FROM moved;
+SELECT request_id FROM moved LEFT JOIN woken ON true;
 
 -- put_back_requests --
 -- Let held requests go, to be taken up on a later run. An error is kept where they have one.

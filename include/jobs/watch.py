@@ -1,0 +1,49 @@
+"""The look whether a job has work, done in the triggerer: no run is made, no worker starts, where nothing is due.
+
+See docs/decisions/0002-watchers-make-the-runs.md for what it costs and what it replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+log = logging.getLogger(__name__)
+
+
+class WorkIsDue(BaseEventTrigger):
+    """Fires whenever ``job`` has something to do. Never ends, and outlives the database's restarts."""
+
+    def __init__(self, job: str, interval_seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.job = job
+        self.interval_seconds = interval_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How another triggerer makes the same watcher again."""
+        return f"{__name__}.WorkIsDue", {"job": self.job, "interval_seconds": self.interval_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """An event for every run that is to be made."""
+        from psycopg import Error
+
+        from include.jobs.connections import oms_database_url_async
+        from include.oms import database
+        from include.oms.model import Job
+        from include.oms.settings import settings
+        from include.oms.watching import work_is_due
+
+        job = Job(self.job)
+        while True:
+            try:
+                url = await oms_database_url_async()
+                async with await database.connect(url, settings(), application_name=f"{job} watcher") as connection:
+                    async for _ in work_is_due(connection, job, interval_seconds=self.interval_seconds):
+                        yield TriggerEvent(job)  # type: ignore[no-untyped-call]
+            except Error as error:
+                log.warning("%s cannot be watched now, trying again: %s", job, error)
+                await asyncio.sleep(self.interval_seconds)
