@@ -77,8 +77,8 @@ async def _overlaps(_request: Request, _error: errors.ExclusionViolation) -> Res
     return problem(409, "Another row for the same thing would be in force on the same day.")
 
 
-async def _breaks_a_rule(_request: Request, _error: errors.CheckViolation) -> Response:
-    """What the models cannot see: the dates of a change beside those that stay as they are."""
+async def _ends_too_early(_request: Request, _error: psycopg.Error) -> Response:
+    """What the models cannot see: a date that is given beside one that is left out."""
     return problem(422, "effectToDat must not be before effectFromDat.")
 
 
@@ -92,6 +92,7 @@ _HANDLERS: dict[type[Exception], Handler] = {
     NotThere: _not_there,
     Refused: _refused,
     errors.ExclusionViolation: _overlaps,
-    errors.CheckViolation: _breaks_a_rule,
+    errors.CheckViolation: _ends_too_early,
+    errors.DataException: _ends_too_early,  # of daterange()
     psycopg.OperationalError: _database_is_away,
 }

@@ -48,6 +48,15 @@ class _Row(BaseModel):
     effect_from_dat: Day = None  # left out in a new row: today
     effect_to_dat: Day = None  # left out in a new row: 4712-12-31, no end
 
+    @model_validator(mode="before")
+    @classmethod
+    def _says_no_null(cls, content: Any) -> Any:
+        """To one caller null would mean "leave it", to another "no end": it is refused."""
+        nulls = [name for name, value in content.items() if value is None] if isinstance(content, dict) else []
+        if nulls:
+            raise ValueError(f"must not be null: {', '.join(nulls)}; leave out what is not to be said")
+        return content
+
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
         if self.effect_from_dat and self.effect_to_dat and self.effect_from_dat > self.effect_to_dat:

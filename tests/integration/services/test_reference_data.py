@@ -207,6 +207,11 @@ def test_put_on_a_configuration(api: httpx.Client) -> None:
     assert changed == {**row, "value": "y"}
 
 
+@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+def test_a_new_row_that_would_end_before_today_needs_a_day_to_begin(api: httpx.Client, path: str) -> None:
+    assert_is_a_problem(api.post(path, json=new(path, effectToDat=day(-1))), 422)
+
+
 def test_put_refuses_what_would_overlap_or_end_before_it_begins(api: httpx.Client) -> None:
     first = make(api, effectFromDat=day(-10), effectToDat=day(-5))
     second = make(api, effectFromDat=day(-5))
@@ -335,6 +340,7 @@ def test_bad_dates(api: httpx.Client, bad: Any) -> None:
     [
         (DATA, {"refDataType": "COLOUR"}),
         (DATA, {"refDataType": None}),
+        (DATA, {"effectToDat": None}),
         (DATA, {"refDataValue": ""}),
         (DATA, {"refDataValue": "x" * 101}),
         (DATA, {"refDataValue": "a\x00b"}),
