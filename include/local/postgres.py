@@ -87,7 +87,9 @@ def _make_data_directory(data: Path, user: str | None, password: str) -> None:
             _hand_over(draft, Path(file.name), user)
         options = ["--auth=scram-sha-256", f"--pwfile={file.name}", "--encoding=utf8", "--locale=C", "-U", "postgres"]
         command = [str(programs() / "initdb"), "-D", str(draft), *options]
-        subprocess.run(command, check=True, capture_output=True, user=user)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, user=user, group=user)  # noqa: S603
+    if done.returncode:
+        raise LocalError(f"PostgreSQL's initdb failed: {done.stderr.strip()}")
     draft.rename(data)
 
 
