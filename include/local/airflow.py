@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from configparser import ConfigParser
 from datetime import UTC, datetime
 from io import StringIO
@@ -37,9 +37,6 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
     """The database's migration, then the four processes. Tasks run in forks of the scheduler."""
     api = AirflowApi(settings, secrets)
 
-    def part(name: str, *options: str, needs: str = "airflow-migrations", probe: Callable[[], None]) -> Part:
-        return Part(name=name, command=_airflow(name, *options), needs=(needs,), probe=probe)
-
     return [
         Part(
             name="airflow-migrations",
@@ -55,10 +52,25 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
             listen=Listen(settings.airflow_port, "OMS_AIRFLOW_PORT"),
             probe=lambda: http_answers(f"{airflow_url(settings)}/api/v2/monitor/health"),
         ),
-        part("dag-processor", probe=lambda: api.check_dags(dag_ids())),
-        # Log files are on this machine, so nobody need serve them.
-        part("triggerer", "--skip-serve-logs", probe=lambda: api.check_heartbeat("triggerer")),
-        part("scheduler", "--skip-serve-logs", needs="api-server", probe=lambda: api.check_heartbeat("scheduler")),
+        Part(
+            name="dag-processor",
+            command=_airflow("dag-processor"),
+            needs=("airflow-migrations",),
+            probe=lambda: api.check_dags(dag_ids()),
+        ),
+        Part(
+            name="triggerer",
+            command=_airflow("triggerer", "--skip-serve-logs"),  # the files are on this machine
+            needs=("airflow-migrations",),
+            probe=lambda: api.check_heartbeat("triggerer"),
+            stop_seconds=3,  # with watchers it does not end by itself (3.3.2), and it has nothing to finish
+        ),
+        Part(
+            name="scheduler",
+            command=_airflow("scheduler", "--skip-serve-logs"),
+            needs=("api-server",),  # tasks report to it, to the last
+            probe=lambda: api.check_heartbeat("scheduler"),
+        ),
     ]
 
 

@@ -38,6 +38,21 @@ def end(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(alive, timeout=PATIENCE_SECONDS)
 
 
+def kill_idle_orphans(group: int) -> None:
+    """Kill what a dead part has left in its process group, but who has children of its own.
+
+    A killed scheduler leaves its pool of workers, waiting for ever. One that has a child is at a task, and may
+    bring it to its end.
+    """
+    parents = {parent for process in psutil.process_iter(["ppid"]) if (parent := process.info["ppid"])}
+    idle = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getpgid(process.pid) == group and process.pid not in parents:
+                idle.append(process)
+    _signal(idle, signal.SIGKILL)
+
+
 def check_ports(parts: list[Part]) -> None:
     """Raise LocalError naming each port that is taken, by whom, and the setting that moves it."""
     taken = [

@@ -56,6 +56,8 @@ class LogStream:
     def new_lines(self) -> Iterator[Line]:
         """What was written since the last call, and is to be shown."""
         for file in sorted(self.folder.glob("*.log")):
+            if file.stem == "supervisord":
+                continue  # the runner itself tells what happens to the parts
             for text in self._read(file):
                 line = read_line(file.stem, text)
                 if line and (self.every_line or _is_shown(line)):
