@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ def json_answer(content: object, status: int = 200, **headers: str) -> Response:
     return answer
 
 
-def problem_content(problem: Problem, detail: str, status: int | None = None, **members: Any) -> Mapping[str, Any]:
+def problem_content(problem: Problem, detail: str, status: int | None = None, **members: Any) -> dict[str, Any]:
     """A problem as the contract has it; ``request_id`` is the call's, for support."""
     return {
         "type": problem.path,

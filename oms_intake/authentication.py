@@ -63,8 +63,11 @@ def _admit(scope: str) -> Caller:
 
 def _origin_user() -> str | None:
     """The person behind the calling system, as it says."""
-    sent = request.headers.get("X-Origin-User", "").encode("latin-1")  # what WSGI made of the header's bytes
-    name = sent.decode("utf-8", "replace").strip()
+    sent = request.headers.get("X-Origin-User", "").strip(" \t")
+    try:
+        name = sent.encode("latin-1").decode("utf-8")  # WSGI has made Latin-1 of the header's bytes
+    except UnicodeDecodeError:
+        name = sent
     if len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid([Fault("X-Origin-User", f"must be printable, with {LONGEST_NAME} characters at most")])
     return name or None

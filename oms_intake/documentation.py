@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from flask import Blueprint, Response, abort, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_swagger_ui import get_swaggerui_blueprint
@@ -30,7 +32,7 @@ def home() -> ResponseReturnValue:
 @documentation.get("/openapi.json")
 def openapi_json() -> Response:
     """The contract."""
-    return json_answer(openapi(parts().reference_data.values))
+    return json_answer(openapi(parts().reference_data.values, datetime.now(UTC)))
 
 
 @documentation.get("/problems/")

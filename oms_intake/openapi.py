@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from include.oms.intake.checking import LATEST_START
 from include.oms.intake.contract import contract
 from include.oms.intake.finding import CURSOR_PATTERN
 
@@ -25,11 +27,32 @@ _PARAMETER_PATTERNS = {
 }
 
 
-def openapi(values: Callable[[str], Collection[str]]) -> dict[str, Any]:
+def openapi(values: Callable[[str], Collection[str]], now: datetime) -> dict[str, Any]:
     """The document; ``values`` gives those in force of a reference type, none where they cannot be had."""
     in_force = {name: sorted(values(name)) for name in REFERENCE_TYPES}
     served: dict[str, Any] = _fill_in(_detailed_contract(), in_force)
+    properties = served["components"]["schemas"]["NewDocumentRequest"]["properties"]
+    properties["not_before"]["pattern"] = f"^(?!0000)({years_up_to((now + LATEST_START).year)})-"
+    if in_force["METADATA_KEY"]:
+        properties["document_metadata"]["allOf"] = [_once(key) for key in in_force["METADATA_KEY"]]
     return served
+
+
+def years_up_to(year: int) -> str:
+    """A pattern of four digits: 0000 to ``year``."""
+    digits = f"{year:04}"
+    below = [
+        f"{digits[:place]}[0-{int(digit) - 1}]{'[0-9]' * (3 - place)}"
+        for place, digit in enumerate(digits)
+        if digit != "0"
+    ]
+    return "|".join([*below, digits])
+
+
+def _once(key: str) -> dict[str, Any]:
+    """That a metadata key stands once at most."""
+    has_key = {"properties": {"key": {"const": key}}, "required": ["key"]}
+    return {"contains": has_key, "minContains": 0, "maxContains": 1}
 
 
 @cache

@@ -24,6 +24,12 @@ class Parts:
     database: Database
     reference_data: ReferenceData
     tokens: Tokens
+    fetcher: Fetcher
+
+    def close(self) -> None:
+        """Let all connections go."""
+        self.database.close()
+        self.fetcher.close()
 
 
 def make_parts(settings: IntakeSettings) -> Parts:
@@ -49,6 +55,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
             audience=settings.jwt_audience,
             leeway_seconds=settings.jwt_leeway_seconds,
         ),
+        fetcher,
     )
 
 

@@ -113,6 +113,6 @@ def _result(outcome: Outcome | Refusal) -> dict[str, object]:
     """One line of a bulk answer: what the single call would have answered."""
     if isinstance(outcome, Refusal):
         content = problem_content(outcome.problem, outcome.detail, **outcome.members())
-        return {"status": content["status"], "body": content}
+        return {"status": content["status"], "body": content | {"instance": PATH}}
     request_id = outcome.request["request_id"]
     return {"status": 202 if outcome.is_new else 200, "request_id": request_id, "body": outcome.request}

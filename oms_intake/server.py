@@ -92,6 +92,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         with suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
         with suppress(OSError):
+            conn.sock.recv(LARGEST_HEAD)  # a connection that is closed on unread data is reset, answer and all
+        with suppress(OSError):
             conn.sock.send(TIMED_OUT)
         self.nr_conns -= 1
         conn.close()

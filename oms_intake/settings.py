@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from include.oms.settings import Seconds, Settings
+from oms_intake.keys import PemKeys
 
 
 class IntakeSettings(Settings):
@@ -42,8 +43,12 @@ class IntakeSettings(Settings):
 
     @model_validator(mode="after")
     def _some_key(self) -> Self:
-        if not self.jwt_jwks_url and not self.jwt_public_key_file:
+        """Looked at here, so that a key that cannot be used stops the start."""
+        if self.jwt_jwks_url:
+            return self
+        if not self.jwt_public_key_file:
             raise ValueError("set OMS_JWT_JWKS_URL or OMS_JWT_PUBLIC_KEY_FILE: without a key no token can be checked")
+        PemKeys(self.jwt_public_key_file)
         return self
 
 

@@ -28,11 +28,11 @@ def cancel(database: Database, caller: Caller, request_id: int) -> Shown:
 
 
 def _cancel(connection: psycopg.Connection[DictRow], caller: Caller, request_id: int) -> bool:
-    """Whether the request is withdrawn, by this call or an earlier one. Holds it still while it looks."""
+    """Whether the request is withdrawn, by this call or an earlier one."""
     mine = {"request_id": request_id, "source_system": caller.source_system}
-    found = connection.execute(query("look_before_cancel"), mine).fetchone()
-    if found is None:
+    if not connection.execute(query("hold_request"), mine).fetchone():
         raise NotFound("there is no such request")
+    (found,) = connection.execute(query("look_before_cancel"), mine).fetchall()
     if found["can_be_cancelled"]:
         connection.execute(query("end_requests"), {
             "request_ids": [request_id],

@@ -44,6 +44,10 @@ class Fetcher:
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise FetchError("answered something else than JSON") from error
 
+    def close(self) -> None:
+        """Let all connections go."""
+        self._client.close()
+
     def _body(self, response: httpx.Response) -> bytes:
         """The whole body. The client's own time-out is one for each read; a trickle needs a bound on the sum."""
         deadline = time.monotonic() + self._timeout_seconds

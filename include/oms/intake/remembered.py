@@ -56,8 +56,8 @@ class Remembered(Generic[T]):
         """Ask now, if the limit allows; whether there was an answer. One call answers all who came before it."""
         came_at = self._clock()
         with self._asking:
-            if self._asked_at >= came_at:
-                return self._seen_at >= came_at
+            if self._asked_at > came_at:
+                return self._seen_at > came_at
             if not self._limit.take():
                 return False
             self._asked_at = self._clock()

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -18,6 +26,8 @@ from include.local.tokens import ensure_key_pair, make_token
 from oms_intake import create_app
 from oms_intake.parts import Parts
 from oms_intake.settings import IntakeSettings
+from tests.conftest import ROOT
+from tests.integration.intake.contract_check import CheckedClient
 
 
 class ReferenceDataServer:
@@ -96,12 +106,20 @@ def make_intake() -> Iterator[Callable[[IntakeSettings], Flask]]:
 
     def make(settings: IntakeSettings) -> Flask:
         made.append(create_app(settings))
+        made[-1].test_client_class = CheckedClient
         return made[-1]
 
     yield make
     for app in made:
         parts: Parts = app.extensions["oms"]
         parts.close()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[Any]]:
+    """What is logged meanwhile."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -129,6 +147,62 @@ def client_of(intake: Flask, token: Callable[..., str]) -> Callable[..., FlaskCl
         return client
 
     return make
+
+
+class ServedIntake:
+    """The intake under its production server, in processes of its own."""
+
+    def __init__(self, settings: IntakeSettings, log: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        given = settings.model_dump(exclude_unset=True, exclude_none=True)
+        env = {f"OMS_{name.upper()}": str(value) for name, value in given.items()}
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "oms_intake/gunicorn.conf.py", "oms_intake.wsgi:app"],
+                cwd=ROOT,
+                env={**os.environ, **env, "OMS_INTAKE_PORT": str(self.port)},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_until_ready(self) -> None:
+        """Raises AssertionError with the log where it does not answer in 30 s."""
+        until = time.monotonic() + 30
+        while time.monotonic() < until and self.process.poll() is None:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(self._log.read_text())
+
+    def lines(self) -> list[Any]:
+        """What it logged; each line must be JSON."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def stop(self) -> None:
+        """Raises AssertionError where it does not end by itself."""
+        self.process.terminate()
+        assert self.process.wait(40) == 0
+
+
+@pytest.fixture
+def serve(tmp_path: Path, intake_settings: IntakeSettings) -> Iterator[Callable[..., ServedIntake]]:
+    """Starts the intake under gunicorn, with changed settings, and stops it."""
+    started: list[ServedIntake] = []
+
+    def start(**changes: Any) -> ServedIntake:
+        settings = intake_settings.model_copy(update={"intake_workers": 1, "intake_threads": 4} | changes)
+        started.append(ServedIntake(settings, tmp_path / "intake.log"))
+        started[-1].wait_until_ready()
+        return started[-1]
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            served.stop()
 
 
 @pytest.fixture

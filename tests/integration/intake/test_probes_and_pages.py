@@ -1,0 +1,72 @@
+"""What machines and people ask the service about itself; none of it needs a token."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from include.oms.problems import PROBLEMS
+from tests.integration.intake.conftest import a_request
+
+PATH = "/v1/document-requests"
+
+
+@pytest.fixture
+def stranger(intake: Flask) -> FlaskClient:
+    return intake.test_client()
+
+
+def samples(client: FlaskClient) -> dict[tuple[str, frozenset[str]], float]:
+    """Each metric's value by its name and the values of its labels."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {(s.name, frozenset(s.labels.values())): s.value for family in families for s in family.samples}
+
+
+def test_probes(stranger: FlaskClient) -> None:
+    assert stranger.get("/healthz").json == {"status": "ok"}
+    assert stranger.get("/readyz").json == {"status": "ok"}
+
+
+def test_metrics(cibt: FlaskClient, stranger: FlaskClient, db: psycopg.Connection[Any]) -> None:
+    calls = ("oms_intake_call_seconds_count", frozenset({"POST", PATH, "202"}))
+    before = samples(stranger).get(calls, 0)
+    cibt.post(PATH, json=a_request("R1"))
+    cibt.post(PATH, json=a_request("R2"))
+    db.execute("UPDATE document_requests SET created_at = now() - interval '1 hour' WHERE request_id = 1")
+    db.execute("UPDATE document_requests SET status = 'PROCESSING' WHERE request_id = 1")
+    now = samples(stranger)
+    queued, processing = frozenset({"QUEUED"}), frozenset({"PROCESSING"})
+    assert now[calls] == before + 2
+    assert (now["oms_open_requests", queued], now["oms_open_requests", processing]) == (1, 1)
+    assert 3600 <= now["oms_oldest_open_request_seconds", processing] < 3700
+    assert now["oms_oldest_open_request_seconds", queued] < 60
+
+
+def test_the_contract_is_served_with_the_values_in_force(stranger: FlaskClient) -> None:
+    served = stranger.get("/openapi.json").json
+    assert served["openapi"] == "3.1.0"
+    properties = served["components"]["schemas"]["NewDocumentRequest"]["properties"]
+    assert properties["document_name"]["enum"] == ["IVZRECPA", "POSHOOFF"]
+
+
+def test_a_page_to_browse_it_that_needs_nobody_else(stranger: FlaskClient) -> None:
+    assert stranger.get("/").headers["Location"] == "/docs/"
+    page = stranger.get("/docs/").text
+    assert "http" not in page.replace("http://localhost", "")
+    with stranger.get("/docs/swagger-ui-bundle.js") as script:
+        assert script.status_code == 200
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_has_a_page(stranger: FlaskClient, name: str) -> None:
+    page = stranger.get(f"/problems/{name}")
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    assert PROBLEMS[name].title.replace("'", "&#39;") in page.text
+    assert f"/problems/{name}" in stranger.get("/problems/").text
+
+
+def test_a_problem_that_is_none(stranger: FlaskClient) -> None:
+    assert stranger.get("/problems/none").status_code == 404
