@@ -63,13 +63,15 @@ class Database:
         )
         self._pool.open(wait=False)
 
-    def rows(self, name: str, **values: Any) -> list[DictRow]:
+    def rows(self, name: str, /, *, prepare: bool | None = None, **values: Any) -> list[DictRow]:
         """Run the query called ``name`` in a transaction of its own and return all its rows.
 
         To be used for statements that may run twice: where the connection turns out to be dead (the server was
-        restarted), the statement is sent again, once.
+        restarted), the statement is sent again, once. ``prepare=False`` plans it anew for these very values.
         """
-        return self._once_more_if_dead(lambda connection: connection.execute(query(name), values).fetchall())
+        return self._once_more_if_dead(
+            lambda connection: connection.execute(query(name), values, prepare=prepare).fetchall()
+        )
 
     def transaction(self, work: Callable[[psycopg.Connection[DictRow]], R]) -> R:
         """Run several statements in one transaction; ``work`` may run twice, for the same reason."""

@@ -43,7 +43,7 @@ def find(database: Database, source_system: str, search: Search) -> tuple[list[S
         values |= {"keys": [key for key, _ in pairs], "values": [value for _, value in pairs]}
     else:
         name = "find_requests"
-    ids = [row["request_id"] for row in database.rows(name, **values)]
+    ids = [row["request_id"] for row in database.rows(name, prepare=False, **values)]
     page = ids[: search.limit]
     return list(show(database, source_system, page).values()), (f"c{page[-1]:x}" if len(ids) > search.limit else None)
 
@@ -93,9 +93,8 @@ def count(
     database: Database, source_system: str, created_from: datetime | None = None, created_to: datetime | None = None
 ) -> Shown:
     """How many requests there are, in all and by status."""
-    rows = database.rows(
-        "count_requests", source_system=source_system, created_from=created_from, created_to=created_to
-    )
+    span = {"created_from": created_from, "created_to": created_to}
+    rows = database.rows("count_requests", prepare=False, source_system=source_system, **span)
     statuses = dict.fromkeys(map(str, Status), 0) | {row["status"]: row["number"] for row in rows}
     return {"total": sum(statuses.values()), "statuses": statuses}
 
