@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from math import inf
+from time import monotonic
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -15,37 +17,42 @@ from psycopg.rows import DictRow
 from include.oms import database
 from include.oms.model import Job
 
-LEAST_GAP_SECONDS = 0.5  # between two runs of a job: what comes in meanwhile is claimed together
+LEAST_GAP_SECONDS = 1.0  # between two runs of a job: what comes in meanwhile is claimed together
 
 
 async def work_is_due(
     connection: AsyncConnection[DictRow], job: Job, *, interval_seconds: float
 ) -> AsyncIterator[None]:
-    """Yields whenever ``job`` has something to do; at most once an interval for work that stays due.
+    """Yields whenever ``job`` has something to do; only once an interval for what stays due all along.
 
     Raises psycopg.Error where the database goes away.
     """
     await connection.execute("LISTEN oms_work")
+    fired_at, told = -inf, False
     while True:
         await database.execute(connection, "lie_down", job=job)
         due_in = await _due_in(connection, job)
+        since_fired = monotonic() - fired_at
         if due_in > 0:
-            await _told(connection, job, min(due_in, interval_seconds))
-            continue
-        await database.execute(connection, "get_up", job=job)
-        yield
-        await asyncio.sleep(LEAST_GAP_SECONDS)
+            told = await _is_told(connection, job, min(due_in, interval_seconds))
+        elif since_fired < interval_seconds and -due_in > since_fired and not told:  # it was due then already
+            told = await _is_told(connection, job, interval_seconds - since_fired)
+        else:
+            await database.execute(connection, "get_up", job=job)
+            fired_at, told = monotonic(), False
+            yield
+            await asyncio.sleep(LEAST_GAP_SECONDS)
 
 
 async def _due_in(connection: AsyncConnection[DictRow], job: Job) -> float:
+    """Seconds from now, negative where it has been due for a while; infinity where nothing is in sight."""
     (row,) = await database.rows(connection, f"{job}_due_in")
-    if row.get("events_wait"):
-        return 0.0
-    return float("inf") if row["due_in"] is None else float(row["due_in"])
+    return inf if row["due_in"] is None else float(row["due_in"])
 
 
-async def _told(connection: AsyncConnection[DictRow], job: Job, most_seconds: float) -> None:
-    """Wait until this job's watcher is told, ``most_seconds`` at most."""
+async def _is_told(connection: AsyncConnection[DictRow], job: Job, most_seconds: float) -> bool:
+    """Wait until this job's watcher is told that work has come, ``most_seconds`` at most."""
     async for notification in connection.notifies(timeout=most_seconds):
         if notification.payload == job:
-            return
+            return True
+    return False

@@ -20,13 +20,13 @@ SELECT extract(epoch FROM greatest(
      WHERE system IN ('THUNDERHEAD', 'REFERENCE_DATA') AND document_type = '*')) - now())::float AS due_in;
 
 -- document_monitoring_due_in --
--- The same for document_monitoring, which has something to do as well where final events wait; those only once an
--- interval, because they wait for the broker.
-SELECT extract(epoch FROM greatest(
-    (SELECT min(greatest(next_poll_at, lease_until)) FROM (
-        SELECT next_poll_at, lease_until FROM thunderhead_batches
-        WHERE status = 'PROCESSING_THUNDERHEAD' ORDER BY next_poll_at LIMIT 100) next),
-    (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
-     WHERE system = 'THUNDERHEAD' AND document_type = '*')) - now())::float AS due_in,
-    EXISTS (SELECT FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL
-            AND created_at < now() - interval '5 seconds') AS events_wait;
+-- The same for document_monitoring, which also publishes what an earlier run could not.
+SELECT extract(epoch FROM least(
+    greatest(
+        (SELECT min(greatest(next_poll_at, lease_until)) FROM (
+            SELECT next_poll_at, lease_until FROM thunderhead_batches
+            WHERE status = 'PROCESSING_THUNDERHEAD' ORDER BY next_poll_at LIMIT 1000) next),
+        (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
+         WHERE system = 'THUNDERHEAD' AND document_type = '*')),
+    (SELECT min(created_at) + interval '5 seconds' FROM final_events
+     WHERE published_at IS NULL AND set_aside_at IS NULL)) - now())::float AS due_in;

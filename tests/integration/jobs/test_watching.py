@@ -1,0 +1,80 @@
+"""The watchers: told at once, patient otherwise, and not driven mad by work that nobody can claim."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import pytest
+
+from include.oms import database, watching
+from include.oms.model import Job
+from tests.integration.jobs.conftest import Oms
+
+
+@pytest.fixture(autouse=True)
+def _no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LEAST_GAP_SECONDS", 0.05)
+
+
+@asynccontextmanager
+async def watcher(oms: Oms, job: Job, interval_seconds: float) -> AsyncIterator[AsyncIterator[None]]:
+    """A watcher on a connection of its own, as in the triggerer."""
+    async with await database.connect(oms.url, oms.settings, application_name="watcher") as connection:
+        watch = watching.work_is_due(connection, job, interval_seconds=interval_seconds)
+        try:
+            yield watch
+        finally:
+            await watch.aclose()  # type: ignore[attr-defined]
+
+
+async def seconds_to(watch: AsyncIterator[None]) -> float:
+    """How long the watcher takes to fire."""
+    started = monotonic()
+    await asyncio.wait_for(anext(watch), 10)
+    return monotonic() - started
+
+
+async def test_it_fires_at_once_for_what_waits_already(oms: Oms) -> None:
+    await oms.queued()
+    async with watcher(oms, Job.PROCESSING, 60) as watch:
+        assert await seconds_to(watch) < 2
+
+
+async def test_it_is_told_when_work_comes(oms: Oms) -> None:
+    async with watcher(oms, Job.PROCESSING, 60) as watch:
+        waiting = asyncio.create_task(seconds_to(watch))
+        while not await oms.rows("SELECT FROM watchers WHERE job = 'document_processing' AND waiting"):  # noqa: ASYNC110 - the condition is in the database
+            await asyncio.sleep(0.01)
+        await oms.queued()
+        await database.rows(oms.connection, "wake", job=Job.PROCESSING)
+        assert await waiting < 5
+
+
+async def test_what_stays_due_fires_once_an_interval(oms: Oms) -> None:
+    await oms.queued()
+    async with watcher(oms, Job.PROCESSING, 0.5) as watch:
+        await anext(watch)
+        assert 0.3 < await seconds_to(watch) < 3
+
+
+async def test_it_wakes_when_the_next_poll_falls_due(oms: Oms) -> None:
+    await oms.queued()
+    await oms.run_processing()
+    await oms.connection.execute("UPDATE thunderhead_batches SET next_poll_at = now() + interval '0.4 s'")
+    async with watcher(oms, Job.MONITORING, 60) as watch:
+        assert 0.2 < await seconds_to(watch) < 3
+
+
+async def test_nothing_is_due_while_thunderhead_is_paused_or_out(oms: Oms) -> None:
+    await oms.queued()
+    for stopped in (
+        "paused_at = now(), paused_by = 'me'",
+        "open_until = now() + interval '1 h', paused_at = NULL, paused_by = NULL",
+    ):
+        await oms.connection.execute(f"UPDATE outside_systems SET {stopped} WHERE system = 'THUNDERHEAD'")
+        async with watcher(oms, Job.PROCESSING, 0.1) as watch:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(watch), 0.5)
