@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import msgspec
 
 from include.oms.intake.checking import KnownValues, NewRequest
 from include.oms.intake.database import Database
@@ -94,7 +96,6 @@ def _store(database: Database, caller: Caller, requests: Sequence[NewRequest]) -
     """Store those whose correlation id is free; what was stored, by correlation id."""
     if not requests:
         return {}
-    pairs = [(request.correlation_id, pair) for request in requests for pair in request.metadata]
     rows = database.rows(
         "accept_requests",
         source_system=caller.source_system,
@@ -102,21 +103,27 @@ def _store(database: Database, caller: Caller, requests: Sequence[NewRequest]) -
         origin_user=caller.origin_user,
         traceparent=caller.traceparent,
         actor=caller.actor,
-        correlation_ids=[request.correlation_id for request in requests],
-        content_hashes=[request.content_hash for request in requests],
-        document_types=[request.sent.document_type for request in requests],
-        document_names=[request.sent.document_name for request in requests],
-        document_languages=[request.sent.document_language for request in requests],
-        source_environments=[request.sent.source_environment for request in requests],
-        priorities=[request.sent.priority for request in requests],
-        not_befores=[request.not_before for request in requests],
-        contents=[request.content for request in requests],
-        metadata_of=[correlation_id for correlation_id, _ in pairs],
-        metadata_keys=[pair.key for _, pair in pairs],
-        metadata_values=[pair.value for _, pair in pairs],
+        requests=msgspec.json.encode([_row(request) for request in requests]).decode(),
     )
     by_name = {request.correlation_id: request for request in requests}
     return {row["request_correlation_id"]: _new(by_name[row["request_correlation_id"]], caller, row) for row in rows}
+
+
+def _row(request: NewRequest) -> dict[str, Any]:
+    """A request as ``accept_requests`` reads it."""
+    sent = request.sent
+    return {
+        "request_correlation_id": sent.request_correlation_id,
+        "content_hash": f"\\x{request.content_hash.hex()}",  # PostgreSQL's text of a bytea
+        "document_type": sent.document_type,
+        "document_name": sent.document_name,
+        "document_language": sent.document_language,
+        "source_environment": sent.source_environment,
+        "priority": sent.priority,
+        "not_before": request.not_before,
+        "content": sent.document_content,  # the very text, digit by digit
+        "metadata": sent.document_metadata,
+    }
 
 
 def _new(request: NewRequest, caller: Caller, row: Shown) -> _Stored:

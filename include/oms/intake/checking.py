@@ -41,11 +41,6 @@ class NewRequest(msgspec.Struct, frozen=True):
         return self.sent.request_correlation_id
 
     @property
-    def content(self) -> str:
-        """``document_content``: the JSON text as sent, digit by digit."""
-        return bytes(self.sent.document_content).decode("utf-8")
-
-    @property
     def metadata(self) -> list[Metadata]:
         """By key: the order in which they are given back."""
         return sorted(self.sent.document_metadata, key=lambda pair: pair.key)

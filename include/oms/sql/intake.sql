@@ -7,12 +7,10 @@ SELECT 1;
 -- taken is left out and not returned. Stored in the order of correlation ids, so that two calls with the same ones
 -- never wait for each other in a circle.
 WITH sent AS (
-    SELECT * FROM unnest(
-        %(correlation_ids)s::text[], %(content_hashes)s::bytea[], %(document_types)s::text[],
-        %(document_names)s::text[], %(document_languages)s::text[], %(source_environments)s::text[],
-        %(priorities)s::text[], %(not_befores)s::timestamptz[], %(contents)s::text[])
-        AS s (request_correlation_id, content_hash, document_type, document_name, document_language,
-              source_environment, priority, not_before, content)
+    SELECT * FROM json_to_recordset(%(requests)s::json) AS s (
+        request_correlation_id text, content_hash bytea, document_type text, document_name text,
+        document_language text, source_environment text, priority text, not_before timestamptz, content json,
+        metadata json)
 ), accepted AS (
     INSERT INTO document_requests (
         source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
@@ -26,13 +24,11 @@ WITH sent AS (
     RETURNING request_id, request_correlation_id, created_at
 ), payload AS (
     INSERT INTO request_payloads (request_id, content)
-    SELECT request_id, content::json FROM accepted JOIN sent USING (request_correlation_id)
+    SELECT request_id, content FROM accepted JOIN sent USING (request_correlation_id)
 ), metadata AS (
     INSERT INTO request_metadata (request_id, key, value)
     SELECT request_id, key, value
-    FROM unnest(%(metadata_of)s::text[], %(metadata_keys)s::text[], %(metadata_values)s::text[])
-        AS m (request_correlation_id, key, value)
-    JOIN accepted USING (request_correlation_id)
+    FROM accepted JOIN sent USING (request_correlation_id), json_to_recordset(metadata) AS m (key text, value text)
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT request_id, 'ACCEPTED', %(actor)s,

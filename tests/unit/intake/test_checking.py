@@ -55,7 +55,7 @@ def faults(value: Any, known: Any = None) -> list[tuple[str, str]]:
 
 def test_a_fine_request() -> None:
     new = check(a_request(document_metadata=[{"key": "B", "value": "2"}, {"key": "A", "value": "1"}]))
-    assert (new.sent.priority, new.not_before, new.content) == ("NORMAL", None, '{"a": 1}')
+    assert (new.sent.priority, new.not_before, bytes(new.sent.document_content)) == ("NORMAL", None, b'{"a": 1}')
     assert [(pair.key, pair.value) for pair in new.metadata] == [("A", "1"), ("B", "2")]
 
 
