@@ -122,7 +122,6 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
         },
         "api_auth": {"jwt_secret": secrets.jwt_secret},
         "logging": {"base_log_folder": str(home / "logs"), "colored_console_log": "False"},
-        "usage_data_collection": {"enabled": "False"},
         "workers": {"min_heartbeat_interval": "1"},
         "scheduler": {
             "scheduler_idle_sleep_time": "0.2",

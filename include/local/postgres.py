@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -74,6 +75,8 @@ def airflow_database_url(settings: LocalSettings, secrets: Secrets) -> str:
 
 def _make_data_directory(data: Path, user: str | None, password: str) -> None:
     """Run initdb where that has not been done; take away what a killed server left behind."""
+    if user:
+        _let_pass(data, user)
     if data.exists():
         _forget_dead_server(data)
         return
@@ -84,23 +87,23 @@ def _make_data_directory(data: Path, user: str | None, password: str) -> None:
         file.write(password)
         file.flush()
         if user:
-            _hand_over(draft, Path(file.name), user)
+            shutil.chown(draft, user)
+            shutil.chown(file.name, user)
         options = ["--auth=scram-sha-256", f"--pwfile={file.name}", "--encoding=utf8", "--locale=C", "-U", "postgres"]
         command = [str(programs() / "initdb"), "-D", str(draft), *options]
-        done = subprocess.run(command, capture_output=True, text=True, user=user, group=user)  # noqa: S603
+        who: dict[str, Any] = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+        done = subprocess.run(command, check=False, capture_output=True, text=True, **who)  # noqa: S603
     if done.returncode:
-        raise LocalError(f"PostgreSQL's initdb failed: {done.stderr.strip()}")
+        raise LocalError(f"PostgreSQL's data directory cannot be made: {done.stderr.strip()}")
     draft.rename(data)
 
 
-def _hand_over(data: Path, password_file: Path, user: str) -> None:
-    """Give both to the user that the server runs as, and let that user pass on the way to its data and programs."""
+def _let_pass(data: Path, user: str) -> None:
+    """See that the user exists that the server runs as, and may walk the way to its data and its programs."""
     try:
         pwd.getpwnam(user)
     except KeyError:
         subprocess.run(["useradd", "--system", user], check=True, capture_output=True)  # noqa: S603, S607
-    shutil.chown(data, user)
-    shutil.chown(password_file, user)
     for folder in {*data.parents, *programs().parents}:
         if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o001)

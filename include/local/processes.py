@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psutil
 from include.local.part import LocalError, Part
 
 PATIENCE_SECONDS = 5
+PAUSE_SECONDS = 0.05
 
 
 def session_members(session: int, folders: tuple[Path, ...]) -> list[psutil.Process]:
@@ -25,7 +27,7 @@ def session_members(session: int, folders: tuple[Path, ...]) -> list[psutil.Proc
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             inside = any(Path(process.cwd()).is_relative_to(folder) for folder in folders)
-            if inside and os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+            if inside and os.getsid(process.pid) == session and _is_alive(process):
                 found.append(process)
     return found
 
@@ -33,9 +35,20 @@ def session_members(session: int, folders: tuple[Path, ...]) -> list[psutil.Proc
 def end(processes: list[psutil.Process]) -> None:
     """Ask them to stop - SIGINT is the quick way for all our parts -, then kill those that have not."""
     _signal(processes, signal.SIGINT)
-    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
+    alive = wait_until_gone(processes, PATIENCE_SECONDS)
     _signal(alive, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=PATIENCE_SECONDS)
+    wait_until_gone(alive, PATIENCE_SECONDS)
+
+
+def wait_until_gone(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait for processes that are not all our children. Returns those that are still there.
+
+    A zombie is gone: in a container, nobody may ever reap it.
+    """
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    return alive
 
 
 def kill_idle_orphans(group: int) -> None:
@@ -69,6 +82,13 @@ def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_free(port: int) -> bool:

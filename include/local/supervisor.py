@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
-import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from include.local.part import LocalError, Part
-from include.local.processes import end, session_members
+from include.local.processes import end, session_members, wait_until_gone
 from include.local.settings import ROOT
 
 LONGEST_SOCKET_PATH = 90  # the kernel takes 107 characters, and supervisord appends its pid for a moment
@@ -102,7 +101,7 @@ class Supervisor:
         daemons = [process for process in members if process.pid == session]
         for daemon in daemons:
             daemon.terminate()  # it stops its parts first
-        psutil.wait_procs(daemons, timeout=STOP_SECONDS)
+        wait_until_gone(daemons, STOP_SECONDS)
         end(session_members(session, (ROOT, self._var_dir)))
         if self._daemon:
             self._daemon.wait(timeout=1)

@@ -1,0 +1,57 @@
+"""What parts and clients are told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from include.local.addresses import find_addresses
+from include.local.environment import client_environment, part_environment, shell_text
+from include.local.secrets import Secrets, kept_secrets
+from include.local.settings import LocalSettings
+
+NAMES = [
+    "OMS_INTAKE_URL", "OMS_TOKEN", "OMS_DATABASE_URL", "OMS_KAFKA_BOOTSTRAP", "OMS_KAFKA_TOPIC",
+    "OMS_REFERENCE_DATA_URL", "OMS_THUNDERHEAD_URL", "AIRFLOW_URL", "AIRFLOW_USER", "AIRFLOW_PASSWORD",
+]  # fmt: skip
+
+
+def test_a_shell_reads_what_was_written() -> None:
+    awkward = {"A": "plain", "B": "two words", "C": 'it\'s "quoted" $HOME `x` \\', "D": ""}
+    script = shell_text(awkward) + 'printf \'%s\\n\' "$A" "$B" "$C" "$D"'
+    told = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True)
+    assert told.stdout == "".join(f"{value}\n" for value in awkward.values())
+
+
+def test_a_client_is_told_everything(local_settings: LocalSettings, secrets: Secrets) -> None:
+    told = client_environment(local_settings, find_addresses(local_settings, secrets), secrets)
+    assert list(told) == NAMES
+    assert told["OMS_TOKEN"].count(".") == 2
+
+
+def test_settings_reach_the_parts(tmp_path: Path, secrets: Secrets) -> None:
+    settings = LocalSettings(
+        var_dir=tmp_path, processing_interval_seconds=1, thunderhead_token=SecretStr("tok"), intake_port=1234
+    )
+    told = part_environment(settings, find_addresses(settings, secrets))
+    assert told["OMS_PROCESSING_INTERVAL_SECONDS"] == "1.0"
+    assert told["OMS_THUNDERHEAD_TOKEN"] == "tok"
+    assert told["OMS_INTAKE_PORT"] == "1234"
+    assert json.loads(told["AIRFLOW_CONN_THUNDERHEAD_API"])["password"] == "tok"
+    assert Path(told["OMS_JWT_PUBLIC_KEY_FILE"]).read_text().startswith("-----BEGIN PUBLIC KEY")
+
+
+def test_an_issuer_takes_the_place_of_the_local_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OMS_JWT_JWKS_URL", "https://issuer.example/jwks")
+    settings = LocalSettings(var_dir=tmp_path)
+    assert "OMS_JWT_PUBLIC_KEY_FILE" not in part_environment(settings, find_addresses(settings, Secrets()))
+
+
+def test_secrets_stay_the_same_and_are_the_owners_alone(tmp_path: Path) -> None:
+    first = kept_secrets(tmp_path / "secrets.json")
+    assert kept_secrets(tmp_path / "secrets.json") == first
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o077 == 0
