@@ -12,6 +12,7 @@ from oms_intake.parts import make_parts
 from oms_intake.probes import probes
 from oms_intake.requests import requests
 from oms_intake.settings import IntakeSettings
+from oms_intake.tracing import trace_calls
 
 __all__ = ["create_app"]
 
@@ -24,6 +25,7 @@ def create_app(settings: IntakeSettings) -> Flask:
     handle_errors(app)
     app.after_request(discard_unread_body)  # the last registered runs first: the log counts the work alone
     watch_calls(app)
+    trace_calls(app, settings)
     for blueprint in (requests, probes, documentation, swagger_ui):
         app.register_blueprint(blueprint)
     return app

@@ -14,6 +14,7 @@ from include.oms.intake.refusals import Fault, Invalid, UnknownSourceSystem
 from oms_intake.parts import parts
 from oms_intake.tokens import LONGEST_NAME, Identity, InsufficientScope, NotAuthenticated
 from oms_intake.trace_context import trace_parent
+from oms_intake.tracing import own_trace_parent
 
 READ, WRITE = "documents:read", "documents:write"
 
@@ -56,9 +57,8 @@ def _admit(scope: str) -> Caller:
     if identity.source_system is None:
         raise UnknownSourceSystem("the token names no source_system")
     g.source_system = identity.source_system
-    return Caller(
-        identity.source_system, identity.subject, _origin_user(), trace_parent(request.headers.get("traceparent", ""))
-    )
+    trace = own_trace_parent() or trace_parent(request.headers.get("traceparent", ""))
+    return Caller(identity.source_system, identity.subject, _origin_user(), trace)
 
 
 def _origin_user() -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, abort, redirect, render_template
 from flask.typing import ResponseReturnValue
 from flask_swagger_ui import get_swaggerui_blueprint
+from markupsafe import Markup, escape
 
 from include.oms.problems import PROBLEMS
 from oms_intake.answers import json_answer
@@ -21,6 +23,12 @@ swagger_ui = get_swaggerui_blueprint(
     # Given, so that it is not made from the Host header: the page writes it into a script.
     {"app_name": "Document Request API", "oauth2RedirectUrl": "/docs/oauth2-redirect.html", "validatorUrl": None},
 )
+
+
+@documentation.app_template_filter("code")
+def code(text: str) -> Markup:
+    """The catalogue's texts as HTML: what stands between backticks is code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704  # escaped
 
 
 @documentation.get("/")

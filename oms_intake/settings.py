@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from include.oms.settings import Seconds, Settings
 from oms_intake.keys import PemKeys
@@ -40,6 +40,25 @@ class IntakeSettings(Settings):
         validation_alias="PROMETHEUS_MULTIPROC_DIR",  # the name that prometheus-client reads
         description="Where the processes of one server share their metrics. Set by gunicorn.conf.py.",
     )
+
+    # The standard's own names; the OpenTelemetry SDK reads them too, and the others of that standard.
+    otel_traces_exporter: str = Field(
+        default="", validation_alias="OTEL_TRACES_EXPORTER", description="otlp: a span for every call is sent."
+    )
+    otel_endpoint: str = Field(
+        default="",
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where to; sends spans as well.",
+    )
+    otel_sdk_disabled: bool = Field(
+        default=False, validation_alias="OTEL_SDK_DISABLED", description="true: no spans, whatever else is set."
+    )
+
+    @property
+    def traces_wanted(self) -> bool:
+        """Whether spans are made. Off by default."""
+        exporter = self.otel_traces_exporter or ("otlp" if self.otel_endpoint else "none")
+        return exporter == "otlp" and not self.otel_sdk_disabled
 
     @model_validator(mode="after")
     def _some_key(self) -> Self:

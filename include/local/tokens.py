@@ -7,6 +7,7 @@ In a deployment an issuer does this (OMS_JWT_JWKS_URL), and nothing here is used
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +36,9 @@ def ensure_key_pair(directory: Path) -> tuple[Path, Path]:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_once(private_file, Ed25519PrivateKey.generate())
     private_key = load_pem_private_key(private_file.read_bytes(), password=None)
-    public_file.write_bytes(private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    public_key = private_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    if not public_file.exists() or public_file.read_bytes() != public_key:
+        _draft(public_file, public_key, 0o644).replace(public_file)
     return private_file, public_file
 
 
@@ -65,15 +68,21 @@ def make_token(
 
 def _write_once(file: Path, key: Ed25519PrivateKey) -> None:
     """Write it whole or not at all, readable by its owner only; whoever came first wins."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    draft = _draft(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     try:
         os.link(draft, file)
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+
+
+def _draft(file: Path, content: bytes, mode: int) -> Path:
+    """A file beside it, of this call's own."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+    draft.touch(mode=mode)
+    draft.write_bytes(content)
+    return draft
 
 
 if __name__ == "__main__":
