@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +17,12 @@ from typing import NamedTuple
 
 MOST_BYTES = 1_000_000  # of one file at one look
 LEVELS = {"warn": "warning", "fatal": "critical", "panic": "critical", "exception": "error"}
-SHOWN = {"warning", "error", "critical"}
+COMPLAINTS = {"warning", "error", "critical"}
 
 # 2026-11-23T12:36:56.296613Z [info     ] what is said   [a.logger] key=value
 _AIRFLOW = re.compile(r"^\S+ ?\S* \[(?P<level>\w+) *\] (?P<text>.*?)(?: +\[(?P<logger>[\w.]+)\](?: \w+=.*)?)?$")
 _ANY_LEVEL = re.compile(r"\b(DEBUG|INFO|LOG|NOTICE|STATEMENT|WARN|WARNING|ERROR|CRITICAL|FATAL|PANIC)\b")
+_DIGITS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")  # ids in hexadecimal, too
 _UNCAUGHT = re.compile(r"^[\w.]*(Error|Exception): ")
 
 # Said by others at every start or task, and nobody need do anything about it.
@@ -29,7 +31,9 @@ _NOISE = (
     "SimpleAuthManager is active",  # meant: this is one machine
     "Using `httpx` with `starlette.testclient`",
     "Skipping masking for a secret as it's too short",
+    "GitWildMatchPattern",
 )
+AGAIN_SECONDS = 30  # the same line of the same part, its digits aside, is shown once in so long
 
 
 class Line(NamedTuple):
@@ -48,6 +52,7 @@ class LogStream:
     folder: Path
     every_line: bool = False
     _followed: dict[Path, tuple[int, int]] = field(default_factory=dict)  # inode, bytes read
+    _shown_at: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for file in self.folder.glob("*.log"):
@@ -60,8 +65,19 @@ class LogStream:
                 continue  # the runner itself tells what happens to the parts
             for text in self._read(file):
                 line = read_line(file.stem, text)
-                if line and (self.every_line or _is_shown(line)):
+                if line and (self.every_line or line.level == "job" or self._is_news(line)):
                     yield line
+
+    def _is_news(self, line: Line) -> bool:
+        """Whether it is a complaint and nothing like it was shown of late: an outage repeats itself."""
+        if line.level not in COMPLAINTS:
+            return False
+        said = line.part, _DIGITS.sub("", line.text)
+        now = time.monotonic()
+        if now - self._shown_at.get(said, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return False
+        self._shown_at = {key: at for key, at in self._shown_at.items() if now - at < AGAIN_SECONDS} | {said: now}
+        return True
 
     def _read(self, file: Path) -> list[str]:
         """The whole lines that came. A rotated file begins anew."""
@@ -105,7 +121,3 @@ def _from_json(text: str) -> tuple[str, str]:
     record.pop("timestamp", None)
     said = str(record.pop("event", record.pop("message", "")))
     return level, " ".join([said, *(f"{key}={value}" for key, value in record.items())])
-
-
-def _is_shown(line: Line) -> bool:
-    return line.level in SHOWN or line.level == "job"

@@ -55,3 +55,11 @@ def test_a_rotated_log_begins_anew(tmp_path: Path) -> None:
     file.rename(tmp_path / "intake.log.1")
     file.write_text("new\n")
     assert [(line.part, line.text) for line in stream.new_lines()] == [("intake", "new")]
+
+
+def test_what_is_said_again_and_again_is_shown_once(tmp_path: Path) -> None:
+    stream = LogStream(tmp_path)
+    (tmp_path / "scheduler.log").write_text(
+        "%3|1795439782.840|FAIL| ERROR no broker\n%3|1795439783.1|FAIL| ERROR no broker\n"
+    )
+    assert len(list(stream.new_lines())) == 1
