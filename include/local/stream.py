@@ -94,21 +94,19 @@ class LogStream:
 
 def read_line(part: str, text: str) -> Line | None:
     """Understand a line of any of our parts; None where it says nothing."""
-    level, said = _level_and_text(text)
+    if text.startswith("{"):
+        level, said = _from_json(text)
+    elif match := _AIRFLOW.match(text):
+        level, said = match["level"], match["text"].strip()
+        if match["logger"] == "oms":  # the jobs run in forks of the scheduler
+            part, level = "jobs", "job" if level == "info" else level
+    elif match := _ANY_LEVEL.search(text[:120]):
+        level, said = match[1].lower(), text
+    else:
+        level, said = "error" if _UNCAUGHT.match(text) else "", text
     if not said.strip() or any(noise in said for noise in _NOISE):
         return None
     return Line(datetime.now().astimezone(), part, LEVELS.get(level, level), said)
-
-
-def _level_and_text(text: str) -> tuple[str, str]:
-    if text.startswith("{"):
-        return _from_json(text)
-    if match := _AIRFLOW.match(text):
-        level = "job" if match["logger"] == "oms" and match["level"] == "info" else match["level"]
-        return level, match["text"].strip()
-    if match := _ANY_LEVEL.search(text[:120]):
-        return match[1].lower(), text
-    return "error" if _UNCAUGHT.match(text) else "", text
 
 
 def _from_json(text: str) -> tuple[str, str]:
