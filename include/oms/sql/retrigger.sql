@@ -28,8 +28,10 @@ WITH chosen AS (
     SELECT request_id, 'RETRIGGERED', %(actor)s,
            jsonb_build_object('stage', ended_stage, 'revision', revision), %(slice_id)s
     FROM again
+), woken AS (  -- whichever job drives them on, if its watcher waits to be told
+    SELECT count(pg_notify('oms_work', job)) FROM watchers WHERE waiting
 )
-SELECT request_id, status FROM again ORDER BY request_id;
+SELECT request_id, status FROM again CROSS JOIN woken ORDER BY request_id;
 
 -- hold_requests --
 -- Put queued requests straight into the hands of the worker that asks.
