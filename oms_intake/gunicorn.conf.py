@@ -22,11 +22,12 @@ workers = _settings.intake_workers
 threads = _settings.intake_threads
 worker_class = "oms_intake.server.PatientWorker"
 worker_connections = 1000  # open connections a process keeps; most are idle, or slow
-worker_tmp_dir = "/dev/shm"  # noqa: S108  # the workers' heartbeats; a disk that is busy must not look like a dead worker
+# The workers' heartbeats: in memory where there is such a folder, for a busy disk must not look like a dead worker.
+worker_tmp_dir = next((folder for folder in ("/dev/shm",) if os.path.isdir(folder)), None)  # noqa: S108
 control_socket_disable = True  # nobody steers it but by signals
 keepalive = 75  # seconds; longer than the gateway's, so that it is the gateway who closes (RFC 9112, 9.3.1)
 backlog = 512
-graceful_timeout = 30  # to finish what was accepted: longer than the longest call
+graceful_timeout = 30  # seconds to finish what was accepted; a call takes no longer (intake_call_seconds)
 timeout = 60  # a process whose main loop is stuck for so long is replaced
 limit_request_line = 8190
 limit_request_fields = 60

@@ -53,6 +53,11 @@ class ReferenceData:
             raise ReferenceDataOutOfReach("the reference data cannot be had at the moment")
         return value in (known.value or ())
 
+    def prefetch(self, *ref_data_types: str) -> None:
+        """Ask for these behind the scenes: a process that starts shortly before an outage is then prepared for it."""
+        for ref_data_type in ref_data_types:
+            self._list(ref_data_type).refresh_behind()
+
     def answers(self) -> bool:
         """Whether the API answers now, or did within the last second."""
         known = self._list("SOURCE_SYSTEM")

@@ -68,19 +68,19 @@ def test_filters(cibt: FlaskClient, ten: list[int], db: psycopg.Connection[Any])
     assert len(found(cibt, f"created_from={yesterday[0]}")) == 9
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "limit=0", "limit=501", "limit=x", "limit=", "limit=1&limit=2", "limit=1.0", "limit=%D9%A1", "cursor=",
-        "cursor=x", "cursor=c0000000000000001", "cursor=c-1", "status=DONE", "status=queued", "metadata=KEY",
-        "metadata=:v", "metadata=k:", "created_from=yesterday", "created_to=2026-01-01", "document_type=%00",
-        "metadata=a:%00", "document_name=a&document_name=b", "stauts=FAILED", "x=%FF",
-    ],
-)  # fmt: skip
-def test_a_bad_parameter_is_told(cibt: FlaskClient, query: str) -> None:
-    answer = cibt.get(f"{PATH}?{query}")
-    assert (answer.status_code, answer.json["type"]) == (422, "/problems/invalid-request")
-    assert answer.json["errors"][0]["pointer"] == f"?{query.partition('=')[0]}"
+BAD_QUERIES = [
+    "limit=0", "limit=501", "limit=x", "limit=", "limit=1&limit=2", "limit=1.0", "limit=%D9%A1", "cursor=", "cursor=x",
+    "cursor=c0000000000000001", "cursor=c-1", "status=DONE", "status=queued", "metadata=KEY", "metadata=:v",
+    "metadata=k:", "created_from=yesterday", "created_to=2026-01-01", "document_type=%00", "metadata=a:%00",
+    "document_name=a&document_name=b", "stauts=FAILED", "x=%FF",
+]  # fmt: skip
+
+
+def test_a_bad_parameter_is_told(cibt: FlaskClient) -> None:
+    for query in BAD_QUERIES:
+        answer = cibt.get(f"{PATH}?{query}")
+        assert (answer.status_code, answer.json["type"]) == (422, "/problems/invalid-request")
+        assert answer.json["errors"][0]["pointer"] == f"?{query.partition('=')[0]}"
 
 
 def test_all_bad_parameters_are_told(cibt: FlaskClient) -> None:
@@ -95,11 +95,11 @@ def test_any_text_may_be_looked_for(cibt: FlaskClient, value: str) -> None:
     assert cibt.get(PATH, query_string={"metadata": f"CUSTOMER_ID:{value}"}).json["items"] == []
 
 
-@pytest.mark.parametrize("request_id", [0, 99, 2**63 - 1, 2**63, 10**30])
-def test_there_is_no_such_request(cibt: FlaskClient, request_id: int) -> None:
-    for door in ("", "/timeline", "/content", "/content?format=xml"):
-        assert cibt.get(f"{PATH}/{request_id}{door}").status_code == 404
-    assert cibt.post(f"{PATH}/{request_id}/cancel").status_code == 404
+def test_there_is_no_such_request(cibt: FlaskClient) -> None:
+    for request_id in (0, 99, 2**63 - 1, 2**63, 10**30):
+        for door in ("", "/timeline", "/content", "/content?format=xml"):
+            assert cibt.get(f"{PATH}/{request_id}{door}").status_code == 404
+        assert cibt.post(f"{PATH}/{request_id}/cancel").status_code == 404
 
 
 def test_summary(cibt: FlaskClient, ten: list[int], db: psycopg.Connection[Any]) -> None:
