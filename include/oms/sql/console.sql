@@ -1,0 +1,261 @@
+-- slices_of_task --
+-- The slices that a task instance (or a whole DAG run, where the map index is null) works.
+SELECT slice_id, job, dag_run_id, ordinal, coalesce(map_index, ordinal) AS map_index, label, size,
+       utc_text(claimed_at) AS claimed_at, utc_text(closed_at) AS closed_at, generation
+FROM slices
+WHERE job = %(job)s AND dag_run_id = %(dag_run_id)s
+  AND (%(map_index)s::integer IS NULL OR coalesce(map_index, ordinal) = %(map_index)s)
+ORDER BY ordinal;
+
+-- requests_of_slices --
+-- The requests that these slices have had in their hands, those that need a person first.
+WITH mine AS (
+    SELECT request_id, max(slice_id) AS slice_id FROM (
+        SELECT request_id, slice_id FROM request_timeline WHERE slice_id = ANY (%(slice_ids)s)
+        UNION ALL
+        SELECT request_id, slice_id FROM document_requests
+        WHERE slice_id = ANY (%(slice_ids)s) AND status <> 'COMPLETED'
+        UNION ALL
+        SELECT request_id, slice_id FROM thunderhead_batches
+        WHERE slice_id = ANY (%(slice_ids)s) AND status = 'PROCESSING_THUNDERHEAD') had
+    GROUP BY request_id
+)
+SELECT m.request_id, m.slice_id, count(*) OVER () AS in_all FROM mine m JOIN document_requests r USING (request_id)
+ORDER BY array_position('{FAILED,STOPPED,QUEUED,PROCESSING,COMPLETED}', r.status), m.request_id LIMIT %(limit)s;
+
+-- what_clearing_does --
+-- What a clear of these slices would drive again, by the stage it ended at: as ended_by_slice, but nothing is held.
+SELECT stage, count(*) AS number FROM document_requests
+WHERE slice_id = ANY (%(slice_ids)s) AND status IN ('FAILED', 'STOPPED') GROUP BY stage ORDER BY stage;
+
+-- list_requests --
+-- These requests as a list shows them, with their last error and newest batch. Neither payload nor metadata.
+SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
+       r.priority, r.status, r.stage, r.attempts, r.spent, r.revision,
+       utc_text(r.created_at) AS created_at, utc_text(r.ended_at) AS ended_at,
+       CASE WHEN r.status = 'QUEUED' AND r.due_at > now() THEN utc_text(r.due_at) END AS due_at,
+       e.category, e.description, b.thunderhead_batch_id, b.batch_name, b.dms_document_id,
+       s.job, s.dag_run_id, coalesce(s.map_index, s.ordinal) AS map_index
+FROM document_requests r
+LEFT JOIN LATERAL (
+    SELECT category, description FROM request_errors
+    WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL (
+    SELECT thunderhead_batch_id, batch_name, dms_document_id FROM thunderhead_batches
+    WHERE request_id = r.request_id ORDER BY attempt DESC LIMIT 1) b ON true
+LEFT JOIN slices s ON s.slice_id = r.slice_id
+WHERE r.request_id = ANY (%(request_ids)s)
+ORDER BY r.request_id DESC;
+
+-- chosen_requests --
+-- The requests that a filter chooses, newest first; a member that is null chooses all. The list, its counts, the
+-- export and the button are made of this one query. What is looked up elsewhere comes as an array, so that each
+-- filter goes by its own index, whatever the others are.
+SELECT r.request_id FROM document_requests r
+WHERE r.request_id < %(before)s
+  AND (%(request_id)s::bigint IS NULL OR r.request_id = %(request_id)s)
+  AND (%(correlation_id)s::text IS NULL OR r.request_id = ANY (ARRAY(
+      WITH RECURSIVE systems AS (  -- one index probe a source system
+          (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
+          UNION ALL
+          SELECT (SELECT n.source_system FROM document_requests n WHERE n.source_system > s.source_system
+                  ORDER BY n.source_system LIMIT 1)
+          FROM systems s WHERE s.source_system IS NOT NULL)
+      SELECT c.request_id FROM systems s JOIN document_requests c ON c.source_system = s.source_system
+      WHERE c.request_correlation_id = %(correlation_id)s)))
+  AND (%(batch_id)s::bigint IS NULL OR r.request_id = ANY (ARRAY(
+      SELECT request_id FROM thunderhead_batches WHERE thunderhead_batch_id = %(batch_id)s)))
+  AND (%(metadata_key)s::text IS NULL OR r.request_id = ANY (ARRAY(
+      SELECT request_id FROM request_metadata WHERE key = %(metadata_key)s AND value = %(metadata_value)s)))
+  AND (%(document)s::text IS NULL OR r.document_name = %(document)s OR r.document_type = %(document)s)
+  AND (%(statuses)s::text[] IS NULL OR r.status = ANY (%(statuses)s))
+  AND (%(category)s::text IS NULL OR r.request_id = ANY (ARRAY(
+          SELECT request_id FROM request_errors WHERE category = %(category)s))
+      AND %(category)s = (SELECT e.category FROM request_errors e WHERE e.request_id = r.request_id
+                          ORDER BY e.error_id DESC LIMIT 1))
+  AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
+  AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
+  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
+ORDER BY r.request_id DESC LIMIT %(limit)s;
+
+-- count_by_stage --
+-- How many of these requests stand where, with the category of their last error.
+SELECT r.status, r.stage, e.category, count(*) AS number
+FROM document_requests r
+LEFT JOIN LATERAL (
+    SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+WHERE r.request_id = ANY (%(request_ids)s)
+GROUP BY r.status, r.stage, e.category ORDER BY number DESC, r.status, r.stage, e.category;
+
+-- request_page --
+-- All that a request's page shows but payload and metadata; of the latter only which keys there are.
+SELECT json_build_object(
+    'request_id', r.request_id, 'source_system', r.source_system, 'request_correlation_id', r.request_correlation_id,
+    'document_type', r.document_type, 'document_name', r.document_name, 'document_language', r.document_language,
+    'source_environment', r.source_environment, 'priority', r.priority, 'status', r.status, 'stage', r.stage,
+    'revision', r.revision, 'attempts', r.attempts, 'spent', r.spent, 'client_subject', r.client_subject,
+    'created_at', utc_text(r.created_at), 'not_before', utc_text(r.not_before), 'ended_at', utc_text(r.ended_at),
+    'due_at', CASE WHEN r.status = 'QUEUED' AND r.due_at > now() THEN utc_text(r.due_at) END,
+    'metadata_keys', (SELECT coalesce(json_agg(key ORDER BY key), '[]') FROM request_metadata
+                      WHERE request_id = r.request_id),
+    'has_content', EXISTS (SELECT FROM request_payloads p WHERE p.request_id = r.request_id),
+    'batches', (
+        SELECT coalesce(json_agg(json_build_object(
+            'attempt', attempt, 'batch_name', batch_name, 'status', status, 'batch_config_id', batch_config_id,
+            'thunderhead_batch_id', thunderhead_batch_id, 'dms_document_id', dms_document_id, 'polls', polls,
+            'created_at', utc_text(created_at), 'submitted_at', utc_text(submitted_at),
+            'next_poll_at', CASE WHEN status = 'PROCESSING_THUNDERHEAD' THEN utc_text(next_poll_at) END,
+            'ended_at', utc_text(ended_at)) ORDER BY attempt), '[]')
+        FROM thunderhead_batches WHERE request_id = r.request_id),
+    'errors', (
+        SELECT coalesce(json_agg(json_build_object(
+            'revision', revision, 'attempt', attempt, 'stage', stage, 'category', category,
+            'description', description, 'at', utc_text(at)) ORDER BY error_id), '[]')
+        FROM request_errors WHERE request_id = r.request_id),
+    'events', (
+        SELECT coalesce(json_agg(json_build_object(
+            'event_id', event_id, 'revision', revision, 'created_at', utc_text(created_at),
+            'published_at', utc_text(published_at), 'set_aside_reason', set_aside_reason) ORDER BY revision), '[]')
+        FROM final_events WHERE request_id = r.request_id),
+    'timeline', (
+        SELECT coalesce(json_agg(json_build_object(
+            'at', utc_text(t.at), 'event', t.event, 'actor', t.actor, 'detail', t.detail, 'job', s.job,
+            'dag_run_id', s.dag_run_id, 'map_index', coalesce(s.map_index, s.ordinal)) ORDER BY t.entry_id), '[]')
+        FROM request_timeline t LEFT JOIN slices s USING (slice_id) WHERE t.request_id = r.request_id)
+) AS request
+FROM document_requests r WHERE r.request_id = %(request_id)s;
+
+-- retry_now --
+-- What waits for its back-off is due at once. What does not wait is left alone and not returned.
+WITH woken AS (
+    UPDATE document_requests SET due_at = now()
+    WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED' AND due_at > now()
+      AND coalesce(not_before <= now(), true)  -- the client's own wish stands
+    RETURNING request_id
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor) SELECT request_id, 'DUE_NOW', %(actor)s FROM woken
+)
+SELECT request_id FROM woken ORDER BY request_id;
+
+-- hold_any_request --
+-- Hold a request still until the transaction's end, whosever it is: as hold_request, for an operator.
+SELECT request_id FROM document_requests WHERE request_id = %(request_id)s FOR UPDATE;
+
+-- look_at_content --
+-- What the client sent, and who looked.
+WITH told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT request_id, 'LOOKED_AT', %(actor)s, '{"what": "json"}'
+    FROM request_payloads WHERE request_id = %(request_id)s
+)
+SELECT content::text AS content FROM request_payloads WHERE request_id = %(request_id)s;
+
+-- look_at_metadata --
+-- The metadata, and who looked.
+WITH found AS (
+    SELECT json_object_agg(key, value ORDER BY key)::text AS content FROM request_metadata
+    WHERE request_id = %(request_id)s
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "metadata"}' FROM found WHERE content IS NOT NULL
+)
+SELECT content FROM found WHERE content IS NOT NULL;
+
+-- look_at_xml --
+-- What Thunderhead got last, and who looked.
+WITH found AS (
+    SELECT x.xml AS content FROM thunderhead_batches b JOIN batch_payloads x USING (batch_key)
+    WHERE b.request_id = %(request_id)s ORDER BY b.attempt DESC LIMIT 1
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "xml"}' FROM found
+)
+SELECT content FROM found;
+
+-- look_at_document --
+-- The id of the request's newest document, and who looked.
+WITH found AS (
+    SELECT dms_document_id FROM thunderhead_batches
+    WHERE request_id = %(request_id)s AND dms_document_id IS NOT NULL ORDER BY attempt DESC LIMIT 1
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "pdf"}' FROM found
+)
+SELECT dms_document_id FROM found;
+
+-- ends_over_time --
+-- What came in and what ended, by status, in steps of equal length up to now.
+WITH steps AS (
+    SELECT n, now() - (%(steps)s - n) * %(step_seconds)s * interval '1 second' AS from_at
+    FROM generate_series(0, %(steps)s - 1) AS n
+), ended AS (
+    SELECT floor(extract(epoch FROM ended_at - (SELECT from_at FROM steps WHERE n = 0)) / %(step_seconds)s)::integer AS n,
+           status, count(*) AS number
+    FROM document_requests
+    WHERE ended_at >= (SELECT from_at FROM steps WHERE n = 0) GROUP BY 1, 2
+), came AS (
+    SELECT floor(extract(epoch FROM created_at - (SELECT from_at FROM steps WHERE n = 0)) / %(step_seconds)s)::integer AS n,
+           count(*) AS number
+    FROM document_requests
+    WHERE created_at >= (SELECT from_at FROM steps WHERE n = 0) GROUP BY 1
+)
+SELECT utc_text(s.from_at) AS from_at, coalesce(max(c.number), 0) AS accepted,
+       coalesce(sum(e.number) FILTER (WHERE e.status = 'COMPLETED'), 0)::bigint AS completed,
+       coalesce(sum(e.number) FILTER (WHERE e.status = 'FAILED'), 0)::bigint AS failed,
+       coalesce(sum(e.number) FILTER (WHERE e.status = 'STOPPED'), 0)::bigint AS stopped
+FROM steps s LEFT JOIN ended e ON least(e.n, %(steps)s - 1) = s.n LEFT JOIN came c ON least(c.n, %(steps)s - 1) = s.n
+GROUP BY s.n, s.from_at ORDER BY s.n;
+
+-- stock --
+-- What is open and what stands red, now; the oldest in seconds.
+SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()) AS due,
+       (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()) AS waiting,
+       (SELECT count(*) FROM document_requests WHERE status = 'PROCESSING' AND lease_until IS NOT NULL) AS in_hand,
+       (SELECT count(*) FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD') AS at_thunderhead,
+       (SELECT count(*) FROM document_requests WHERE status IN ('FAILED', 'STOPPED')) AS red,
+       (SELECT count(*) FROM document_requests WHERE spent > 0 AND ended_at IS NULL) AS retrying,
+       (SELECT count(*) FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS outbox,
+       (SELECT count(*) FROM final_events WHERE set_aside_at IS NOT NULL) AS set_aside,
+       (SELECT extract(epoch FROM now() - min(due_at))::float FROM document_requests
+        WHERE status = 'QUEUED' AND due_at <= now()) AS oldest_due_seconds,
+       (SELECT extract(epoch FROM now() - min(created_at))::float FROM final_events
+        WHERE published_at IS NULL AND set_aside_at IS NULL) AS oldest_event_seconds;
+
+-- red_by_category --
+-- What stands at FAILED or STOPPED, by its last error.
+SELECT r.status, r.stage, e.category, count(*) AS number
+FROM document_requests r
+LEFT JOIN LATERAL (
+    SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+WHERE r.status IN ('FAILED', 'STOPPED')
+GROUP BY r.status, r.stage, e.category ORDER BY number DESC LIMIT 50;
+
+-- retrying_by_category --
+-- What has spent attempts and has not ended, by its last error: the early sign of an outage.
+SELECT e.category, r.stage, count(*) AS number, max(r.spent) AS most_spent,
+       count(*) FILTER (WHERE r.status = 'QUEUED' AND r.due_at > now()) AS waiting,
+       utc_text(min(r.created_at)) AS oldest_created_at, max(e.description) AS a_description, utc_text(max(e.at)) AS last_at
+FROM document_requests r
+LEFT JOIN LATERAL (
+    SELECT category, description, at FROM request_errors
+    WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+WHERE r.spent > 0 AND r.ended_at IS NULL
+GROUP BY e.category, r.stage ORDER BY number DESC;
+
+-- outside_systems --
+-- The dial of every outside system.
+SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, paused_why, most_in_flight,
+       most_per_second::float AS most_per_second, failures,
+       CASE WHEN open_until > now() THEN utc_text(open_until) END AS open_until, last_error,
+       utc_text(updated_at) AS updated_at
+FROM outside_systems ORDER BY system, document_type;
+
+-- turn_dial --
+-- Pause or release an outside system, and set its limits. Null limits: none.
+UPDATE outside_systems
+SET paused_at = CASE WHEN %(paused)s::boolean THEN coalesce(paused_at, now()) END,
+    paused_by = CASE WHEN %(paused)s::boolean THEN coalesce(paused_by, %(actor)s) END,
+    paused_why = CASE WHEN %(paused)s::boolean THEN %(why)s END,
+    most_in_flight = %(most_in_flight)s, most_per_second = %(most_per_second)s, updated_at = now()
+WHERE system = %(system)s AND document_type = %(document_type)s
+RETURNING system;

@@ -1,0 +1,110 @@
+"""What operators do to requests. Each is an entry in the timeline with the Airflow user's name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.oms import database
+from include.oms.ends import End, bring_to_end
+from include.oms.model import Category, Job, Stage, Status
+from include.oms.retrigger import retrigger_requests
+from plugins.oms_console.database import Db
+from plugins.oms_console.filters import Filter, Id, chosen_red
+from plugins.oms_console.rights import ACT, GetUserDep, actor
+
+MOST_AT_ONCE = 10_000
+CHUNK = 500  # a transaction each
+
+router = APIRouter(dependencies=ACT)
+
+
+class Named(BaseModel):
+    """Requests by their ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_AT_ONCE)]
+
+
+class Filtered(BaseModel):
+    """All red requests that a filter chooses; ``expected`` is the number that the operator has confirmed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filter: Filter
+    expected: Annotated[int, Field(ge=0, le=MOST_AT_ONCE)]
+
+
+@router.post("/retriggers")
+async def retrigger(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[str, Any]:
+    """Drive red requests again, and tell of each what came of it."""
+    ids = asked.request_ids if isinstance(asked, Named) else await _confirmed(db, asked)
+    again: set[int] = set()
+    for start in range(0, len(ids), CHUNK):
+        async with db.transaction():
+            again |= set(await retrigger_requests(db, ids[start : start + CHUNK], actor=actor(user)))
+    await _wake(db)
+    return {"results": await _results(db, ids, again, "retriggered")}
+
+
+async def _confirmed(db: AsyncConnection[DictRow], asked: Filtered) -> list[int]:
+    """What the filter chooses now, if that is as many as were confirmed. Raises HTTPException 409."""
+    ids = await chosen_red(db, asked.filter, limit=MOST_AT_ONCE)
+    if len(ids) != asked.expected:
+        raise HTTPException(409, f"{asked.expected} were confirmed, and now there are {len(ids)}: look again")
+    return ids
+
+
+@router.post("/retry-now")
+async def retry_now(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
+    """What waits for its back-off is due at once."""
+    rows = await database.rows(db, "retry_now", request_ids=asked.request_ids, actor=actor(user))
+    await _wake(db)
+    return {"results": await _results(db, asked.request_ids, {row["request_id"] for row in rows}, "due now")}
+
+
+@router.post("/cancellations")
+async def cancel(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
+    """End queued requests as STOPPED, each with its final event. What a job has is left alone."""
+    done = {request_id for request_id in asked.request_ids if await _cancel(db, request_id, actor(user))}
+    return {"results": await _results(db, asked.request_ids, done, "withdrawn")}
+
+
+async def _cancel(db: AsyncConnection[DictRow], request_id: int, who: str) -> bool:
+    async with db.transaction():
+        if not await database.rows(db, "hold_any_request", request_id=request_id):
+            return False
+        (found,) = await database.rows(db, "look_before_cancel", request_id=request_id)
+        if not found["can_be_cancelled"]:
+            return False
+        end = End(request_id, Status.STOPPED, Stage(found["stage"]), Category.CANCELLED, "withdrawn by an operator")
+        ended = await bring_to_end(db, [end], from_status=Status.QUEUED, lease_token=None, slice_id=None, actor=who)
+        return bool(ended)
+
+
+async def _results(db: AsyncConnection[DictRow], ids: list[int], done: set[int], word: str) -> list[dict[str, Any]]:
+    """What came of each request, in the order that they were asked for."""
+    now = {row["request_id"]: row for row in await database.rows(db, "list_requests", request_ids=ids)}
+    return [
+        {
+            "request_id": request_id,
+            "done": request_id in done,
+            "result": word if request_id in done else _why_not(now.get(request_id)),
+        }
+        for request_id in dict.fromkeys(ids)
+    ]
+
+
+def _why_not(row: DictRow | None) -> str:
+    return f"left alone: it is {row['status']} at {row['stage']}" if row else "there is no such request"
+
+
+async def _wake(db: AsyncConnection[DictRow]) -> None:
+    """Tell the jobs' watchers at once that work has come."""
+    for job in Job:
+        await database.rows(db, "wake", job=job)

@@ -1,0 +1,40 @@
+"""The OMS Database for the console: a connection a call, out of the Airflow Connection ``oms_db``.
+
+No pool: operators are few, and a connection costs milliseconds. A bound on how many there are at once keeps a wall of
+dashboards from taking the jobs' connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.oms import database
+from include.oms.settings import settings
+
+MOST_CONNECTIONS = 8
+_gate = asyncio.Semaphore(MOST_CONNECTIONS)
+
+
+async def database_url() -> str:
+    """Where it is. Imported late: the hooks that it brings take a second."""
+    from include.jobs.connections import oms_database_url
+
+    return await asyncio.to_thread(oms_database_url)
+
+
+async def connection() -> AsyncIterator[AsyncConnection[DictRow]]:
+    """An open connection for one call. Raises psycopg.OperationalError."""
+    async with (
+        _gate,
+        await database.connect(await database_url(), settings(), application_name="oms-console") as opened,
+    ):
+        yield opened
+
+
+Db: TypeAlias = Annotated[AsyncConnection[DictRow], Depends(connection)]

@@ -1,0 +1,52 @@
+"""The systems around OMS, as Airflow's Connections name them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseHook
+
+PATIENCE_SECONDS = 2.0
+CONNECTIONS = {
+    "THUNDERHEAD": "thunderhead_api",
+    "REFERENCE_DATA": "reference_data_api",
+    "KAFKA": "kafka_default",
+    "DATABASE": "oms_db",
+}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def base_url_and_headers(conn_id: str) -> tuple[str, dict[str, str]]:
+    """An HTTP Connection as its hook reads it: a password without a login is the bearer token."""
+    connection = BaseHook.get_connection(conn_id)
+    host = connection.host or ""
+    url = host if "://" in host else f"{connection.schema or 'http'}://{host}"
+    url = f"{url}:{connection.port}" if connection.port else url
+    bearer = {"Authorization": f"Bearer {connection.password}"} if connection.password and not connection.login else {}
+    return url.rstrip("/"), bearer
+
+
+def reachable(system: str) -> dict[str, Any]:
+    """Whether somebody listens there now, and after how many milliseconds that was known."""
+    began = time.monotonic()
+    try:
+        host, port = _address(CONNECTIONS[system])
+        socket.create_connection((host, port), PATIENCE_SECONDS).close()
+    except Exception as error:  # noqa: BLE001  a Connection may be missing or wrong in many ways; health never fails
+        return {"answers": False, "why": f"{type(error).__name__}"}
+    return {"answers": True, "milliseconds": round((time.monotonic() - began) * 1000, 1)}
+
+
+def _address(conn_id: str) -> tuple[str, int]:
+    if conn_id == "kafka_default":
+        first = str(BaseHook.get_connection(conn_id).extra_dejson["bootstrap.servers"]).split(",")[0]
+        host, _, port = first.rpartition(":")
+        return host, int(port)
+    if conn_id == "oms_db":
+        connection = BaseHook.get_connection(conn_id)
+        return connection.host or "localhost", connection.port or 5432
+    parts = urlsplit(base_url_and_headers(conn_id)[0])
+    return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]

@@ -1,0 +1,111 @@
+"""Finding requests, and one request's page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import ValidationError
+
+from include.oms import database
+from include.oms.problems import PROBLEMS
+from plugins.oms_console.database import Db, connection
+from plugins.oms_console.filters import LARGEST_ID, Filter, chosen, chosen_red
+from plugins.oms_console.rights import READ, GetUserDep, may
+
+PAGE = 50
+MOST_COUNTED = 10_000
+MOST_EXPORTED = 100_000
+EXPORT_PAGE = 1000
+
+router = APIRouter(dependencies=READ)
+
+Before: TypeAlias = Annotated[int, Query(gt=0, le=LARGEST_ID)]
+
+
+def the_filter(request: Request, user: GetUserDep) -> Filter:
+    """The filter out of the query string. Metadata is personal data, and so is asking by it."""
+    said = {key: value for key, value in request.query_params.items() if key in Filter.model_fields}
+    try:
+        wanted = Filter.model_validate(said | {"status": request.query_params.getlist("status")})
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise HTTPException(422, faults) from error
+    if wanted.metadata and not may(user)["act"]:
+        raise HTTPException(403, "searching by metadata needs the right to clear task instances")
+    return wanted
+
+
+Wanted: TypeAlias = Annotated[Filter, Depends(the_filter)]
+
+
+@router.get("/requests")
+async def search(wanted: Wanted, db: Db, before: Before = LARGEST_ID) -> dict[str, Any]:
+    """A page of requests, newest first, and the id that the next page goes on before."""
+    ids = await chosen(db, wanted, limit=PAGE + 1, before=before)
+    rows = await database.rows(db, "list_requests", request_ids=ids[:PAGE])
+    return {"items": rows, "before": ids[PAGE - 1] if len(ids) > PAGE else None}
+
+
+@router.get("/requests/count")
+async def count(wanted: Wanted, db: Db) -> dict[str, Any]:
+    """What the filter chooses that can be retriggered, by stage and category. Counts up to a bound."""
+    ids = await chosen_red(db, wanted, limit=MOST_COUNTED + 1)
+    rows = await database.rows(db, "count_by_stage", request_ids=ids[:MOST_COUNTED])
+    return {"groups": rows, "number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
+
+
+@router.get("/requests.csv")
+async def export(wanted: Wanted) -> StreamingResponse:
+    """Everything that the filter chooses, as a table for a spreadsheet. Neither payload nor metadata."""
+    headers = {"Content-Disposition": 'attachment; filename="oms-requests.csv"', "Cache-Control": "no-store"}
+    return StreamingResponse(_csv(wanted), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _csv(wanted: Filter) -> AsyncIterator[str]:
+    """Page by page, on a connection of its own: the call's own is closed before the body is sent."""
+    text = io.StringIO()
+    writer: Any = None
+    async for db in connection():
+        before, left = LARGEST_ID, MOST_EXPORTED
+        while left > 0 and (ids := await chosen(db, wanted, limit=min(EXPORT_PAGE, left), before=before)):
+            for row in await database.rows(db, "list_requests", request_ids=ids):
+                writer = writer or _with_heads(text, list(row))
+                writer.writerow([harmless(value) for value in row.values()])
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+            before, left = ids[-1], left - len(ids)
+
+
+def _with_heads(text: io.StringIO, names: list[str]) -> Any:
+    writer = csv.writer(text)
+    writer.writerow(names)
+    return writer
+
+
+def harmless(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+@router.get("/requests/{request_id}")
+async def page(request_id: int, db: Db) -> Any:
+    """All about one request but its personal data, and what each of its errors means."""
+    if not 0 < request_id <= LARGEST_ID:
+        raise HTTPException(404, "there is no such request")
+    rows = await database.rows(db, "request_page", request_id=request_id)
+    if not rows:
+        raise HTTPException(404, "there is no such request")
+    shown = rows[0]["request"]
+    categories = {error["category"] for error in shown["errors"]}
+    return shown | {"help": {name: _help(name) for name in categories if name in PROBLEMS}}
+
+
+def _help(category: str) -> dict[str, str]:
+    problem = PROBLEMS[category]
+    return {"title": problem.title, "meaning": problem.meaning, "what_to_do": problem.what_to_do}

@@ -1,0 +1,67 @@
+"""Who may do what: Airflow's own login and permissions, nothing of our own.
+
+read   may read the task instances of both jobs (in the simple auth manager: viewer)
+act    may clear them, which is the retrigger (user); who may act may see personal data, too
+edit   may change Airflow's variables, to which reference data is next of kin (op)
+
+Without a session every route answers 401, without the permission 403.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, VariableDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, HTTPException
+
+from include.oms.model import Job
+
+__all__ = ["ACT", "EDIT", "READ", "GetUserDep", "actor", "may"]
+
+
+def _on_both_jobs(method: Any) -> list[Any]:
+    return [Depends(_on(job, method)) for job in Job]
+
+
+def _on(job: Job, method: Any) -> Callable[[GetUserDep], None]:
+    """Airflow's own check, which with a DAG named in advance looks at nothing of the call but its user."""
+    check: Any = requires_access_dag(method=method, access_entity=DagAccessEntity.TASK_INSTANCE, param_dag_id=job)
+
+    def allowed(user: GetUserDep) -> None:
+        check(None, user)
+
+    return allowed
+
+
+READ = _on_both_jobs("GET")
+ACT = _on_both_jobs("PUT")
+
+
+def _may_edit(user: GetUserDep) -> None:
+    if not get_auth_manager().is_authorized_variable(method="PUT", user=user, details=VariableDetails()):
+        raise HTTPException(403, "Forbidden")
+
+
+EDIT = [Depends(_may_edit)]
+
+
+def may(user: GetUserDep) -> dict[str, bool]:
+    """What the pages offer this user; the routes ask for themselves. Blocks: it asks Airflow's database."""
+    return {"act": _passes(ACT, user), "edit": _passes(EDIT, user)}
+
+
+def _passes(rights: list[Any], user: GetUserDep) -> bool:
+    try:
+        for right in rights:
+            right.dependency(user=user)
+    except HTTPException:
+        return False
+    return True
+
+
+def actor(user: GetUserDep) -> str:
+    """Who it was, for the timeline."""
+    return f"airflow:{user.get_name()}"

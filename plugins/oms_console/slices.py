@@ -1,0 +1,55 @@
+"""The tab on a task instance and on a DAG run: its requests, and what a clear will do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query
+
+from include.oms import database
+from include.oms.model import Job
+from plugins.oms_console.database import Db
+from plugins.oms_console.rights import READ
+
+MOST_SHOWN = 500
+MAPPED_TASKS = {Job.PROCESSING: "process_slice", Job.MONITORING: "poll_slice"}
+
+router = APIRouter(dependencies=READ)
+
+Word = Annotated[str, Query(max_length=250)]
+
+
+@router.get("/slices")
+async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_index: Word = "") -> dict[str, Any]:
+    """The slices of a task instance, or of a whole run where none is named, with their requests."""
+    if dag_id not in set(Job):
+        return {"job": None, "slices": [], "requests": [], "clearing": [], "in_all": 0}
+    if task_id and not _is_placeholder(task_id) and task_id != MAPPED_TASKS[Job(dag_id)]:
+        return {"job": dag_id, "slices": [], "requests": [], "clearing": [], "in_all": 0}
+    found = await database.rows(db, "slices_of_task", job=dag_id, dag_run_id=run_id, map_index=_index(map_index))
+    ids = [row["slice_id"] for row in found]
+    mine = await database.rows(db, "requests_of_slices", slice_ids=ids, limit=MOST_SHOWN)
+    slice_of = {row["request_id"]: row["slice_id"] for row in mine}
+    rows = {row["request_id"]: row for row in await database.rows(db, "list_requests", request_ids=list(slice_of))}
+    clearing = await database.rows(db, "what_clearing_does", slice_ids=ids)
+    return {
+        "job": dag_id,
+        "slices": found,
+        "requests": [rows[request_id] | {"slice_id": slice_of[request_id]} for request_id in slice_of],
+        "in_all": mine[0]["in_all"] if mine else 0,
+        "clearing": clearing,
+    }
+
+
+def _is_placeholder(text: str) -> bool:
+    """Where Airflow has no value for it, the placeholder itself arrives."""
+    return text.startswith("{")
+
+
+def _index(text: str) -> int | None:
+    """The map index; none for a run, for a task as a whole, and for Airflow's own -1."""
+    if not text or _is_placeholder(text) or text == "-1":
+        return None
+    if not text.isdecimal() or len(text) > 9:
+        raise HTTPException(422, "map_index is no number")
+    return int(text)

@@ -1,0 +1,68 @@
+// What stands where, what is wrong, and whether the systems around answer.
+import { get } from "./api.js";
+import { chart } from "./chart.js";
+import { el, empty, fill, note } from "./dom.js";
+import { at } from "./links.js";
+import { keepFresh } from "./refresh.js";
+import { duration, instant, number } from "./words.js";
+
+const RANGES = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
+const NAMES = { THUNDERHEAD: "Thunderhead", REFERENCE_DATA: "Reference data", KAFKA: "Kafka", DATABASE: "OMS Database" };
+
+const tile = (name, value, more, href, kind = "") => el(href ? "a" : "div", { class: `tile ${kind}`, href },
+  el("span", { class: "tile-name" }, name), el("span", { class: "tile-value" }, value), el("span", { class: "quiet small" }, more || "\u00a0"));
+
+function tiles({ stock, steps, step_seconds }) {
+  const minutes = Math.max(1, 300 / step_seconds);
+  const perMinute = steps.slice(-minutes).reduce((sum, step) => sum + Number(step.completed), 0) / ((minutes * step_seconds) / 60);
+  return el("div", { class: "tiles" },
+    tile("Need a person", number(stock.red), "FAILED or STOPPED", at("search", { status: ["FAILED", "STOPPED"] }), Number(stock.red) ? "bad" : ""),
+    tile("Retrying", number(stock.retrying), "attempts spent, not ended", at("retrying"), Number(stock.retrying) ? "warn" : ""),
+    tile("Due", number(stock.due), stock.oldest_due_seconds === null ? "nothing waits" : `oldest ${duration(stock.oldest_due_seconds)}`, at("search", { status: "QUEUED" })),
+    tile("Waiting", number(stock.waiting), "for their time or a back-off", at("search", { status: "QUEUED" })),
+    tile("In hand", number(stock.in_hand), "held by slices", at("search", { status: "PROCESSING" })),
+    tile("At Thunderhead", number(stock.at_thunderhead), "being generated", at("search", { status: "PROCESSING" })),
+    tile("Outbox", number(stock.outbox), stock.oldest_event_seconds === null ? (Number(stock.set_aside) ? `${number(stock.set_aside)} set aside` : "all published") : `oldest ${duration(stock.oldest_event_seconds)}`, undefined, Number(stock.set_aside) ? "warn" : ""),
+    tile("Throughput", number(Math.round(perMinute * 10) / 10), "completed a minute"));
+}
+
+function healthRow(system, probe, dial) {
+  const state = !probe.answers ? ["bad", `does not answer (${probe.why})`] : dial?.paused_at ? ["warn", `paused by ${dial.paused_by}: ${dial.paused_why ?? "no reason given"}`]
+    : dial?.open_until ? ["bad", "breaker open until ", instant(dial.open_until), dial.last_error ? `: ${dial.last_error}` : ""]
+      : dial?.failures > 0 ? ["warn", `on probation after ${number(dial.failures)} outages`] : ["good", `answers in ${probe.milliseconds} ms`];
+  return el("li", { class: `health ${state[0]}` }, el("span", { class: "dot", "aria-hidden": "true" }), el("strong", {}, NAMES[system]), " ", el("span", { class: "long" }, state.slice(1)));
+}
+
+function red(groups) {
+  if (!groups.length) return empty("Nothing needs a person", "Requests that end FAILED or STOPPED are listed here, by their error.");
+  return el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ["Last error", "Ended", "At", "Requests"].map((head) => el("th", { scope: "col" }, head)))),
+    el("tbody", {}, groups.map((group) => el("tr", {},
+      el("td", { "data-label": "Last error" }, el("a", { href: at("search", { category: group.category, status: group.status }) }, group.category ?? "none kept")),
+      el("td", { "data-label": "Ended" }, group.status), el("td", { "data-label": "At" }, group.stage), el("td", { "data-label": "Requests", class: "n" }, number(group.number))))));
+}
+
+export async function dashboard(page) {
+  let over = new URLSearchParams(location.search).get("over") ?? "6h";
+  if (!(over in RANGES)) over = "6h";
+  const pick = el("div", { class: "pick", role: "group", "aria-label": "Time shown" }, Object.entries(RANGES).map(([key, text]) =>
+    el("a", { href: at("", { over: key }), class: "button plain", "aria-current": key === over ? "true" : undefined }, text)));
+  const parts = { tiles: el("div"), chart: el("div"), red: el("div"), health: el("ul", { class: "healths" }) };
+  fill(page, el("h1", {}, "Output Management"), parts.tiles,
+    el("section", {}, el("div", { class: "title" }, el("h2", {}, "Ends over time"), pick), parts.chart),
+    el("div", { class: "columns" }, el("section", {}, el("h2", {}, "What needs a person"), parts.red),
+      el("section", {}, el("div", { class: "title" }, el("h2", {}, "Systems around"), el("a", { href: at("dial") }, "Turn the dial")), parts.health)));
+  const showHealth = async () => {
+    const [probes, dials] = await Promise.all([get("health"), get("systems").catch(() => [])]);
+    fill(parts.health, Object.entries(probes).map(([system, probe]) => healthRow(system, probe, dials.find((dial) => dial.system === system && dial.document_type === "*"))));
+  };
+  const showCounts = async () => {
+    const shown = await get(`dashboard?over=${over}`);
+    fill(parts.tiles, tiles(shown));
+    fill(parts.chart, chart(shown.steps, shown.step_seconds));
+    fill(parts.red, red(shown.red));
+  };
+  await keepFresh(async () => {
+    const [counts] = await Promise.allSettled([showCounts(), showHealth()]);
+    if (counts.status === "rejected") fill(parts.tiles, note("bad", counts.reason.message));
+  }, 5);
+}

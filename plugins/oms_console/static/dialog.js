@@ -1,0 +1,50 @@
+// Asking before acting, and telling what came of it. A <dialog>: the frame allows no confirm().
+import { el } from "./dom.js";
+import { requestLink } from "./links.js";
+import { plural } from "./words.js";
+
+function open(title, content, buttons) {
+  const dialog = el("dialog", { "aria-label": title }, el("h2", {}, title), content, el("div", { class: "buttons" }, buttons));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/** Resolves to whether the operator goes on. */
+export function confirmed(title, content, go) {
+  return new Promise((resolve) => {
+    const dialog = open(title, content, [
+      el("button", { class: "plain", onclick: () => dialog.close() }, "Leave it"),
+      el("button", { class: "main", autofocus: true, onclick: () => dialog.close("go") }, go),
+    ]);
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "go"));
+  });
+}
+
+/** The result for each request, until it is closed. */
+export function showResults(results) {
+  const done = results.filter((row) => row.done).length;
+  const rows = results.map((row) =>
+    el("tr", {}, el("td", {}, requestLink(row.request_id)), el("td", { class: row.done ? "good" : "" }, row.result)));
+  const content = el("div", {},
+    el("p", {}, `${plural(done, "request")} done, ${results.length - done} left alone.`),
+    el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, rows.slice(0, 1000)))),
+    rows.length > 1000 ? el("p", { class: "quiet" }, `The first 1,000 of ${rows.length} are shown.`) : null);
+  return new Promise((resolve) => {
+    const dialog = open("What came of it", content, el("button", { class: "main", autofocus: true, onclick: () => dialog.close() }, "Close"));
+    dialog.addEventListener("close", resolve);
+  });
+}
+
+/** Resolves to what was typed, or null. */
+export function asked(title, label, go) {
+  return new Promise((resolve) => {
+    const input = el("input", { id: "asked", maxLength: 500, autofocus: true, required: true });
+    const dialog = open(title, el("div", {}, el("label", { for: "asked" }, label), input), [
+      el("button", { class: "plain", onclick: () => dialog.close() }, "Leave it"),
+      el("button", { class: "main", onclick: () => input.reportValidity() && dialog.close("go") }, go),
+    ]);
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "go" ? input.value : null));
+  });
+}

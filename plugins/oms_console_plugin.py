@@ -1,0 +1,78 @@
+"""What Airflow's UI gains: "OMS" in the navigation, and a tab "Requests" on task instances and DAG runs.
+
+Every process of Airflow imports this file, so it imports next to nothing; the console is imported with the first
+call to it, and whatever goes wrong then is shown there and leaves Airflow alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX = "/oms"
+# Where a browser finds it: Airflow may live under a path of its own.
+ADDRESS = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX
+
+log = logging.getLogger(__name__)
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class LazyConsole:
+    """The console as an ASGI application that is made when it is first called."""
+
+    def __init__(self) -> None:
+        self._app: Asgi | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._app is None:
+            self._app = await asyncio.to_thread(_make)
+        await self._app(scope, receive, send)
+
+
+def _make() -> Asgi:
+    try:
+        from plugins.oms_console.app import create_app
+
+        return create_app()
+    except Exception:
+        log.exception("the OMS console cannot be made")
+        return _broken
+
+
+async def _broken(_scope: Any, _receive: Any, send: Any) -> None:
+    text = b"The OMS console could not be started. Airflow's API server has logged why; mend that and restart it."
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+def _tab(destination: str) -> dict[str, str]:
+    href = f"{ADDRESS}/slices?dag_id={{DAG_ID}}&run_id={{RUN_ID}}&task_id={{TASK_ID}}&map_index={{MAP_INDEX}}"
+    return {"name": "Requests", "href": href, "destination": destination, "url_route": f"oms_{destination}"}
+
+
+class OmsConsole(AirflowPlugin):
+    """The operators' console of the Output Management System."""
+
+    name = "oms_console"
+    fastapi_apps: list[Any] = [{"app": LazyConsole(), "url_prefix": PREFIX, "name": "OMS console"}]  # noqa: RUF012
+    external_views: list[Any] = [  # noqa: RUF012  as the base class has it
+        {
+            "name": "OMS",
+            "href": f"{ADDRESS}/",
+            "destination": "nav",
+            "url_route": "oms",
+            "icon": f"{ADDRESS}/static/icon.svg",
+            "icon_dark_mode": f"{ADDRESS}/static/icon-dark.svg",
+            "nav_top_level": True,
+        },
+        _tab("task_instance"),
+        _tab("dag_run"),
+    ]

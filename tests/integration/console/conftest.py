@@ -1,0 +1,113 @@
+"""The console in process, on a real OMS Database, under Airflow's own simple auth manager."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from airflow.api_fastapi.app import _AuthManagerState
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.core_api.security import get_user
+from airflow.models.dag import DagModel
+
+from plugins.oms_console import database
+from plugins.oms_console.app import create_app
+
+JSON = {"Content-Type": "application/json", "X-OMS-Console": "1"}
+
+
+@dataclass
+class Console:
+    """The console's API as one user meets it, and the database behind it."""
+
+    http: httpx.AsyncClient
+    db: psycopg.Connection
+    log_in: Callable[[str | None], None]
+    made: list[int] = field(default_factory=list)
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """What a GET answers. Fails where that is not 200."""
+        answer = await self.http.get(f"/api/{path}", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path: str, **body: Any) -> httpx.Response:
+        """A POST as the pages send it."""
+        return await self.http.post(f"/api/{path}", json=body, headers=JSON)
+
+    def request(self, status: str = "QUEUED", metadata: dict[str, str] | None = None, **columns: Any) -> int:
+        """A request that stands at ``status``; its id."""
+        ended = status in ("FAILED", "STOPPED", "COMPLETED")
+        row = {
+            "source_system": "CIBT", "document_type": "INVOICE", "document_name": "IVZRECPA", "status": status,
+            "document_language": "EN", "source_environment": "DEV", "client_subject": "test", "content_hash": b"",
+            "request_correlation_id": uuid4().hex, "revision": int(ended),
+        } | columns  # fmt: skip
+        names = [*row, "ended_at"] if ended else list(row)
+        values = ", ".join("now()" if name == "ended_at" else f"%({name})s" for name in names)
+        (request_id,) = self.db.execute(
+            f"INSERT INTO document_requests ({', '.join(names)}) VALUES ({values}) RETURNING request_id", row
+        ).fetchone() or (0,)
+        self.db.execute("INSERT INTO request_payloads VALUES (%s, %s)", [request_id, '{"name": "Ada", "n": 1.00}'])
+        for key, value in (metadata or {}).items():
+            self.db.execute("INSERT INTO request_metadata VALUES (%s, %s, %s)", [request_id, key, value])
+        return int(request_id)
+
+    def error(self, request_id: int, category: str, description: str = "it broke", stage: str = "SUBMISSION") -> None:
+        """The request's next error."""
+        self.db.execute(
+            "INSERT INTO request_errors (request_id, revision, attempt, stage, category, description)"
+            " VALUES (%s, 1, 1, %s, %s, %s)",
+            [request_id, stage, category, description],
+        )
+
+    def slice(self, job: str, run: str, ordinal: int, *request_ids: int) -> int:
+        """A slice that has had these requests in its hands."""
+        (slice_id,) = self.db.execute(
+            "INSERT INTO slices (job, dag_run_id, ordinal, label, size) VALUES (%s, %s, %s, 'a slice', %s)"
+            " RETURNING slice_id",
+            [job, run, ordinal, len(request_ids)],
+        ).fetchone() or (0,)
+        for request_id in request_ids:
+            self.db.execute(
+                "INSERT INTO request_timeline (request_id, event, actor, slice_id) VALUES (%s, 'CLAIMED', %s, %s)",
+                [request_id, job, slice_id],
+            )
+        return int(slice_id)
+
+    def timeline(self, request_id: int) -> list[tuple[str, str]]:
+        """What happened to a request, and who did it."""
+        return self.db.execute(
+            "SELECT event, actor FROM request_timeline WHERE request_id = %s ORDER BY entry_id", [request_id]
+        ).fetchall()
+
+
+@pytest.fixture
+async def console(
+    oms_database_url: str, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Console]:
+    """The console as an operator who may act sees it."""
+
+    async def url() -> str:
+        return oms_database_url
+
+    monkeypatch.setattr(database, "database_url", url)
+    monkeypatch.setattr(_AuthManagerState, "instance", SimpleAuthManager())
+    monkeypatch.setattr(DagModel, "get_team_name", lambda _dag_id: None)  # else it would ask Airflow's own database
+    app = create_app()
+
+    def log_in(role: str | None) -> None:
+        app.dependency_overrides.clear()
+        if role:
+            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="ada", role=role)
+
+    log_in("op")
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://console", headers={"Host": "console"}) as http:
+        yield Console(http, db, log_in)

@@ -1,0 +1,110 @@
+"""What operators do in the console, and what stands in the timeline afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.oms_console import dashboard, looks
+from tests.integration.console.conftest import JSON, Console
+
+
+async def test_a_selection_is_retriggered_with_a_result_each(console: Console) -> None:
+    failed, done = console.request("FAILED"), console.request("COMPLETED")
+    answer = await console.post("retriggers", request_ids=[failed, done, 999])
+    assert [(row["request_id"], row["done"]) for row in answer.json()["results"]] == [
+        (failed, True), (done, False), (999, False),
+    ]  # fmt: skip
+    assert console.timeline(failed) == [("RETRIGGERED", "airflow:ada")]
+    assert console.timeline(done) == []
+
+
+async def test_what_a_filter_chooses_is_counted_first_and_only_that_is_driven(console: Console) -> None:
+    mine = [console.request("FAILED", document_name="POSHOOFF", stage="GENERATION") for _ in range(3)]
+    for request_id in mine:
+        console.error(request_id, "TIMEOUT_ERROR")
+    other = console.request("FAILED")
+    console.request("COMPLETED", document_name="POSHOOFF")
+    counted = await console.get("requests/count", document="POSHOOFF")
+    assert counted["groups"] == [{"status": "FAILED", "stage": "GENERATION", "category": "TIMEOUT_ERROR", "number": 3}]
+
+    answer = await console.post("retriggers", filter={"document": "POSHOOFF"}, expected=3)
+
+    assert {row["request_id"] for row in answer.json()["results"] if row["done"]} == set(mine)
+    assert console.timeline(other) == []
+
+
+async def test_another_number_than_was_confirmed_does_nothing(console: Console) -> None:
+    failed = console.request("FAILED")
+    answer = await console.post("retriggers", filter={"document": "IVZRECPA"}, expected=2)
+    assert answer.status_code == 409
+    assert console.timeline(failed) == []
+
+
+async def test_a_filter_for_healthy_requests_drives_nothing(console: Console) -> None:
+    console.request("FAILED")
+    assert (await console.get("requests/count", status="COMPLETED"))["number"] == 0
+    answer = await console.post("retriggers", filter={"status": ["COMPLETED"]}, expected=0)
+    assert answer.json()["results"] == []
+
+
+async def test_what_waits_for_its_back_off_is_due_now(console: Console) -> None:
+    waiting = console.request(due_at="2100-01-01T00:00:00Z")
+    wished = console.request(due_at="2100-01-01T00:00:00Z", not_before="2100-01-01T00:00:00Z")
+    answer = await console.post("retry-now", request_ids=[waiting, wished])
+    assert [row["done"] for row in answer.json()["results"]] == [True, False]
+    assert console.timeline(waiting) == [("DUE_NOW", "airflow:ada")]
+
+
+async def test_a_queued_request_is_cancelled_with_its_event(console: Console) -> None:
+    queued, held = console.request(), console.request("FAILED")
+    answer = await console.post("cancellations", request_ids=[queued, held])
+    assert [row["done"] for row in answer.json()["results"]] == [True, False]
+    assert console.timeline(queued) == [("STOPPED", "airflow:ada")]
+    assert console.db.execute("SELECT count(*) FROM final_events").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("what", "text"), [("json", '{"name": "Ada", "n": 1.00}'), ("metadata", "P1")])
+async def test_each_look_at_personal_data_is_in_the_timeline(console: Console, what: str, text: str) -> None:
+    mine = console.request(metadata={"POLICY_NUMBER": "P1"})
+    answer = await console.post(f"requests/{mine}/looks", what=what)
+    assert text in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
+
+
+async def test_a_look_at_what_is_not_there_is_404_and_no_entry(console: Console) -> None:
+    mine = console.request()
+    for what in ("xml", "pdf", "metadata"):
+        assert (await console.post(f"requests/{mine}/looks", what=what)).status_code == 404
+    assert console.timeline(mine) == []
+
+
+async def test_the_document_comes_from_thunderhead(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = console.request("COMPLETED")
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status, dms_document_id)"
+        " VALUES (%s, 1, 'b', '1', 'COMPLETED', 77)",
+        [mine],
+    )
+    monkeypatch.setattr(looks, "_fetch", lambda document_id: b"%%PDF of %d" % document_id)
+    answer = await console.post(f"requests/{mine}/looks", what="pdf")
+    assert answer.content == b"%PDF of 77"
+    assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
+
+
+async def test_the_dial_is_turned_and_audited(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    audited = []
+    monkeypatch.setattr(dashboard, "_audit", lambda *what: audited.append(what))
+    put = {"paused": True, "why": "they asked us to", "most_in_flight": 5}
+    answer = await console.http.put("/api/systems/THUNDERHEAD", json=put, headers=JSON)
+    (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
+    assert (dial["paused_by"], dial["paused_why"], dial["most_in_flight"]) == ("airflow:ada", put["why"], 5)
+    answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": False}, headers=JSON)
+    (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
+    assert (dial["paused_at"], dial["most_in_flight"]) == (None, None)
+    assert [what[:2] for what in audited] == [("ada", "THUNDERHEAD")] * 2
+
+
+async def test_a_pause_needs_a_reason(console: Console) -> None:
+    answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": True}, headers=JSON)
+    assert answer.status_code == 422
