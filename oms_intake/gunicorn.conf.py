@@ -15,7 +15,11 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from oms_intake.settings import intake_settings
 
-_settings = intake_settings()
+try:
+    _settings = intake_settings()
+except ValueError:
+    shutil.rmtree(_metrics)
+    raise
 
 bind = f"{_settings.service_host}:{_settings.intake_port}"
 workers = _settings.intake_workers
