@@ -69,7 +69,7 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
             name="scheduler",
             command=_airflow("scheduler", "--skip-serve-logs"),
             needs=("api-server",),  # tasks report to it, to the last
-            probe=lambda: api.check_heartbeat("scheduler"),
+            probe=api.check_tasks_can_run,
         ),
     ]
 
@@ -151,6 +151,14 @@ class AirflowApi:
         heartbeat = health.get(f"latest_{component}_heartbeat")
         if health.get("status") != "healthy" or datetime.fromisoformat(heartbeat) < self._since:
             raise NotReady(f"Airflow has had no heartbeat of it yet: {health}")
+
+    def check_tasks_can_run(self) -> None:
+        """Raise NotReady until there is a scheduler, and the API that its tasks talk to.
+
+        Airflow builds that API when it is first asked, which takes 2-3 s: better now than in the first task.
+        """
+        http_answers(f"{self._url}/execution/health", CALL_SECONDS)
+        self.check_heartbeat("scheduler")
 
     def set_paused(self, dag_ids: Iterable[str], paused: bool) -> None:
         """Stop or start schedules, and see that it is so. Raises LocalError where Airflow will not."""

@@ -38,8 +38,9 @@ def bring_up(parts: list[Part], supervisor: Supervisor, *, log_dir: Path, patien
             supervisor.launch(part.name)
         states = supervisor.states()
         for start in list(starting):
+            is_up = _is_up(start, states[start.part.name], log_dir)
             seconds = time.monotonic() - start.began
-            if _is_up(start, states[start.part.name], log_dir):
+            if is_up:
                 start.part.when_ready()
                 starting.remove(start)
                 ready.add(start.part.name)

@@ -12,10 +12,10 @@ from include.local.part import NotReady
 PATIENCE_SECONDS = 2
 
 
-def http_answers(url: str) -> None:
+def http_answers(url: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """A GET is answered with success."""
     try:
-        answer = httpx.get(url, timeout=PATIENCE_SECONDS)
+        answer = httpx.get(url, timeout=patience_seconds)
     except httpx.HTTPError as error:
         raise NotReady(f"{url}: {error}") from error
     if not answer.is_success:
