@@ -1,32 +1,60 @@
 -- claim_due_requests --
 -- Cut due requests into slices, a lease each. Claimers never wait on each other.
--- Source systems take turns; within one, the rank decides (priority, then waiting). Leases that ran out come first:
--- their workers died. Nothing before its due_at. A run that asks again gets the slices it has.
+-- Source systems take turns; within one, the rank decides (priority, then waiting). Nothing before its due_at, and
+-- nothing that the dial forbids. Requests whose worker died come in slices that are an eighth as large each time, so
+-- that one that kills its worker is soon alone.
 WITH RECURSIVE systems AS (  -- the source systems that have something queued, one index probe each
     (SELECT source_system FROM document_requests WHERE status = 'QUEUED' ORDER BY source_system LIMIT 1)
     UNION ALL
     SELECT (SELECT r.source_system FROM document_requests r
             WHERE r.status = 'QUEUED' AND r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
     FROM systems s WHERE s.source_system IS NOT NULL
+), dial AS (
+    SELECT document_type, most_in_flight, paused_at IS NOT NULL AS paused
+    FROM outside_systems WHERE system = 'THUNDERHEAD'
+), in_flight AS (  -- at Thunderhead or on the way; counted only where the dial limits it
+    SELECT document_type, count(*) AS n FROM (
+        SELECT r.document_type FROM thunderhead_batches b JOIN document_requests r USING (request_id)
+        WHERE b.status = 'PROCESSING_THUNDERHEAD'
+        UNION ALL
+        SELECT document_type FROM document_requests WHERE lease_until >= now()) open_work
+    WHERE EXISTS (SELECT FROM dial WHERE most_in_flight IS NOT NULL)
+    GROUP BY document_type
+), room AS (
+    SELECT d.document_type, greatest(d.most_in_flight - coalesce((
+        SELECT sum(f.n) FROM in_flight f WHERE d.document_type IN ('*', f.document_type)), 0), 0) AS n
+    FROM dial d WHERE d.most_in_flight IS NOT NULL
 ), queued AS (
-    SELECT q.request_id, q.rank_at, q.source_system, false AS worker_died,
+    SELECT q.*, false AS worker_died, 0 AS deaths,
            row_number() OVER (PARTITION BY q.source_system ORDER BY q.rank_at, q.request_id) AS turn
     FROM systems s CROSS JOIN LATERAL (
-        SELECT request_id, rank_at, r.source_system FROM document_requests r
+        SELECT request_id, rank_at, r.source_system, r.document_type FROM document_requests r
         WHERE r.status = 'QUEUED' AND r.source_system = s.source_system
           AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
+          AND NOT EXISTS (SELECT FROM dial d WHERE d.paused AND d.document_type = r.document_type)
         ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
 ), abandoned AS (
-    SELECT r.request_id, r.rank_at, r.source_system,
-           EXISTS (SELECT FROM slices s WHERE s.slice_id = r.slice_id AND s.opened_at IS NOT NULL) AS worker_died,
-           0 AS turn
-    FROM document_requests r WHERE r.lease_until < now()
-    ORDER BY r.lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    SELECT a.*, a.takeovers + a.worker_died::integer AS deaths, 0 AS turn
+    FROM (
+        SELECT r.request_id, r.rank_at, r.source_system, r.document_type, r.takeovers,
+               EXISTS (SELECT FROM slices s WHERE s.slice_id = r.slice_id AND s.opened_at IS NOT NULL) AS worker_died
+        FROM document_requests r WHERE r.lease_until < now()
+        ORDER BY r.lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED) a
+), wanted AS (
+    SELECT *, row_number() OVER (ORDER BY turn, rank_at, request_id) AS nth,
+           row_number() OVER (PARTITION BY document_type ORDER BY turn, rank_at, request_id) AS nth_of_type
+    FROM (SELECT request_id, rank_at, source_system, document_type, worker_died, deaths, turn FROM queued
+          UNION ALL
+          SELECT request_id, rank_at, source_system, document_type, worker_died, deaths, turn FROM abandoned) either
 ), due AS (
-    SELECT request_id, source_system, worker_died,
-           ((row_number() OVER (ORDER BY turn, rank_at, request_id) - 1) / %(slice_size)s)::integer AS ordinal
-    FROM (SELECT * FROM queued UNION ALL SELECT * FROM abandoned) either
-    ORDER BY turn, rank_at, request_id LIMIT %(limit)s
+    SELECT *, dense_rank() OVER (ORDER BY deaths, part) - 1 AS ordinal
+    FROM (
+        SELECT *, (row_number() OVER (PARTITION BY deaths ORDER BY nth) - 1)
+                  / greatest(%(slice_size)s / 8 ^ least(deaths, 8), 1)::integer AS part
+        FROM wanted w
+        WHERE nth <= least(%(limit)s, (SELECT n FROM room WHERE document_type = '*'))
+          AND nth_of_type <= coalesce((SELECT n FROM room WHERE document_type = w.document_type), nth_of_type)) parted
+    WHERE deaths = 0 OR part < %(limit)s / %(slice_size)s
 ), cut AS (
     INSERT INTO slices (job, dag_run_id, ordinal, size, label)
     SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), format('%%s requests, %%s to %%s: %%s',

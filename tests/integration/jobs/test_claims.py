@@ -116,3 +116,68 @@ async def test_a_reopened_slice_doubts_what_its_former_worker_may_have_sent(oms:
     assert (await oms.request(request_id))["status"] == "QUEUED"
     (batch,) = await oms.rows("SELECT unsure_since > now() AS ahead FROM thunderhead_batches")
     assert batch["ahead"]
+
+
+async def test_a_request_that_kills_its_worker_is_soon_alone(oms: Oms) -> None:
+    await oms.queued(oms.settings.slice_size)
+    sizes = []
+    for _ in range(3):
+        claimed = await oms.claim(Job.PROCESSING)
+        (first, *_) = [row["size"] for row in await oms.rows("SELECT size FROM slices ORDER BY slice_id DESC")]
+        sizes.append(first)
+        for slice_id in claimed:
+            await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+        await oms.workers_die()
+    assert sizes == [10, 1, 1]
+
+
+async def dial(oms: Oms, document_type: str, **columns: object) -> None:
+    """Turn the dial of Thunderhead for a document type."""
+    for name, value in columns.items():
+        await oms.connection.execute(
+            f"""INSERT INTO outside_systems (system, document_type, {name}) VALUES ('THUNDERHEAD', %s, %s)
+                ON CONFLICT (system, document_type) DO UPDATE SET {name} = excluded.{name}""",
+            (document_type, value),
+        )
+
+
+async def test_most_in_flight_counts_what_is_at_thunderhead(oms: Oms) -> None:
+    await dial(oms, "*", most_in_flight=3)
+    await oms.queued(5)
+    assert len(await claimed_ids(oms)) == 3
+    assert await claimed_ids(oms) == []
+    await oms.workers_die()
+    await oms.run_processing()
+    assert await claimed_ids(oms) == [], "all three are being generated"
+    oms.thunderhead.end("COMPLETED")
+    await oms.due_now()
+    await oms.run_monitoring()
+    assert len(await claimed_ids(oms)) == 2
+
+
+async def test_a_document_type_has_a_dial_of_its_own(oms: Oms) -> None:
+    await dial(oms, "POLICY", most_in_flight=1)
+    await oms.queued(3, document_type="POLICY")
+    await oms.queued(3, document_type="INVOICE")
+    assert len(await claimed_ids(oms)) == 4
+
+
+async def test_a_paused_document_type_waits_and_the_others_go_on(oms: Oms) -> None:
+    await oms.connection.execute(
+        "INSERT INTO outside_systems (system, document_type, paused_at, paused_by)"
+        " VALUES ('THUNDERHEAD', 'POLICY', now(), 'operator')"
+    )
+    (policy,) = await oms.queued(document_type="POLICY")
+    (invoice,) = await oms.queued(document_type="INVOICE")
+    assert await claimed_ids(oms) == [invoice]
+    assert (await oms.request(policy))["status"] == "QUEUED"
+
+
+async def test_a_paused_thunderhead_is_left_alone(oms: Oms) -> None:
+    await oms.queued()
+    await oms.connection.execute(
+        "UPDATE outside_systems SET paused_at = now(), paused_by = 'operator' WHERE system = 'THUNDERHEAD'"
+    )
+    claim = await claim_slices(oms.connection, Job.PROCESSING, "run", oms.settings)
+    assert claim.slices == []
+    assert "paused by operator" in (claim.why_none or "")
