@@ -15,7 +15,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms import database
-from include.oms.breaker import Breaker
+from include.oms.breaker import Breaker, System
+from include.oms.dial import calls_per_second, places_in_line
 from include.oms.errors import OutcomeUnknown, Rejected, Unavailable
 from include.oms.lease import Lease
 from include.oms.model import Category, Stage
@@ -67,11 +68,20 @@ class Submission:
     async def _feed(
         self, queue: asyncio.Queue[Document | None], documents: Sequence[Document], submitters: int
     ) -> None:
-        for chunk in chunks(documents, INTENTS_A_COMMIT):
+        rate = await calls_per_second(self._connection, System.THUNDERHEAD)
+        size = INTENTS_A_COMMIT if rate is None else min(max(int(rate), 1), INTENTS_A_COMMIT)
+        for chunk in chunks(documents, size):
+            if rate is not None and not self._breaker.is_open:
+                await self._wait_in_line(chunk)
             for document in await self._with_intents(chunk):
                 await queue.put(document)
         for _ in range(submitters):
             await queue.put(None)
+
+    async def _wait_in_line(self, documents: Sequence[Document]) -> None:
+        """Until the last of them may be called: a chunk is a second's worth at most."""
+        types = [document.request.document_type for document in documents]
+        await asyncio.sleep(max(await places_in_line(self._connection, System.THUNDERHEAD, types)))
 
     async def _with_intents(self, documents: Sequence[Document]) -> list[Document]:
         """The documents under their batches' names; what this worker no longer holds is dropped."""

@@ -19,3 +19,16 @@ RETURNING extract(epoch FROM open_until - now())::float AS open_for_seconds;
 -- The system answers again.
 UPDATE outside_systems SET failures = 0, open_until = NULL, updated_at = now()
 WHERE system = %(system)s AND document_type = '*' AND (failures > 0 OR open_until IS NOT NULL);
+
+-- lowest_rate --
+-- The slowest of the rates that the dial sets for a system.
+SELECT min(most_per_second) AS rate FROM outside_systems WHERE system = %(system)s;
+
+-- take_places --
+-- Take the next places in the lines of a system's calls: seconds until the first one, and between two.
+UPDATE outside_systems o
+SET next_call_at = greatest(o.next_call_at, now()) + w.n / o.most_per_second * interval '1 second'
+FROM unnest(%(document_types)s::text[], %(numbers)s::integer[]) AS w (document_type, n)
+WHERE o.system = %(system)s AND o.document_type = w.document_type AND o.most_per_second IS NOT NULL
+RETURNING o.document_type, 1 / o.most_per_second AS gap,
+    extract(epoch FROM o.next_call_at - now()) - w.n / o.most_per_second AS first_in;
