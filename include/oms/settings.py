@@ -89,6 +89,63 @@ class Settings(BaseSettings):
     )
     max_answer_bytes: int = Field(default=4_194_304, gt=0, description="Longer answers from outside are not read.")
 
+    # -- Operators ---------------------------------------------------------------------------------
+    retrigger_approval_above: int = Field(
+        default=100, ge=0, description="document_retrigger asks a person to approve a larger selection."
+    )
+    retrigger_approval_seconds: Seconds = Field(
+        default=86_400, description="Wait for that approval; without an answer nothing is retriggered."
+    )
+    retrigger_per_second: float = Field(
+        default=50,
+        gt=0,
+        le=1000,
+        description="Requests that document_retrigger drives a second, where its form says nothing.",
+    )
+    retrigger_max_seconds: Seconds = Field(default=3600, description="One run of document_retrigger takes no longer.")
+    late_queued_seconds: Seconds = Field(
+        default=600, description="A request may be due for so long before it is claimed."
+    )
+    late_held_seconds: Seconds = Field(default=2400, description="A slice may hold a request for so long.")
+    late_poll_seconds: Seconds = Field(default=600, description="A batch's poll may be due for so long.")
+    late_at_thunderhead_seconds: Seconds = Field(
+        default=14_400, description="Thunderhead may work on a batch for so long; overdue_seconds then ends it."
+    )
+    late_event_seconds: Seconds = Field(default=600, description="A final event may wait in the outbox for so long.")
+    late_outage_seconds: Seconds = Field(
+        default=900, description="An outside system's breaker may stay open for so long."
+    )
+    late_pause_seconds: Seconds = Field(default=14_400, description="An outside system may be paused for so long.")
+    alarm_runs: int = Field(
+        default=3,
+        gt=0,
+        description="Minutes in a row that something is late before it is told, and well before that is told.",
+    )
+    runbooks_url: str = Field(
+        default="docs/runbooks", description="Where alerts say the runbooks are: a URL, or a path in the repository."
+    )
+    alert_timeout_seconds: Seconds = Field(default=10, description="Sending one alert; after that it is given up.")
+    reconciliation_calls_per_second: float = Field(
+        default=20, gt=0, le=1000, description="Look-ups at Thunderhead that the reconciliation makes."
+    )
+    reconciliation_names: int = Field(
+        default=2000,
+        ge=0,
+        description="Batch names looked up for doubles: all of a day where it has no more, else as large a sample.",
+    )
+
+    # -- Retention ---------------------------------------------------------------------------------
+    retention_days: int = Field(
+        default=90, gt=1, description="Payload, metadata and XML are erased so long after a request's end."
+    )
+    retention_days_by_document_type: dict[str, Annotated[int, Field(gt=1)]] = Field(
+        default={}, description='Other retentions by document type, as JSON: {"INVOICE": 2555}.'
+    )
+    event_retention_days: int = Field(default=90, gt=1, description="Published events are forgotten after so long.")
+    airflow_history_days: int = Field(
+        default=30, gt=1, description="Airflow's runs, their logs and our slices are kept for so long."
+    )
+
     # -- Final status events -----------------------------------------------------------------------
     kafka_topic: str = Field(
         default="oms.document-request.final-status",

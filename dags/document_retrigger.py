@@ -1,0 +1,81 @@
+"""Drive requests that ended FAILED or STOPPED again: any selection, by a form.
+
+Started by: a person, with the form. Dry run unless that is switched off: it answers how many requests there are, by
+        stage and error category, and touches nothing.
+Writes: status and timeline of the selected requests ("airflow:" and the user who triggered the run), at the rate of
+        the form. Enrichment, submission and generation failures get a new attempt, monitoring failures a new poll; the
+        two jobs take them up at once.
+Approval: a selection of more than OMS_RETRIGGER_APPROVAL_ABOVE requests waits for a person, under "Required actions".
+        Rejected, or no answer within OMS_RETRIGGER_APPROVAL_SECONDS: nothing is touched.
+Result: the log of `retrigger` names every request with what became of it: retriggered, healed already, not ended,
+        withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers.
+Red:    the form makes no sense, or there was not time enough. Triggering again does no harm, nor does clearing: what
+        is on its way already is left alone.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import dag, get_current_context, task
+
+from include.jobs.notify import DEFAULT_ARGS
+from include.jobs.retrigger_params import PARAMS
+from include.jobs.schedules import START
+from include.oms.settings import settings
+
+if TYPE_CHECKING:
+    from include.jobs.retrigger import Counted
+
+
+@dag(
+    schedule=None,
+    start_date=START,
+    catchup=False,
+    max_active_runs=4,
+    dagrun_timeout=timedelta(seconds=settings().retrigger_approval_seconds + settings().retrigger_max_seconds + 3600),
+    doc_md=__doc__,
+    tags=["oms"],
+    params=PARAMS,
+    default_args=DEFAULT_ARGS,
+)
+def document_retrigger() -> None:
+    @task(execution_timeout=timedelta(minutes=15))
+    def count_selection() -> Counted:
+        from include.jobs.retrigger import count
+
+        return count(dict(get_current_context()["params"]), approve="approve", retrigger="retrigger")
+
+    @task.branch(execution_timeout=timedelta(minutes=1))
+    def choose_way(counted: Counted) -> list[str]:
+        return [counted["next_task"]] if counted["next_task"] else []
+
+    approve = ApprovalOperator(
+        task_id="approve",
+        subject="Retrigger {{ ti.xcom_pull(task_ids='count_selection')['total'] }} requests?",
+        body="{{ ti.xcom_pull(task_ids='count_selection')['text'] }}",
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=timedelta(seconds=settings().retrigger_approval_seconds),
+    )
+
+    @task(
+        trigger_rule="none_failed_min_one_success",  # after the approval, or straight after the choice
+        execution_timeout=timedelta(seconds=settings().retrigger_max_seconds + 600),
+    )
+    def retrigger(counted: Counted) -> dict[str, int]:
+        from include.jobs.retrigger import actor_of, drive
+
+        context = get_current_context()
+        actor = actor_of(context["dag_run"].triggering_user_name)
+        return drive(dict(context["params"]), counted, actor=actor, ti=context["ti"])
+
+    counted: Any = count_selection()
+    way = choose_way(counted)
+    driven = retrigger(counted=counted)
+    way >> [approve, driven]
+    approve >> driven
+
+
+document_retrigger()

@@ -1,0 +1,139 @@
+"""Telling people: what is red, which requests, why, and where to look. Ids only, never what a request holds.
+
+The Connection ``oms_alerts`` says where to: of type ``smtp`` by e-mail (extras ``to`` and ``from_email``, besides the
+SMTP provider's own), of any other type by a POST of JSON to its URL, which chat systems' webhooks take as it is
+(``text``); its password without a login is a bearer token. No such Connection: nothing is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseNotifier
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from include.oms.answers import clean_text
+from include.oms.settings import settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+    from airflow.sdk.definitions.context import Context
+
+OMS_ALERTS = "oms_alerts"
+MOST_LINES = 25
+LONGEST_LINE = 300
+
+log = logging.getLogger("oms")
+
+
+class NeedsAPerson(AirflowFailException):
+    """The task is red because a person is needed; ``about`` has a line for each request or thing."""
+
+    def __init__(self, message: str, about: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.about = list(about)
+
+
+class AlreadyTold(AirflowFailException):
+    """The task is red because a person is needed, and has told so itself."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What is told, bounded."""
+
+    title: str
+    why: str
+    details: list[str]
+    link: str  # the task instance, or a runbook
+
+    def text(self) -> str:
+        """All of it, for a person."""
+        return "\n".join([self.title, self.why, *self.details, self.link])
+
+
+def make_alert(title: str, why: str, details: Sequence[str], link: str) -> Alert:
+    """An alert with everything cut to what fits in a chat or a mail."""
+    lines = [clean_text(line, LONGEST_LINE) for line in details[:MOST_LINES]]
+    if len(details) > MOST_LINES:
+        lines.append(f"and {len(details) - MOST_LINES} more")
+    return Alert(clean_text(title, LONGEST_LINE), clean_text(why, 1000), lines, link)
+
+
+def send(alert: Alert) -> None:
+    """Send it, where it is configured where to; returns or raises within ``alert_timeout_seconds``."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(OMS_ALERTS)
+    except AirflowNotFoundException:
+        log.info("nobody is told: there is no Connection %s", OMS_ALERTS)
+        return
+    sending = _mail if connection.conn_type == "smtp" else _post
+    asyncio.run(asyncio.wait_for(sending(alert, connection), settings().alert_timeout_seconds))
+    log.info("told %s: %s", OMS_ALERTS, alert.title)
+
+
+async def _post(alert: Alert, _: Connection) -> None:
+    from include.jobs.connections import http_session
+
+    content = {"text": alert.text(), **asdict(alert)}
+    async with (
+        http_session(OMS_ALERTS, settings()) as (session, url),
+        session.post(url, json=content, allow_redirects=False) as response,
+    ):
+        if response.status >= 300:
+            raise AirflowException(f"{OMS_ALERTS} answered {response.status}")
+
+
+async def _mail(alert: Alert, connection: Connection) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    to = connection.extra_dejson.get("to")
+    if not to:
+        raise AirflowException(f"the Connection {OMS_ALERTS} has no extra `to`")
+    async with SmtpHook(smtp_conn_id=OMS_ALERTS) as hook:
+        await hook.asend_email_smtp(
+            to=to, subject=f"OMS: {alert.title}", html_content=f"<pre>{escape(alert.text())}</pre>"
+        )
+
+
+class AlertOnFailure(BaseNotifier):
+    """An on_failure_callback. Never fails and never hangs the task it speaks of."""
+
+    def notify(self, context: Context) -> None:
+        """Tell of the task instance that has just turned red."""
+        try:
+            if not isinstance(context.get("exception"), AlreadyTold):
+                send(alert_of(context))
+        except Exception as error:  # noqa: BLE001 - the task is red already; that nobody was told is for the log
+            log.warning("nobody could be told: %s: %s", type(error).__name__, error)
+
+
+def alert_of(context: Context) -> Alert:
+    """What there is to tell of a task instance that failed."""
+    ti, error = context["ti"], context.get("exception")
+    which = getattr(ti, "rendered_map_index", None) or _index(ti.map_index)
+    title = " ".join(f"{ti.dag_id}: {ti.task_id} {which}".split()) + " is red"
+    return make_alert(title, _why(error), getattr(error, "about", []), ti.log_url)
+
+
+def _index(map_index: int | None) -> str:
+    return "" if map_index is None or map_index < 0 else str(map_index)
+
+
+def _why(error: Any) -> str:
+    """What our own errors say; of a foreign one its name alone, for its text may quote what a request holds."""
+    if error is None:
+        return "its process died"
+    return str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: the log tells more"
+
+
+DEFAULT_ARGS: dict[str, Any] = {"owner": "oms", "on_failure_callback": AlertOnFailure()}
+"""What all tasks of ours have in common."""

@@ -1,0 +1,128 @@
+"""What the tasks of document_retrigger do: count a selection; drive it again, and tell what became of each request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.jobs.connections import oms_database_url
+from include.jobs.retrigger_form import RetriggerForm, read_form
+from include.oms import database
+from include.oms.answers import clean_text
+from include.oms.bulk_retrigger import (
+    Answer,
+    Count,
+    OutOfTime,
+    Result,
+    count_selection,
+    ended_before,
+    retrigger_selection,
+)
+from include.oms.settings import settings
+from include.oms.tables import age_text, markdown_table
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance
+
+MOST_RESULTS_IN_XCOM = 500
+IDS_A_LINE = 100
+
+log = logging.getLogger("oms")
+
+
+class Counted(TypedDict):
+    """What the count hands on."""
+
+    total: int
+    kinds: list[tuple[str, str, str, int]]
+    counted_at: str
+    next_task: str | None  # None: nothing more is to be done
+    text: str  # Markdown, for whoever approves
+
+
+def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
+    """Count what the form means, and say which task comes next. A form that makes no sense fails the task."""
+    form = _form(params)
+
+    async def counted() -> Count:
+        async with await database.connect(oms_database_url(), settings(), application_name="retrigger") as connection:
+            return await count_selection(connection, form.selection())
+
+    found = asyncio.run(counted())
+    seconds = found.total / form.per_second
+    text = f"{_table(found)}\n\n{form.per_second:g} requests a second: {age_text(seconds)} in all."
+    log.info("%d requests\n%s", found.total, text)
+    if form.dry_run or not found.total:
+        log.info("dry run: nothing is touched" if form.dry_run else "nothing to do")
+        next_task = None
+    elif seconds > settings().retrigger_max_seconds:
+        raise AirflowFailException(
+            f"{found.total} requests take {age_text(seconds)} at {form.per_second:g} a second, and a run must not take "
+            f"longer than {age_text(settings().retrigger_max_seconds)}: make the selection smaller or the rate higher"
+        )
+    else:
+        next_task = approve if found.total > settings().retrigger_approval_above else retrigger
+    kinds = [(*kind, n) for kind, n in found.by_kind.items()]
+    return Counted(
+        total=found.total, kinds=kinds, counted_at=found.counted_at.isoformat(), next_task=next_task, text=text
+    )
+
+
+def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInstance) -> dict[str, int]:
+    """Drive what was counted again; how many got which answer. The log has the answer for each request."""
+    form = _form(params)
+    counts: Counter[Answer] = Counter()
+    first: list[tuple[str, str]] = []
+
+    async def driven() -> None:
+        selection = ended_before(form.selection(), datetime.fromisoformat(counted["counted_at"]))
+        async with await database.connect(oms_database_url(), settings(), application_name="retrigger") as connection:
+            async for results in retrigger_selection(
+                connection, selection, actor=actor, per_second=form.per_second, most=counted["total"],
+                max_seconds=settings().retrigger_max_seconds,
+            ):  # fmt: skip
+                counts.update(it.answer for it in results)
+                first.extend((it.request, it.answer) for it in results[: MOST_RESULTS_IN_XCOM - len(first)])
+                _log(results)
+
+    try:
+        asyncio.run(driven())
+    except OutOfTime as error:
+        raise AirflowFailException(f"{error}; trigger this DAG again for them") from error
+    finally:
+        ti.xcom_push(key="results", value=first)
+        log.info("%s", ", ".join(f"{n} {answer}" for answer, n in counts.items()) or "nothing was left to do")
+    return {str(answer): n for answer, n in counts.items()}
+
+
+def actor_of(user: str | None) -> str:
+    """Who stands in the timeline: the Airflow user who triggered the run, where Airflow knows one."""
+    return clean_text(f"airflow:{user or 'document_retrigger'}", longest=100)
+
+
+def _form(params: dict[str, Any]) -> RetriggerForm:
+    try:
+        return read_form(params)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from error
+
+
+def _table(found: Count) -> str:
+    rows = [(*kind, n) for kind, n in found.by_kind.items()]
+    return markdown_table(["status", "stage", "category", "requests"], [*rows, ("all", "", "", found.total)])
+
+
+def _log(results: Iterable[Result]) -> None:
+    """Every request with its answer, many a line."""
+    by_answer: dict[Answer, list[str]] = defaultdict(list)
+    for it in results:
+        by_answer[it.answer].append(it.request)
+    for answer, requests in by_answer.items():
+        for start in range(0, len(requests), IDS_A_LINE):
+            log.info("%s: %s", answer, ", ".join(requests[start : start + IDS_A_LINE]))

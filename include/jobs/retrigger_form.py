@@ -1,0 +1,90 @@
+"""The form of document_retrigger, checked: what was typed in becomes a selection, or a sentence for each mistake."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from include.oms.model import Category, Stage, Status
+from include.oms.selection import Name, RequestId, Selection
+
+RED_ENDS = (Status.FAILED, Status.STOPPED)
+FASTEST_PER_SECOND = 1000
+
+
+class RetriggerForm(BaseModel):
+    """What a person filled in. Empty fields do not matter; of the others, everything must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    request_ids: tuple[RequestId, ...] | None = None
+    correlation_ids: tuple[Name, ...] | None = None
+    statuses: tuple[Status, ...] = RED_ENDS
+    stage: Stage | None = None
+    category: Category | None = None
+    source_system: Name | None = None
+    document_type: Name | None = None
+    document_name: Name | None = None
+    metadata: tuple[tuple[str, str], ...] | None = None
+    ended_from: AwareDatetime | None = None
+    ended_to: AwareDatetime | None = None
+    per_second: float = Field(gt=0, le=FASTEST_PER_SECOND)
+    dry_run: bool = True
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: Any) -> Any:
+        return None if isinstance(given, str) and not given.strip() else given
+
+    @field_validator("request_ids", mode="before")
+    @classmethod
+    def _ids(cls, given: Any) -> Any:
+        return tuple(re.split(r"[\s,;]+", given.strip(" \t\r\n,;"))) if isinstance(given, str) else given
+
+    @field_validator("correlation_ids", mode="before")
+    @classmethod
+    def _lines(cls, given: Any) -> Any:
+        return _lines(given) if isinstance(given, str) else given
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _pairs(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        pairs = [line.partition(":") for line in _lines(given)]
+        if any(not (key.strip() and value.strip()) for key, _, value in pairs):
+            raise ValueError("write KEY:VALUE, one a line")
+        return tuple((key.strip(), value.strip()) for key, _, value in pairs)
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if not set(self.statuses) <= set(RED_ENDS) or not self.statuses:
+            raise ValueError("statuses: only FAILED and STOPPED requests can be retriggered")
+        if self.request_ids and self.correlation_ids:
+            raise ValueError("give request ids or correlation ids, not both")
+        if self.ended_from and self.ended_to and self.ended_from >= self.ended_to:
+            raise ValueError("ended_from must be before ended_to")
+        if not self.model_dump(exclude={"statuses", "per_second", "dry_run"}, exclude_none=True):
+            raise ValueError("say which requests: by ids, or by anything that they have in common, be it only a time")
+        self.selection()
+        return self
+
+    def selection(self) -> Selection:
+        """The requests that are meant. What a client has withdrawn is not: it asks anew if it wants the document."""
+        return Selection(withdrawn=False, **self.model_dump(exclude={"per_second", "dry_run"}))
+
+
+def read_form(params: dict[str, Any]) -> RetriggerForm:
+    """The form, checked. Raises ValueError with a line for each mistake."""
+    try:
+        return RetriggerForm.model_validate(params)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        lines = [": ".join(filter(None, [".".join(map(str, it["loc"])), it["msg"]])) for it in faults]
+        raise ValueError("this form cannot be worked:\n" + "\n".join(lines)) from error
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.splitlines())))

@@ -1,0 +1,82 @@
+"""The form of document_retrigger as Airflow shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from airflow.sdk import Param
+
+from include.jobs.retrigger_form import FASTEST_PER_SECOND, RED_ENDS
+from include.oms.model import Category, Stage
+from include.oms.settings import settings
+
+WHICH, WHEN, HOW = "Which requests", "Ended when", "How"
+
+
+def _text(title: str, description: str, **more: Any) -> Param:
+    """A field that may stay empty."""
+    return Param(None, type=["null", "string"], title=title, description=description, section=WHICH, **more)
+
+
+def _lines(title: str, description: str, pattern: str) -> Param:
+    return _text(title, description, format="multiline", pattern=pattern, maxLength=1_100_000)
+
+
+def _name(title: str, example: str) -> Param:
+    return _text(title, f"Exactly as the request has it, such as {example}.", pattern=r"^\s*\S.{0,99}$|^\s*$")
+
+
+def _choice(title: str, description: str, values: Iterable[str]) -> Param:
+    return _text(title, description, enum=[None, *map(str, values)])
+
+
+def _instant(title: str, description: str) -> Param:
+    return Param(None, type=["null", "string"], format="date-time", title=title, description=description, section=WHEN)
+
+
+PARAMS = {
+    "request_ids": _lines(
+        "Request ids",
+        "Separated by commas, blanks or line ends. Each gets an answer of its own.",
+        r"^[\s,;]*([0-9]{1,19}([\s,;]+|$))*$",
+    ),
+    "correlation_ids": _lines("Correlation ids", "The clients' own ids, one a line.", r"^([^\r\n]{0,100}(\r?\n|$))*$"),
+    "statuses": Param(
+        [str(status) for status in RED_ENDS],
+        type="array",
+        items={"type": "string", "enum": [str(status) for status in RED_ENDS]},
+        examples=[str(status) for status in RED_ENDS],
+        minItems=1,
+        uniqueItems=True,
+        title="Statuses",
+        description="How they ended. Nothing else can be retriggered; what a client has withdrawn is left alone.",
+        section=WHICH,
+    ),
+    "stage": _choice("Stage", "The step at which they ended.", Stage),
+    "category": _choice("Error category", "Of the last error.", Category),
+    "source_system": _name("Source system", "CIBT"),
+    "document_type": _name("Document type", "INVOICE"),
+    "document_name": _name("Document name", "IVZRECPA"),
+    "metadata": _lines(
+        "Metadata", "KEY:VALUE, one a line; all must hold.", r"^([^:\r\n]{1,100}:[^\r\n]{1,255}(\r?\n|$))*$"
+    ),
+    "ended_from": _instant("Ended at or after", "With time zone."),
+    "ended_to": _instant("Ended before", "With time zone."),
+    "per_second": Param(
+        settings().retrigger_per_second,
+        type="number",
+        exclusiveMinimum=0,
+        maximum=FASTEST_PER_SECOND,
+        title="Requests a second",
+        description="So fast they go back to work. What Thunderhead can take is a good measure.",
+        section=HOW,
+    ),
+    "dry_run": Param(
+        True,
+        type="boolean",
+        title="Dry run",
+        description="Only count: how many there are, by stage and error category. Nothing is touched.",
+        section=HOW,
+    ),
+}  # fmt: skip

@@ -1,0 +1,65 @@
+"""Requests made to order, straight into the tables: any end, any age, any error."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.integration.jobs.conftest import Oms
+
+
+def days_ago(days: float) -> datetime:
+    """An instant in the past."""
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+async def ended(
+    oms: Oms, status: str = "FAILED", *, category: str | None = "PROCESSING_ERROR", days: float = 0.01,
+    metadata: dict[str, str] | None = None, correlation_id: str | None = None, **columns: Any,
+) -> int:  # fmt: skip
+    """One request that ended so many days ago, with its end in timeline and outbox; its id."""
+    at = days_ago(days)
+    columns = {"stage": "GENERATION", "created_at": at} | columns
+    (request_id,) = await oms.queued(status=status, revision=1, ended_at=at, attempts=1, **columns)
+    values = {"id": request_id, "status": status, "stage": columns["stage"], "category": category, "at": at}
+    if correlation_id:
+        await oms.connection.execute(
+            "UPDATE document_requests SET request_correlation_id = %s WHERE request_id = %s",
+            (correlation_id, request_id),
+        )
+    if category:
+        await oms.connection.execute(
+            """INSERT INTO request_errors (request_id, revision, attempt, stage, category, description)
+               VALUES (%(id)s, 1, 1, %(stage)s, %(category)s, 'x')""",
+            values,
+        )
+    await oms.connection.execute(
+        """INSERT INTO request_timeline (request_id, at, event, actor, detail)
+           VALUES (%(id)s, %(at)s, 'ACCEPTED', 'intake', '{}'),
+                  (%(id)s, %(at)s, %(status)s, 'test', '{"revision": 1}')""",
+        values,
+    )
+    await oms.connection.execute(
+        """INSERT INTO final_events (request_id, revision, event_id, event, created_at, published_at)
+           VALUES (%(id)s, 1, event_uuid(%(id)s, 1), '{}', %(at)s, %(at)s)""",
+        values,
+    )
+    for key, value in (metadata or {}).items():
+        await oms.connection.execute("INSERT INTO request_metadata VALUES (%s, %s, %s)", (request_id, key, value))
+    return request_id
+
+
+async def batch(oms: Oms, request_id: int, status: str = "COMPLETED", *, attempt: int = 1, **columns: Any) -> int:
+    """A batch of a request; its key. With ``thunderhead_batch_id`` it was submitted."""
+    row = {
+        "request_id": request_id, "attempt": attempt, "batch_name": f"OMS-{request_id}-{attempt}",
+        "batch_config_id": "1000", "status": status, "unsure_since": None,
+    } | columns  # fmt: skip
+    cursor = await oms.connection.execute(
+        f"""INSERT INTO thunderhead_batches ({", ".join(row)})
+            VALUES ({", ".join(f"%({name})s" for name in row)}) RETURNING batch_key""",
+        row,
+    )
+    (made,) = await cursor.fetchall()
+    await oms.connection.execute("INSERT INTO batch_payloads VALUES (%s, '<document/>')", (made["batch_key"],))
+    return int(made["batch_key"])

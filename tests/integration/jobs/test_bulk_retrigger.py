@@ -1,0 +1,255 @@
+"""document_retrigger: what a selection means, that counting and driving mean the same, an answer for each request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from time import monotonic
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from include.oms import bulk_retrigger
+from include.oms.bulk_retrigger import Answer, OutOfTime, count_selection, ended_before, retrigger_selection
+from include.oms.model import Job
+from include.oms.selection import Selection, pages, select_requests
+from include.oms.sql import query
+from tests.integration.jobs.conftest import Oms
+from tests.integration.jobs.made import days_ago, ended
+
+RED = {"statuses": ("FAILED", "STOPPED"), "withdrawn": False}
+
+
+def selection(**filled: Any) -> Selection:
+    return Selection.model_validate(RED | filled)
+
+
+async def selected(oms: Oms, chosen: Selection, page_size: int = 2) -> list[int]:
+    """All ids of a selection, by small pages."""
+    return [it.request_id async for page in pages(oms.connection, chosen, page_size=page_size) for it in page]
+
+
+async def drive(oms: Oms, chosen: Selection, **more: Any) -> dict[str, str]:
+    """Drive a selection; each request's answer."""
+    how: dict[str, Any] = {"actor": "airflow:ann", "per_second": 1000, "most": 10_000, "max_seconds": 60}
+    walk = retrigger_selection(oms.connection, chosen, **how | more)
+    results = [it async for page in walk for it in page]
+    assert len({it.request for it in results}) == len(results), "one answer each"
+    return {it.request: it.answer for it in results}
+
+
+FILTERS = [
+    ({"statuses": ("STOPPED",)}, {"status": "STOPPED", "category": "STOPPED_AT_THUNDERHEAD"}),
+    ({"stage": "SUBMISSION"}, {"stage": "SUBMISSION"}),
+    ({"category": "OVERDUE"}, {"category": "OVERDUE"}),
+    ({"source_system": "ARCADE"}, {"source_system": "ARCADE"}),
+    ({"document_type": "LETTER"}, {"document_type": "LETTER"}),
+    ({"document_name": "IVBRKCOM"}, {"document_name": "IVBRKCOM"}),
+    ({"correlation_ids": ("it's %s me",)}, {"correlation_id": "it's %s me"}),
+    ({"correlation_ids": ("z",), "source_system": "ZETA"}, {"correlation_id": "z", "source_system": "ZETA"}),
+    ({"metadata": (("COUNTRY", "SE"),)}, {"metadata": {"COUNTRY": "SE"}}),
+    ({"metadata": (("COUNTRY", "SE"), ("CASE", "7"))}, {"metadata": {"COUNTRY": "SE", "CASE": "7"}}),
+    ({"ended_from": days_ago(0.005)}, {"days": 0}),
+    ({"ended_to": days_ago(1)}, {"days": 2}),
+    ({"ended_from": days_ago(3), "ended_to": days_ago(1)}, {"days": 2}),
+]
+
+
+@pytest.mark.parametrize(("wanted", "made"), FILTERS, ids=lambda it: "-".join(it))
+async def test_every_filter_finds_what_it_names_and_nothing_else(
+    oms: Oms, wanted: dict[str, Any], made: dict[str, Any]
+) -> None:
+    others = {"metadata": {"COUNTRY": "NO", "CASE": "7"}}
+    await ended(oms, **others)
+    hits = [await ended(oms, **others | made | more) for more in ({}, {"correlation_id": "other"})]
+    if "correlation_ids" in wanted:
+        hits.pop()
+    await ended(oms, **others)
+    assert await selected(oms, selection(**wanted)) == hits[::-1], "newest first"
+
+
+async def test_only_red_ends_that_nobody_withdrew(oms: Oms) -> None:
+    red = [await ended(oms), await ended(oms, "STOPPED", category="STOPPED_AT_THUNDERHEAD")]
+    await ended(oms, "COMPLETED", category=None)
+    withdrawn = await ended(oms, "STOPPED", category="CANCELLED")
+    await oms.queued()
+    assert await selected(oms, selection()) == red[::-1]
+    answers = await drive(oms, selection(request_ids=(withdrawn,)))
+    assert answers == {str(withdrawn): Answer.WITHDRAWN}
+
+
+async def test_the_last_error_counts_as_the_category(oms: Oms) -> None:
+    request_id = await ended(oms, category="OVERDUE")
+    await oms.connection.execute(
+        """INSERT INTO request_errors (request_id, revision, attempt, stage, category, description)
+           VALUES (%s, 1, 2, 'GENERATION', 'INTERNAL_ERROR', 'x')""",
+        (request_id,),
+    )
+    assert await selected(oms, selection(category="OVERDUE")) == []
+    assert await selected(oms, selection(category="INTERNAL_ERROR")) == [request_id]
+
+
+async def test_each_request_that_is_named_gets_its_answer(oms: Oms) -> None:
+    failed, other_stage = await ended(oms), await ended(oms, stage="SUBMISSION")
+    done = await ended(oms, "COMPLETED", category=None)
+    (queued,) = await oms.queued()
+    named = (failed, other_stage, done, queued, 999_999, failed)
+
+    answers = await drive(oms, selection(request_ids=named, stage="GENERATION"))
+
+    assert answers == {
+        str(failed): "retriggered", str(other_stage): "not in the selection", str(done): "healed already",
+        str(queued): "not ended", "999999": "not found",
+    }  # fmt: skip
+    assert await oms.timeline(failed) == ["ACCEPTED", "FAILED", "RETRIGGERED"]
+    (entry,) = await oms.rows("SELECT actor FROM request_timeline WHERE event = 'RETRIGGERED'")
+    assert entry["actor"] == "airflow:ann"
+
+
+async def test_correlation_ids_are_looked_for_in_every_source_system(oms: Oms) -> None:
+    ids = [await ended(oms, correlation_id="a", source_system=system) for system in ("ARCADE", "CIBT")]
+    answers = await drive(oms, selection(correlation_ids=("a", "b")))
+    assert answers == {str(ids[0]): "retriggered", str(ids[1]): "retriggered", "b": "not found"}
+
+
+async def test_twice_does_no_harm(oms: Oms) -> None:
+    ids = tuple([await ended(oms) for _ in range(3)])
+    await drive(oms, selection(request_ids=ids))
+    again = await drive(oms, selection(request_ids=ids))
+    assert Counter(again.values()) == {"not ended": 3}
+    assert await drive(oms, selection(stage="GENERATION")) == {}
+    assert [await oms.timeline(request_id) for request_id in ids] == [["ACCEPTED", "FAILED", "RETRIGGERED"]] * 3
+
+
+async def test_what_somebody_else_was_quicker_with_is_told(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, mine = await ended(oms), await ended(oms)
+    real = bulk_retrigger.retrigger_requests
+
+    async def quicker(connection: Any, ids: Any, *, actor: str) -> list[int]:
+        await real(connection, [taken], actor="console:bob")
+        return await real(connection, ids, actor=actor)
+
+    monkeypatch.setattr(bulk_retrigger, "retrigger_requests", quicker)
+    assert await drive(oms, selection(stage="GENERATION")) == {str(mine): "retriggered", str(taken): "not ended"}
+
+
+async def test_what_ends_after_the_count_does_not_join(oms: Oms) -> None:
+    counted_one = await ended(oms)
+    count = await count_selection(oms.connection, selection(stage="GENERATION"))
+    late = await ended(oms, days=-0.0001)
+    assert count.total == 1
+    answers = await drive(oms, ended_before(selection(stage="GENERATION"), count.counted_at))
+    assert answers == {str(counted_one): "retriggered"}
+    assert (await oms.request(late))["status"] == "FAILED"
+
+
+async def test_never_more_than_were_counted(oms: Oms) -> None:
+    ids = [await ended(oms) for _ in range(5)]
+    answers = await drive(oms, selection(stage="GENERATION"), most=2)
+    assert list(answers) == [str(ids[4]), str(ids[3])]
+
+
+async def test_the_rate_is_kept(oms: Oms) -> None:
+    for _ in range(25):
+        await ended(oms)
+    started_at = monotonic()
+    assert len(await drive(oms, selection(stage="GENERATION"), per_second=50)) == 25
+    assert monotonic() - started_at >= 0.4, "chunks of 10: at 0, 0.2 and 0.4 s"
+
+
+async def test_out_of_time_leaves_the_rest_as_it_was(oms: Oms) -> None:
+    ids = [await ended(oms) for _ in range(3)]
+    with pytest.raises(OutOfTime):
+        await drive(oms, selection(stage="GENERATION"), per_second=4, max_seconds=0.1)
+    stati = [(await oms.request(request_id))["status"] for request_id in ids]
+    assert stati[0] == "FAILED"
+    assert stati[2] == "QUEUED"
+
+
+async def test_the_watchers_are_woken(oms: Oms) -> None:
+    await ended(oms)
+    await oms.connection.execute("UPDATE watchers SET waiting = true")
+    await oms.connection.execute("LISTEN oms_work")
+    await drive(oms, selection(stage="GENERATION"))
+    heard = [it.payload async for it in oms.connection.notifies(timeout=5, stop_after=2)]
+    assert sorted(heard) == sorted(Job)
+
+
+async def test_it_goes_all_the_way_to_its_document(oms: Oms) -> None:
+    request_id = await ended(oms)
+    await drive(oms, selection(request_ids=(request_id,)))
+    await oms.run_processing()
+    oms.thunderhead.end("COMPLETED")
+    await oms.due_now()
+    await oms.run_monitoring()
+    assert (await oms.request(request_id))["status"] == "COMPLETED"
+    assert await drive(oms, selection(request_ids=(request_id,))) == {str(request_id): "healed already"}
+
+
+KINDS = st.fixed_dictionaries({
+    "status": st.sampled_from(["FAILED", "STOPPED", "COMPLETED"]),
+    "stage": st.sampled_from(["ENRICHMENT", "SUBMISSION", "GENERATION", "MONITORING"]),
+    "category": st.sampled_from(["OVERDUE", "CANCELLED", "VALIDATION_ERROR"]),
+    "source_system": st.sampled_from(["CIBT", "ARCADE"]),
+    "metadata": st.dictionaries(st.sampled_from(["A", "B"]), st.sampled_from(["1", "2"])),
+})  # fmt: skip
+WANTED = st.fixed_dictionaries({}, optional={
+    "statuses": st.sampled_from([("FAILED",), ("STOPPED",), ("FAILED", "STOPPED")]),
+    "stage": st.sampled_from(["ENRICHMENT", "SUBMISSION", "GENERATION"]),
+    "category": st.sampled_from(["OVERDUE", "VALIDATION_ERROR"]),
+    "source_system": st.sampled_from(["CIBT", "ARCADE"]),
+    "metadata": st.sampled_from([(("A", "1"),), (("A", "1"), ("B", "2"))]),
+})  # fmt: skip
+
+
+def means(wanted: dict[str, Any], made: dict[str, Any]) -> bool:
+    """The selection in plain Python, to hold the SQL against."""
+    return (
+        made["status"] in wanted.get("statuses", RED["statuses"])
+        and not (made["status"] == "STOPPED" and made["category"] == "CANCELLED")
+        and all(made[name] == wanted.get(name, made[name]) for name in ("stage", "category", "source_system"))
+        and all(made["metadata"].get(key) == value for key, value in wanted.get("metadata", ()))
+    )
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(KINDS, max_size=8), wanted=WANTED)
+async def test_what_is_counted_is_what_is_driven(oms: Oms, made: list[dict[str, Any]], wanted: dict[str, Any]) -> None:
+    await oms.connection.execute("TRUNCATE document_requests CASCADE")
+    ids = [await ended(oms, **it) for it in made]
+    expected = {str(i) for i, it in zip(ids, made, strict=True) if means(wanted, it)}
+
+    count = await count_selection(oms.connection, selection(**wanted))
+    answers = await drive(oms, ended_before(selection(**wanted), count.counted_at), most=count.total)
+
+    assert count.total == len(expected)
+    assert {request for request, answer in answers.items() if answer is Answer.RETRIGGERED} == expected
+    driven = await oms.rows("SELECT request_id FROM request_timeline WHERE event = 'RETRIGGERED'")
+    assert {str(row["request_id"]) for row in driven} == expected
+
+
+async def test_it_serves_a_search_of_any_status_page_by_page(oms: Oms) -> None:
+    ids = [await ended(oms, status) for status in ("COMPLETED", "FAILED")] + await oms.queued(2)
+    first = await select_requests(oms.connection, Selection(), limit=3)
+    rest = await select_requests(oms.connection, Selection(), limit=3, before=first[-1].request_id)
+    assert [it.request_id for it in first + rest] == ids[::-1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (RED, "red_requests"),
+        (RED | {"ended_from": days_ago(1), "document_name": "X"}, "red_requests"),
+        ({"request_ids": (1, 2)}, "document_requests_pkey"),
+        ({"correlation_ids": ("a",)}, "document_requests_source_system_request_correlation_id_key"),
+        ({"metadata": (("A", "1"),)}, "metadata_by_value"),
+        ({"source_system": "CIBT"}, "requests_of_source_system"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else "",
+)
+async def test_each_selection_has_its_index(oms: Oms, wanted: dict[str, Any], index: str) -> None:
+    await oms.connection.execute("SET enable_seqscan = off")
+    values = Selection.model_validate(wanted).values() | {"before": 2**62, "limit": 10}
+    plan = await oms.connection.execute("EXPLAIN " + query("select_requests"), values, prepare=False)
+    assert index in str(await plan.fetchall())
