@@ -56,11 +56,17 @@ class Breaker:
         self._failures_in_a_row = 0
         self._retry_after = 0.0
         self._has_answered = False
+        self._is_told_to_stop = False
 
     @property
     def is_open(self) -> bool:
         """Whether the slice must stop calling."""
-        return self._failures_in_a_row >= FAILURES_THAT_OPEN or self._retry_after > 0
+        return self._is_told_to_stop or self._failures_in_a_row >= FAILURES_THAT_OPEN or self._retry_after > 0
+
+    async def heed(self, connection: AsyncConnection[DictRow]) -> None:
+        """Stop where the dial says so: another slice has met the outage, or somebody has paused the system."""
+        if not self.is_open and (why_not := (await health_of(connection, self.system)).why_not):
+            self._is_told_to_stop, self.reason = True, why_not
 
     @property
     def _is_out(self) -> bool:
@@ -80,6 +86,8 @@ class Breaker:
 
     async def share(self, connection: AsyncConnection[DictRow]) -> None:
         """Tell the other slices: open for all where it opened here, closed where the system has answered."""
+        if self._is_told_to_stop:
+            return
         if self._is_out:
             await database.rows(
                 connection,

@@ -55,6 +55,7 @@ async def poll_slice(
         held = await held_batches(connection, lease)
         report.count("held", len(held))
         for chunk in chunks(held, MOST_IDS_A_CALL):
+            await breaker.heed(connection)
             verdicts = await _poll(chunk, thunderhead, breaker, settings)
             await _write(connection, verdicts, lease, report, settings)
     await breaker.share(connection)

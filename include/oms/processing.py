@@ -109,6 +109,7 @@ async def _enrich(
 ) -> tuple[list[Document], list[Result]]:
     health = await health_of(connection, System.REFERENCE_DATA)
     breaker = Breaker(System.REFERENCE_DATA, on_probation=health.on_probation)
+    await breaker.heed(connection)
     found = await enrich(requests, reference_data, breaker, max_attempts=settings.max_attempts)
     await breaker.share(connection)
     if breaker.is_open:

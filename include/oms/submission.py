@@ -71,6 +71,7 @@ class Submission:
         rate = await calls_per_second(self._connection, System.THUNDERHEAD)
         size = INTENTS_A_COMMIT if rate is None else min(max(int(rate), 1), INTENTS_A_COMMIT)
         for chunk in chunks(documents, size):
+            await self._breaker.heed(self._connection)
             if rate is not None and not self._breaker.is_open:
                 await self._wait_in_line(chunk)
             for document in await self._with_intents(chunk):

@@ -6,11 +6,13 @@ SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, failures,
 FROM outside_systems WHERE system = %(system)s AND document_type = '*';
 
 -- open_breaker --
--- An outage was met: nobody calls for a while, longer each time in a row, or for as long as the system asked.
+-- An outage was met: nobody calls for a while, longer each time in a row, or for as long as the system asked. Slices
+-- that meet the same outage together count once.
 UPDATE outside_systems
-SET failures = failures + 1, last_error = %(error)s, updated_at = now(),
+SET failures = failures + (open_until IS NULL OR open_until <= now())::integer, last_error = %(error)s, updated_at = now(),
     open_until = greatest(open_until, now() + greatest(
-        %(retry_after_seconds)s, least(%(maximum_seconds)s, %(base_seconds)s * 2 ^ least(failures, 20)))
+        %(retry_after_seconds)s, CASE WHEN open_until > now() THEN 0
+             ELSE least(%(maximum_seconds)s, %(base_seconds)s * 2 ^ least(failures, 20)) END)
         * interval '1 second')
 WHERE system = %(system)s AND document_type = '*'
 RETURNING extract(epoch FROM open_until - now())::float AS open_for_seconds;

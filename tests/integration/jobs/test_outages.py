@@ -1,0 +1,113 @@
+"""An outage is nobody's failure: no attempt is spent, everything ends well once the system is back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from time import monotonic
+
+import pytest
+
+from include.oms.breaker import FAILURES_THAT_OPEN
+from tests.integration.jobs.conftest import Oms
+from tests.integration.jobs.outside import Answer, cut, hang, problem, raw
+
+OUTAGES: dict[str, Answer] = {
+    "503": problem(503),
+    "503 with Retry-After": problem(503, {"Retry-After": "60"}),
+    "500": problem(500),
+    "401": problem(401),
+    "403 without a word": raw(403, b""),
+    "429": problem(429),
+    "a proxy's page": raw(502, b"<html>Bad Gateway</html>", "text/html"),
+    "cut": cut,
+    "hang": hang,
+}
+ROUNDS_OF_TEN_MINUTES = 12  # the breaker lets a few requests try once a minute
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+async def test_ten_minutes_of_it_cost_no_attempt(oms: Oms, outage: Answer) -> None:
+    ids = await oms.queued(12)
+    await oms.run_processing()
+    ids += await oms.queued(12)
+    oms.thunderhead.always = outage
+    for _ in range(ROUNDS_OF_TEN_MINUTES):
+        await oms.due_now()
+        for report in [*await oms.run_processing(), *await oms.run_monitoring()]:
+            assert report.red_ends == []
+    oms.thunderhead.always = None
+
+    for _ in range(8):
+        await oms.due_now()
+        await oms.run_processing()
+        oms.thunderhead.end("COMPLETED")
+        await oms.due_now()
+        await oms.run_monitoring()
+
+    found = [await oms.request(request_id) for request_id in ids]
+    assert {(row["status"], row["spent"], row["attempts"]) for row in found} == {("COMPLETED", 0, 1)}
+    assert oms.thunderhead.doubled() == []
+
+
+async def test_an_open_breaker_is_shared_and_closes_with_the_first_answer(oms: Oms) -> None:
+    await oms.queued(FAILURES_THAT_OPEN)
+    oms.thunderhead.always = problem(429)
+    await oms.run_processing()
+    calls = oms.thunderhead.calls["submit"]
+    await oms.connection.execute("UPDATE document_requests SET due_at = now()")
+    assert await oms.run_processing() == []
+    assert oms.thunderhead.calls["submit"] == calls
+
+    oms.thunderhead.always = None
+    await oms.due_now()
+    await oms.run_processing()
+    (row,) = await oms.rows("SELECT failures, open_until FROM outside_systems WHERE system = 'THUNDERHEAD'")
+    assert (row["failures"], row["open_until"]) == (0, None)
+
+
+async def test_the_breaker_stays_open_longer_each_time(oms: Oms) -> None:
+    await oms.queued(50)
+    oms.thunderhead.always = problem(429)
+    waits = []
+    for _ in range(5):
+        await oms.due_now()
+        await oms.run_processing()
+        (row,) = await oms.rows(
+            "SELECT extract(epoch FROM open_until - now()) AS s FROM outside_systems WHERE open_until > now()"
+        )
+        waits.append(round(row["s"]))
+        await oms.connection.execute("UPDATE outside_systems SET open_until = now() WHERE open_until > now()")
+    assert waits == [5, 10, 20, 40, 60]
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+async def test_retry_after_is_honoured_in_both_forms(oms: Oms, form: str) -> None:
+    await oms.queued()
+    in_two_minutes = datetime.now(UTC) + timedelta(seconds=120)
+    said = "120" if form == "seconds" else format_datetime(in_two_minutes, usegmt=True)
+    oms.thunderhead.submit_answers = [problem(429, {"Retry-After": said})]
+    await oms.run_processing()
+    (row,) = await oms.rows(
+        "SELECT extract(epoch FROM open_until - now()) AS s FROM outside_systems WHERE open_until > now()"
+    )
+    assert 110 < row["s"] <= 120
+    (request,) = await oms.rows("SELECT extract(epoch FROM due_at - now()) AS s FROM document_requests")
+    assert request["s"] > 110
+
+
+async def test_one_hanging_request_holds_up_nobody(oms: Oms) -> None:
+    await oms.queued(10)
+    oms.thunderhead.submit_answers = [hang]
+    started = monotonic()
+    (report,) = await oms.run_processing()
+    assert report.counts["submitted"] == 9
+    assert monotonic() - started < oms.settings.submit_timeout_seconds + 1
+
+
+async def test_a_request_that_breaks_thunderhead_alone_does_not_stop_the_others(oms: Oms) -> None:
+    await oms.queued(9)
+    oms.thunderhead.submit_answers = [problem(500)]
+    (report,) = await oms.run_processing()
+    assert report.stopped_early is None
+    assert report.counts["submitted"] == 8
