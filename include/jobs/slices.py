@@ -20,11 +20,13 @@ from include.jobs.connections import (
     oms_database_url,
 )
 from include.oms import database, monitoring, processing, publishing
+from include.oms.errors import Unavailable
 from include.oms.model import Job
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import settings
 from include.oms.slices import Claim, SliceRef, SliceReport, claim_slices
 from include.oms.thunderhead import Thunderhead
+from include.oms.topics import name_topics
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance
@@ -98,7 +100,9 @@ def publish(slice_id: int | None = None, url: str | None = None) -> None:
 
     A broker that is out is nobody's failure: the events wait, and the next run tries again.
     """
-    with psycopg.connect(url or oms_database_url(), autocommit=True, row_factory=dict_row) as connection:
+    url = url or oms_database_url()
+    _run(_name_topics(url))
+    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
         done = publishing.publish_waiting_events(
             connection, lambda: kafka_producer(settings()), settings(), slice_id=slice_id
         )
@@ -106,6 +110,18 @@ def publish(slice_id: int | None = None, url: str | None = None) -> None:
         log.info("published %d final events", done.acknowledged)
     if done.waiting or done.set_aside:
         log.warning("%d final events wait, %d are set aside: %s", done.waiting, done.set_aside, done.reason)
+
+
+async def _name_topics(url: str) -> None:
+    """What ended before enrichment needs a topic; while the Reference Data API is out, those events wait."""
+    async with await database.connect(url, settings(), application_name="topics") as connection:
+        if not await database.rows(connection, "documents_without_topic"):
+            return
+        async with http_session(REFERENCE_DATA_API, settings()) as (session, base_url):
+            try:
+                await name_topics(connection, ReferenceData(session, base_url, settings()), settings().kafka_topic)
+            except Unavailable as error:
+                log.warning("some events wait for the name of their topic: Reference Data API: %s", error)
 
 
 def _finish(a_slice: SliceRef, url: str, report: SliceReport) -> None:

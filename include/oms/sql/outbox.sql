@@ -2,8 +2,9 @@
 -- The next events to publish, in the order of their ends, held until this transaction ends.
 -- An event waits for the earlier ones of its request; publishers never wait on each other.
 SELECT e.event_seq, e.request_id, e.revision, e.topic, e.traceparent, e.event::text AS event
-FROM final_events e
+FROM final_events e JOIN document_requests ended USING (request_id)
 WHERE e.published_at IS NULL AND e.set_aside_at IS NULL
+  AND (e.topic IS NOT NULL OR ended.attempts > 0)  -- else it ended before enrichment: its topic has yet to be named
   AND (%(slice_id)s::bigint IS NULL OR EXISTS (
       SELECT FROM document_requests r WHERE r.request_id = e.request_id AND r.slice_id = %(slice_id)s))
   AND NOT EXISTS (
@@ -29,3 +30,18 @@ WHERE e.event_seq = w.event_seq;
 -- events_wait --
 -- Whether the outbox holds anything to publish.
 SELECT EXISTS (SELECT FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS events_wait;
+
+-- documents_without_topic --
+-- The documents, by footer, of waiting events whose request ended before enrichment could name the topic.
+SELECT DISTINCT r.document_name, coalesce(m.value, '0') AS footer_id
+FROM final_events e
+JOIN document_requests r USING (request_id)
+LEFT JOIN request_metadata m ON m.request_id = r.request_id AND m.key = 'FOOTER_ID'
+WHERE e.published_at IS NULL AND e.set_aside_at IS NULL AND e.topic IS NULL AND r.attempts = 0;
+
+-- name_topics --
+-- Name the topic of the waiting events of one document and footer.
+UPDATE final_events e SET topic = %(topic)s
+FROM document_requests r LEFT JOIN request_metadata m ON m.request_id = r.request_id AND m.key = 'FOOTER_ID'
+WHERE e.published_at IS NULL AND e.set_aside_at IS NULL AND e.topic IS NULL AND e.request_id = r.request_id
+  AND r.attempts = 0 AND r.document_name = %(document_name)s AND coalesce(m.value, '0') = %(footer_id)s;

@@ -37,8 +37,9 @@ def ended(outbox: Connection[DictRow], revisions: int = 1, **more: Any) -> int:
     """A request with this many ends waiting in the outbox; its id."""
     row = outbox.execute(
         """INSERT INTO document_requests (source_system, request_correlation_id, content_hash, document_type,
-               document_name, document_language, source_environment, client_subject, status, revision, ended_at)
-           VALUES ('CIBT', %s, '', 'INVOICE', 'IVZRECPA', 'EN', 'DEV', 'test', 'FAILED', %s, now())
+               document_name, document_language, source_environment, client_subject, attempts, status, revision,
+               ended_at)
+           VALUES ('CIBT', %s, '', 'INVOICE', 'IVZRECPA', 'EN', 'DEV', 'test', 1, 'FAILED', %s, now())
            RETURNING request_id""",
         (uuid4().hex, revisions),
     ).fetchone()
