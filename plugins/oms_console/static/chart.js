@@ -1,11 +1,10 @@
 // Counts by status over time: stacked bars for what ended, a line for what came in. Drawn by hand: it is forty lines.
 import { el, svg } from "./dom.js";
-import { number } from "./words.js";
+import { clock, number } from "./words.js";
 
-const WIDTH = 960, HEIGHT = 220, LEFT = 44, BOTTOM = 22, TOP = 10;
+// On a phone fewer units across, so that the texts stay as large as others.
+const WIDTH = document.documentElement.clientWidth < 700 ? 400 : 960, HEIGHT = 220, LEFT = 44, BOTTOM = 22, TOP = 10;
 const SERIES = ["completed", "stopped", "failed"];
-
-const clock = (text, stepSeconds) => new Date(text).toLocaleString(undefined, stepSeconds >= 3600 ? { month: "short", day: "numeric", hour: "2-digit" } : { hour: "2-digit", minute: "2-digit" });
 
 /** The least of 1, 2, 5 · 10^n that is not below `value`. */
 function niceTop(value) {
@@ -28,12 +27,12 @@ export function chart(steps, stepSeconds) {
       below += Number(step[name]);
       return svg("rect", { x: x(n) + 0.5, y: y(below), width: Math.max(width - 1, 1), height: Math.max(from - y(below), 0), class: name });
     });
-    const text = `${clock(step.from_at, stepSeconds)}: ${SERIES.map((name) => `${number(step[name])} ${name}`).join(", ")}, ${number(step.accepted)} handed in`;
+    const text = `${clock(step.from_at, stepSeconds >= 900)}: ${SERIES.map((name) => `${number(step[name])} ${name}`).join(", ")}, ${number(step.accepted)} handed in`;
     return svg("g", {}, svg("title", {}, text), svg("rect", { x: x(n), y: TOP, width, height: HEIGHT - TOP - BOTTOM, class: "hover" }), parts);
   });
   const line = svg("polyline", { class: "accepted", points: steps.map((step, n) => `${x(n) + width / 2},${y(Number(step.accepted))}`).join(" ") });
-  const every = Math.ceil(steps.length / 6);
-  const times = steps.map((step, n) => (n % every ? null : svg("text", { x: x(n), y: HEIGHT - 5, class: "tick" }, clock(step.from_at, stepSeconds))));
+  const every = Math.ceil(steps.length / (WIDTH / 130));
+  const times = steps.map((step, n) => (n % every ? null : svg("text", { x: x(n), y: HEIGHT - 5, class: "tick" }, clock(step.from_at, stepSeconds >= 900))));
   const sum = (name) => number(steps.reduce((total, step) => total + Number(step[name]), 0));
   const legend = el("ul", { class: "legend" }, ["accepted", ...SERIES].map((name) => el("li", { class: name }, `${name === "accepted" ? "handed in" : name} ${sum(name)}`)));
   const label = `In this time ${sum("accepted")} requests were handed in, ${sum("completed")} were completed, ${sum("failed")} failed, ${sum("stopped")} were stopped.`;

@@ -17,9 +17,9 @@ function tiles({ stock, steps, step_seconds }) {
   const perMinute = steps.slice(-minutes).reduce((sum, step) => sum + Number(step.completed), 0) / ((minutes * step_seconds) / 60);
   return el("div", { class: "tiles" },
     tile("Need a person", number(stock.red), "FAILED or STOPPED", at("search", { status: ["FAILED", "STOPPED"] }), Number(stock.red) ? "bad" : ""),
-    tile("Retrying", number(stock.retrying), "attempts spent, not ended", at("retrying"), Number(stock.retrying) ? "warn" : ""),
+    tile("Retrying", number(stock.retrying), "failed before, not ended", at("retrying"), Number(stock.retrying) ? "warn" : ""),
     tile("Due", number(stock.due), stock.oldest_due_seconds === null ? "nothing waits" : `oldest ${duration(stock.oldest_due_seconds)}`, at("search", { status: "QUEUED" })),
-    tile("Waiting", number(stock.waiting), "for their time or a back-off", at("search", { status: "QUEUED" })),
+    tile("Waiting", number(stock.waiting), "for a back-off", at("search", { status: "QUEUED" })),
     tile("In hand", number(stock.in_hand), "held by slices", at("search", { status: "PROCESSING" })),
     tile("At Thunderhead", number(stock.at_thunderhead), "being generated", at("search", { status: "PROCESSING" })),
     tile("Outbox", number(stock.outbox), stock.oldest_event_seconds === null ? (Number(stock.set_aside) ? `${number(stock.set_aside)} set aside` : "all published") : `oldest ${duration(stock.oldest_event_seconds)}`, undefined, Number(stock.set_aside) ? "warn" : ""),

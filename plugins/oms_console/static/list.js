@@ -13,9 +13,17 @@ function errorCell(row) {
     el("p", { class: "long" }, row.description)));
 }
 
-function batchCell(row) {
-  const text = row.thunderhead_batch_id ?? row.batch_name;
-  return cell("Batch", text ? el("a", { href: at(`requests/${row.request_id}`) + "#batches", title: row.batch_name ?? "" }, String(text)) : el("span", { class: "quiet" }, "–"));
+/** How often it was tried, and the newest batch. */
+function attemptsCell(row) {
+  const batch = row.thunderhead_batch_id ?? row.batch_name;
+  return cell("Attempts", row.spent ? `${number(row.attempts)} (${row.spent} spent)` : number(row.attempts),
+    batch ? el("div", { class: "small" }, el("a", { href: `${at(`requests/${row.request_id}`)}#batches`, title: `Thunderhead batch ${row.batch_name}` }, String(batch))) : null);
+}
+
+/** Since when it stands so, and the task instance that brought it there. */
+function sinceCell(row) {
+  const link = taskInstanceLink(row, `${row.job === "document_monitoring" ? "poll_slice" : "process_slice"} [${row.map_index}]`);
+  return cell("Since", instant(row.ended_at ?? row.created_at), link ? el("div", { class: "small" }, link) : null);
 }
 
 /** The list's element. `selected` is a set of ids that lives through refreshes; `changed` is called after an action. */
@@ -45,15 +53,11 @@ export function requestList(rows, { mayAct, selected, changed }) {
     return el("tr", { class: isRed(row) ? "red" : "" },
       mayAct ? el("td", { class: "box" }, box) : null,
       cell("Request", requestLink(row.request_id), el("div", { class: "quiet small clip", title: row.request_correlation_id }, `${row.source_system} · ${row.request_correlation_id}`)),
-      cell("Status", badge(row.status), row.due_at ? el("div", { class: "quiet small" }, dueIn(row.due_at)) : null),
-      cell("Stage", row.stage),
+      cell("Status", badge(row.status), el("div", { class: "quiet small" }, row.due_at ? dueIn(row.due_at) : `at ${row.stage}`)),
       cell("Document", row.document_name, el("div", { class: "quiet small" }, row.document_type)),
-      cell("Attempts", number(row.attempts), row.spent ? el("div", { class: "quiet small" }, `${row.spent} spent`) : null),
-      errorCell(row), batchCell(row),
-      cell("Since", instant(row.ended_at ?? row.created_at)),
-      cell("Worked by", taskInstanceLink(row, `${row.job === "document_monitoring" ? "poll" : "process"} [${row.map_index}]`) ?? el("span", { class: "quiet" }, "–")));
+      attemptsCell(row), errorCell(row), sinceCell(row));
   });
-  const heads = ["Request", "Status", "Stage", "Document", "Attempts", "Error", "Batch", "Since", "Worked by"];
+  const heads = ["Request", "Status", "Document", "Attempts", "Error", "Since"];
   if (mayAct) offer();
   return el("div", {}, mayAct ? bar : null, el("table", { class: "cards" },
     el("thead", {}, el("tr", {}, mayAct ? el("th", { class: "box" }, all) : null, heads.map((head) => el("th", { scope: "col" }, head)))),

@@ -14,7 +14,7 @@ function form(params, mayAct) {
   const field = (name, label, input) => el("div", { class: "field" }, el("label", { for: name }, label), input);
   const texts = TEXTS.filter(([name]) => name !== "metadata" || mayAct).map(([name, label, mode]) => field(name, label,
     el("input", { id: name, name, value: params.get(name) ?? "", inputMode: mode ?? "text", maxLength: 355, autocomplete: "off",
-      placeholder: name === "metadata" ? "POLICY_NUMBER:4711" : "" })));
+      placeholder: name === "metadata" ? "POLICY_ID:4711" : "" })));
   const choice = (name, label, values) => field(name, label, el("select", { id: name, name },
     el("option", { value: "" }, "Any"), values.map((value) => el("option", { value, selected: params.get(name) === value }, value))));
   const time = (name, label) => field(name, label, el("input", { id: name, name, type: "datetime-local", step: 1, value: local(params.get(name)) }));

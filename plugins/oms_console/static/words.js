@@ -14,10 +14,25 @@ export const plural = (n, one, many = `${one}s`) => `${number(n)} ${Number(n) ==
 
 export const badge = (status) => el("span", { class: `badge ${status.toLowerCase()}` }, status);
 
-const SHORT = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+/** The time zone that is set in Airflow's own UI; without one, as there, the browser's. */
+function zone() {
+  try { return JSON.parse(localStorage.getItem("timezone")) ?? undefined; } catch { return localStorage.getItem("timezone"); }
+}
 
-/** An instant in the reader's own time; the exact one in UTC on hover. */
-export const instant = (text) => (text ? el("time", { dateTime: text, title: text }, SHORT.format(new Date(text))) : null);
+function formatter(parts) {
+  try { return new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone() }); } catch { return new Intl.DateTimeFormat("sv-SE", parts); }
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit" };
+const FULL = formatter({ year: "numeric", month: "2-digit", day: "2-digit", ...CLOCK, second: "2-digit" });
+const SHORT = formatter(CLOCK);
+const DAY = formatter({ month: "2-digit", day: "2-digit", ...CLOCK });
+
+/** An instant as Airflow shows it; the exact one in UTC on hover. */
+export const instant = (text) => (text ? el("time", { dateTime: text, title: text }, FULL.format(new Date(text))) : null);
+
+/** An instant on a chart's axis. */
+export const clock = (text, isLong) => (isLong ? DAY : SHORT).format(new Date(text));
 
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
