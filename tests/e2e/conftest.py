@@ -41,6 +41,7 @@ class Client:
     intake: httpx.Client
     airflow: httpx.Client
     thunderhead: httpx.Client
+    passwords: dict[str, str]  # of Airflow's users: admin, operator, viewer
 
     def post(self, **content: Any) -> int:
         """Hand a request in; its id."""
@@ -152,7 +153,7 @@ def client() -> Iterator[Client]:
                 _http(env["AIRFLOW_URL"], token) as airflow,
                 _http(env["OMS_THUNDERHEAD_URL"], system.addresses.thunderhead_token) as thunderhead,
             ):
-                yield Client(env, intake, airflow, thunderhead)
+                yield Client(env, intake, airflow, thunderhead, system.secrets.airflow_passwords)
 
 
 def _http(url: str, token: str) -> httpx.Client:

@@ -1,0 +1,137 @@
+"""What an operator does in the browser, from a policy's failed letter to its event on Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from selenium.webdriver.common.by import By
+
+from tests.e2e.browser.conftest import Person, fate, policy_request
+from tests.e2e.conftest import Client, wait_for
+
+HOSTILE = "<script>window.ran=1</script><img src=x onerror=window.ran=1>"
+
+LogIn = Callable[[str], Person]
+
+
+def failed(client: Client, policy: str, description: str = "the template needs a date of birth") -> int:
+    """A request whose generation has failed for good."""
+    with fate(client, status="FAILED", category="VALIDATION_ERROR", description=description):
+        request_id = policy_request(client, policy)
+        assert client.ended(request_id)["status"] == "FAILED"
+    client.red_task_instance(request_id, "document_monitoring", "poll_slice")
+    return request_id
+
+
+def find(operator: Person, policy: str, request_id: int) -> None:
+    """By the policy, in the search."""
+    operator.open_console("search")
+    operator.see("#metadata").send_keys(f"POLICY_ID:{policy}")
+    operator.click("form.search button")
+    operator.see("table.cards a", str(request_id))
+
+
+def test_a_failed_request_is_found_understood_cleared_and_healed(client: Client, person: LogIn) -> None:
+    policy = f"P-{uuid4().hex[:8]}"
+    request_id = failed(client, policy)
+    operator = person("operator")
+
+    find(operator, policy, request_id)
+    operator.photograph("search")
+    operator.click("table.cards a.out", "poll_slice")
+    operator.out()
+    operator.see("h1, h2, div", "poll_slice")
+    wait_for(lambda: "the task instance's page", lambda: "/mapped/" in operator.driver.current_url)
+    operator.click("a[href$='/plugin/oms_task_instance']")
+    operator.into("Requests")
+    operator.see(".note.bad", "Clearing this task instance tries 1 request again")
+    operator.see("details.error summary", "the template needs a date of birth")
+    operator.out()
+    operator.photograph("task-instance")
+
+    operator.click("button[aria-label*='clear' i]")
+    operator.photograph("clear")
+    operator.click("[role=dialog] button", "Confirm")
+
+    assert client.ended(request_id, revision=2)["status"] == "COMPLETED"
+    assert [event["data"]["status"] for event in client.events_of(request_id, 2)] == ["FAILED", "COMPLETED"]
+    operator.open_console(f"requests/{request_id}")
+    operator.see(".badge", "COMPLETED")
+    operator.see(".timeline", "RETRIGGERED")
+    operator.photograph("request")
+    assert operator.complaints() == []
+
+
+def test_a_retrigger_from_the_console_names_its_operator(client: Client, person: LogIn) -> None:
+    request_id = failed(client, "P-console")
+    operator = person("operator")
+    operator.open_console(f"requests/{request_id}")
+    operator.click("button", "Retrigger")
+    operator.click("dialog button.main", "Retrigger")
+    operator.see("dialog", "retriggered")
+    operator.photograph("retriggered")
+    operator.click("dialog button.main", "Close")
+    assert client.ended(request_id, revision=2)["status"] == "COMPLETED"
+    operator.see(".timeline", "airflow:operator")
+
+
+def test_a_look_at_the_payload_is_asked_for_and_kept(client: Client, person: LogIn) -> None:
+    request_id = policy_request(client, "P-look")
+    assert client.ended(request_id)["status"] == "COMPLETED"
+    operator = person("operator")
+    operator.open_console(f"requests/{request_id}")
+    operator.see(".timeline", "COMPLETED")
+    assert "Ada" not in operator.driver.find_element(By.TAG_NAME, "body").text
+    operator.click("#data button", "Show JSON")
+    operator.see("pre", "Ada")
+    operator.see(".timeline", "LOOKED AT by airflow:operator")
+    operator.click("#data button", "Download PDF")
+    wait_for(lambda: "the second look", lambda: client.timeline(request_id).count("LOOKED_AT") == 2)
+
+
+def test_a_viewer_reads_and_cannot_act(client: Client, person: LogIn) -> None:
+    request_id = failed(client, "P-viewer")
+    viewer = person("viewer")
+    viewer.open_console(f"requests/{request_id}")
+    viewer.see(".badge", "FAILED")
+    viewer.see(".note.quiet", "Your Airflow role may not see them")
+    buttons = [it.text for it in viewer.driver.find_elements(By.CSS_SELECTOR, "button")]
+    assert not {"Retrigger", "Show JSON", "Withdraw"} & set(buttons)
+    status = viewer.driver.execute_async_script(
+        """const done = arguments[1];
+        fetch("/oms/api/retriggers", {method: "POST", body: JSON.stringify({request_ids: [arguments[0]]}),
+              headers: {"Content-Type": "application/json", "X-OMS-Console": "1"}}).then((a) => done(a.status))""",
+        request_id,
+    )
+    assert status == 403
+    assert client.get(request_id)["status"] == "FAILED"
+
+
+def test_a_script_in_an_error_text_does_not_run(client: Client, person: LogIn) -> None:
+    request_id = failed(client, "P-hostile", HOSTILE)
+    operator = person("operator")
+    for path in (f"requests/{request_id}", f"search?request_id={request_id}", "retrying", ""):
+        operator.open_console(path)
+        if request_id and "request" in path:
+            operator.see("main", "<script>window.ran=1</script>")
+        assert operator.driver.execute_script("return [window.ran, document.images.length]") == [None, 0]
+
+
+def test_the_pages_look_right_light_and_dark(client: Client, person: LogIn) -> None:
+    """Leaves the pictures that a person looks at."""
+    request_id = failed(client, "P-pictures")
+    operator = person("operator")
+    for theme in ("light", "dark"):
+        operator.theme(theme)
+        for name, path, sign in (
+            ("dashboard", "", ".health"), ("failed-request", f"requests/{request_id}", ".timeline"),
+            ("retrying", "retrying", "h1"), ("dial", "dial", "form.limits"), ("found", "search", "table.cards"),
+        ):  # fmt: skip
+            operator.open_console(path)
+            operator.see(sign)
+            is_dark = operator.driver.execute_script("return document.documentElement.classList.contains('dark')")
+            assert is_dark == (theme == "dark")
+            operator.out()
+            operator.photograph(f"{name}-{theme}")
+    assert operator.complaints() == []
