@@ -1,8 +1,9 @@
 """Airflow imports this first, in each of its processes.
 
-The scheduler's LocalExecutor forks a process a task, and what the scheduler has imported they all share. Imports
-only: a client that is opened before the fork would be shared too. OMS's own modules are left out, though they cost
-a task 50 ms: so a change to them counts from the next task on, as a change to a DAG file does.
+The scheduler's LocalExecutor forks a process a task, and what the scheduler has imported they all share. Measured in
+the demo on two cores: a claim takes 1.1 s from start to end without this, 0.25 s with it (medians). Imports only: a
+client that is opened before the fork would be shared too. OMS's own modules are left out, though they cost a task
+50 ms: so a change to them counts from the next task on, as a change to a DAG file does.
 """
 
 from __future__ import annotations

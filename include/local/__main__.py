@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from include.local.airflow import JOBS, AirflowApi
 from include.local.part import LocalError
@@ -16,16 +17,18 @@ from include.local.secrets import kept_secrets
 from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
+INTERRUPTED = 130  # as a shell tells it
 
 
 def up(options: argparse.Namespace, settings: LocalSettings) -> None:
     """Start everything and stay until Ctrl-C."""
-    from include.local.console import say, show_addresses, show_line
+    from include.local.console import say, show_addresses, show_complaints, show_line
     from include.local.stream import LogStream
     from include.local.system import System
 
     with System(settings, say) as system:
         show_addresses(system)
+        show_complaints(system)
         stream = LogStream(settings.log_dir, every_line=options.verbose)
         while True:
             for line in stream.new_lines():
@@ -67,7 +70,7 @@ def status(_: argparse.Namespace, settings: LocalSettings) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that was asked for. Returns its exit code; Ctrl-C is a way to end well."""
+    """Run the command that was asked for. Returns its exit code; Ctrl-C is how ``up`` ends well."""
     options = _parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -76,10 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
     except LocalError as error:
         return _fail(str(error))
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, it['loc']))}: {it['msg']}" for it in error.errors(include_url=False)]
-        return _fail("\n".join(["These settings are wrong:", *lines]))
+        return _fail("\n".join(["These settings are wrong:", *map(_fault, error.errors(include_url=False))]))
     except KeyboardInterrupt:
-        return 0
+        return 0 if options.command is up else INTERRUPTED
     return 0
 
 
@@ -110,6 +112,12 @@ def _interrupt(*_: object) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _fault(error: ErrorDetails) -> str:
+    """A wrong setting, by the name it has in the environment."""
+    name = str(error["loc"][0]) if error["loc"] else "OMS_*"
+    return f"{name if name.isupper() else f'OMS_{name.upper()}'}: {error['msg']}"
 
 
 def _fail(text: str) -> int:

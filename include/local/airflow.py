@@ -131,7 +131,7 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
             "orphaned_tasks_check_interval": "5",
             "task_instance_heartbeat_timeout": "60",
         },
-        "dag_processor": {"refresh_interval": "5"},
+        "dag_processor": {"refresh_interval": "5", "dag_bundle_storage_path": str(home / "bundles")},
     }
 
 
@@ -168,7 +168,8 @@ class AirflowApi:
                     client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
                 states = {dag_id: self._dags(client).get(dag_id) for dag_id in dag_ids}
         except httpx.HTTPError as error:
-            raise LocalError(f"Airflow at {self._url} will not do that: {error}. Is the system up?") from error
+            why = str(error).splitlines()[0]
+            raise LocalError(f"Airflow at {self._url} does not do that: {why}. Is the system up?") from error
         if set(states.values()) != {paused}:
             raise LocalError(f"Airflow says otherwise of what is paused: {states}")
 
@@ -183,11 +184,15 @@ class AirflowApi:
         if missing and not broken:
             raise NotReady(f"Airflow has not read these DAGs yet: {', '.join(sorted(missing))}")
 
-    def import_errors(self) -> dict[str, str]:
-        """DAG files that cannot be read, and the last line of why."""
+    def complaints(self) -> list[str]:
+        """What keeps DAGs from running: files that cannot be read, and jobs that are paused."""
         with self._client() as client:
-            answer = client.get("/api/v2/importErrors").raise_for_status().json()
-            return {it["filename"]: it["stack_trace"].strip().splitlines()[-1] for it in answer["import_errors"]}
+            errors = client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
+            paused = [dag_id for dag_id, is_paused in self._dags(client).items() if is_paused]
+        return [
+            *(f"{it['filename']} cannot be read: {it['stack_trace'].strip().splitlines()[-1]}" for it in errors),
+            *(f"{dag_id} is paused: make resume" for dag_id in paused if dag_id in JOBS),
+        ]
 
     @staticmethod
     def _dags(client: httpx.Client) -> dict[str, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from include.local.airflow import airflow_url
+from include.local.airflow import AirflowApi, airflow_url
 from include.local.stream import Line
 from include.local.system import System
 
@@ -43,6 +43,12 @@ def show_addresses(system: System) -> None:
     for name, value in rows.items():
         console.print(Text.assemble((f"  {name:<16}", "bold"), value))
     console.print()
+
+
+def show_complaints(system: System) -> None:
+    """What keeps Airflow from doing its part."""
+    for complaint in AirflowApi(system.settings, system.secrets).complaints():
+        say(f"! {complaint}")
 
 
 def show_line(line: Line) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -73,6 +74,7 @@ def _chosen(settings: LocalSettings) -> dict[str, str]:
     chosen = {}
     for name in settings.model_fields_set:
         value = getattr(settings, name)
-        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        text = json.dumps(plain) if isinstance(plain, dict) else str(plain)
         chosen[f"AIRFLOW_CONN_{name.upper()}" if name in NAMES else f"OMS_{name.upper()}"] = text
     return chosen

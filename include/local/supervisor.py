@@ -125,7 +125,9 @@ class Supervisor:
             with ServerProxy("http://127.0.0.1", transport=transport) as server:
                 return getattr(server.supervisor, method)(*arguments)
         except OSError as error:
-            raise LocalError(f"supervisord does not answer: {error}") from error
+            raise LocalError(
+                f"The system in {self._var_dir} is not up: supervisord does not answer ({error})."
+            ) from error
 
     def _daemon_section(self) -> str:
         daemon = {

@@ -13,7 +13,7 @@ from include.local.environment import client_environment, part_environment, shel
 from include.local.lock import Lock
 from include.local.order import Say, bring_up, take_down
 from include.local.part import LocalError, Part
-from include.local.postgres import postgres_part
+from include.local.postgres import airflow_database_url, postgres_part
 from include.local.processes import check_ports
 from include.local.secrets import kept_secrets, write_private
 from include.local.services import service_parts
@@ -88,7 +88,8 @@ class System:
     def _start_parts(self) -> None:
         self._clear()
         check_ports(self.parts)
-        self._supervisor.start(self.parts, part_environment(self.settings, self.addresses))
+        airflow_db = {"AIRFLOW_CONN_AIRFLOW_DB": airflow_database_url(self.settings, self.secrets)}  # oms_housekeeping
+        self._supervisor.start(self.parts, airflow_db | part_environment(self.settings, self.addresses))
         bring_up(
             self.parts,
             self._supervisor,

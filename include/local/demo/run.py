@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from include.local.console import console, say
+from include.local.console import console, say, show_complaints
 from include.local.demo.comparison import differences, distinct
 from include.local.demo.events import Event, read_events
 from include.local.demo.intake_client import Accepted, IntakeClient
@@ -35,6 +35,7 @@ def run_demo(settings: LocalSettings) -> None:
     with Lock(settings.var_dir):  # `make up` uses the same ports
         _clear(own)
         with System(own, say) as system:
+            show_complaints(system)
             _drive(system, own.var_dir / "documents")
     say("✓ everything is stopped")
 
