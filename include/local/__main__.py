@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from include.local.airflow import JOBS, AirflowApi
+from include.local.airflow_api import JOBS, AirflowApi
 from include.local.part import LocalError
 from include.local.secrets import kept_secrets
 from include.local.settings import LocalSettings, local_settings

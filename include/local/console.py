@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from include.local.airflow import AirflowApi, airflow_url
+from include.local.airflow_api import AirflowApi, airflow_url
 from include.local.stream import Line
 from include.local.system import System
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from include.local.addresses import NAMES, Addresses, connections
-from include.local.airflow import airflow_home, airflow_url
+from include.local.airflow import airflow_home
+from include.local.airflow_api import airflow_url
 from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
 from include.local.tokens import ensure_key_pair, make_token

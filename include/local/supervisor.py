@@ -1,17 +1,13 @@
-"""Supervisor (supervisord.org) keeps the parts running; this writes its configuration and talks to it."""
+"""Supervisor (supervisord.org) keeps the parts running; this starts it and talks to it."""
 
 from __future__ import annotations
 
-import os
-import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -21,11 +17,10 @@ from supervisor.xmlrpc import SupervisorTransport
 from include.local.part import LocalError, Part
 from include.local.processes import end, session_members, wait_until_gone
 from include.local.settings import ROOT
+from include.local.supervisor_config import socket_path, supervisor_config
 
-LONGEST_SOCKET_PATH = 90  # the kernel takes 107 characters, and supervisord appends its pid for a moment
 START_SECONDS = 20
 STOP_SECONDS = 30
-RPC_INTERFACE = "supervisor.rpcinterface:make_main_rpcinterface"
 
 
 @dataclass(frozen=True)
@@ -49,14 +44,14 @@ class Supervisor:
     def __init__(self, var_dir: Path, log_dir: Path) -> None:
         self._var_dir, self._log_dir = var_dir, log_dir
         self._session_file = var_dir / "supervisord.session"
-        self._socket = _socket_path(var_dir)
+        self._socket = socket_path(var_dir)
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def start(self, parts: Iterable[Part], environment: Mapping[str, str]) -> None:
         """Start supervisord with all parts known and none running. Raises LocalError where it does not answer."""
         self._log_dir.mkdir(parents=True, exist_ok=True)
         configuration = self._var_dir / "supervisord.conf"
-        configuration.write_text("\n".join([self._daemon_section(), *(self._part_section(part) for part in parts)]))
+        configuration.write_text(supervisor_config(parts, self._var_dir, self._log_dir))
         self._daemon = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
             cwd=ROOT,
@@ -107,6 +102,8 @@ class Supervisor:
             self._daemon.wait(timeout=1)
         self._session_file.unlink(missing_ok=True)
         self._socket.unlink(missing_ok=True)
+        if self._socket.parent != self._var_dir:
+            self._socket.parent.rmdir()
 
     def _wait_for_answer(self) -> None:
         assert self._daemon
@@ -128,60 +125,3 @@ class Supervisor:
             raise LocalError(
                 f"The system in {self._var_dir} is not up: supervisord does not answer ({error})."
             ) from error
-
-    def _daemon_section(self) -> str:
-        daemon = {
-            "nodaemon": "true",
-            "logfile": str(self._log_dir / "supervisord.log"),
-            "logfile_maxbytes": "1MB",
-            "logfile_backups": "1",
-            "pidfile": str(self._var_dir / "supervisord.pid"),
-            "childlogdir": str(self._log_dir),
-            "minfds": "256",
-        }
-        if os.geteuid() == 0:
-            daemon["user"] = "root"  # said, so that it does not warn
-        return "\n".join(
-            [
-                _section("supervisord", daemon),
-                _section("unix_http_server", {"file": str(self._socket), "chmod": "0600"}),
-                _section("rpcinterface:supervisor", {"supervisor.rpcinterface_factory": RPC_INTERFACE}),
-            ]
-        )
-
-    def _part_section(self, part: Part) -> str:
-        user = {"user": part.user} if part.user else {}
-        return _section(
-            f"program:{part.name}",
-            {
-                "command": shlex.join(part.command),
-                "directory": str(ROOT),
-                "autostart": "false",
-                "autorestart": "false" if part.once else "true",
-                "startsecs": "0" if part.once else "2",
-                "startretries": "5",
-                "stopsignal": part.stop_signal,
-                "stopwaitsecs": str(part.stop_seconds),
-                "killasgroup": "true",
-                "redirect_stderr": "true",
-                "stdout_logfile": str(self._log_dir / f"{part.name}.log"),
-                "stdout_logfile_maxbytes": "20MB",
-                "stdout_logfile_backups": "2",
-                **user,
-            },
-        )
-
-
-def _section(name: str, values: Mapping[str, str]) -> str:
-    """A section of its INI file, in which a percent sign starts a substitution unless doubled."""
-    return "\n".join([f"[{name}]", *(f"{key}={value.replace('%', '%%')}" for key, value in values.items()), ""])
-
-
-def _socket_path(var_dir: Path) -> Path:
-    """In var_dir; where its path is too long for a socket, in a private folder of the temporary directory."""
-    path = var_dir / "supervisord.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-        return path
-    folder = Path(tempfile.gettempdir()) / f"oms-{os.geteuid()}-{sha256(os.fsencode(var_dir)).hexdigest()[:12]}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / "supervisord.sock"

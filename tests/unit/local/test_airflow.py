@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.local.airflow import JOBS, airflow_home, configuration, dag_ids, write_airflow_home
+from include.local.airflow import airflow_home, configuration, dag_ids, write_airflow_home
+from include.local.airflow_api import JOBS
 from include.local.secrets import Secrets
 from include.local.settings import LocalSettings
 
