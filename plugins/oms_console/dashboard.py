@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.oms import database
+from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.outside import CONNECTIONS, reachable
 from plugins.oms_console.rights import ACT, READ, GetUserDep, actor, may
@@ -86,16 +87,7 @@ async def turn(system: str, dial: Dial, user: GetUserDep, db: Db) -> list[dict[s
     changed = await database.rows(db, "turn_dial", system=system, actor=actor(user), **dial.model_dump())
     if not changed:
         raise HTTPException(404, "there is no such system")
-    await asyncio.to_thread(_audit, user.get_name(), system, dial)
+    await asyncio.to_thread(audit, user.get_name(), "oms.dial", f"{system} {dial.model_dump_json()}")
     for job in ("document_processing", "document_monitoring"):
         await database.rows(db, "wake", job=job)
     return await systems(db)
-
-
-def _audit(user: str, system: str, dial: Dial) -> None:
-    """An entry in Airflow's own audit log: the dial belongs to no single request."""
-    from airflow.models.log import Log
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        session.add(Log(event="oms.dial", owner=user, extra=f"{system} {dial.model_dump_json()}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from include.oms import database
 from include.oms.problems import PROBLEMS
+from plugins.oms_console.clears import CLEARED, name_who_cleared
 from plugins.oms_console.database import Db, connection
 from plugins.oms_console.filters import LARGEST_ID, Filter, chosen, chosen_red
 from plugins.oms_console.rights import READ, GetUserDep, may
@@ -102,6 +104,8 @@ async def page(request_id: int, db: Db) -> Any:
     if not rows:
         raise HTTPException(404, "there is no such request")
     shown = rows[0]["request"]
+    if any(entry["actor"] == CLEARED for entry in shown["timeline"]):
+        await asyncio.to_thread(name_who_cleared, shown["timeline"])
     categories = {error["category"] for error in shown["errors"]}
     return shown | {"help": {name: _help(name) for name in categories if name in PROBLEMS}}
 

@@ -25,7 +25,7 @@ async function reason(answer) {
   const problem = await answer.json().catch(() => ({}));
   if (answer.status === 403 && (problem.title ?? "Forbidden") === "Forbidden")
     return "Your Airflow role does not allow this: it needs the right to clear task instances.";
-  return problem.title ?? problem.detail ?? `The console answered ${answer.status}.`;
+  return [problem.title, problem.detail].filter(Boolean).join(": ") || `The console answered ${answer.status}.`;
 }
 
 export const get = async (path) => (await call(path)).json();

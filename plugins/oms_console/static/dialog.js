@@ -48,3 +48,16 @@ export function asked(title, label, go) {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "go" ? input.value : null));
   });
 }
+
+/** Resolves to what was typed for `fields` ([name, label, type]), without what was left empty; or null. */
+export function form(title, fields, known) {
+  return new Promise((resolve) => {
+    const inputs = fields.map(([name, label, type]) => [name, label, el("input", { id: `form-${name}`, type: type ?? "text", value: known[name] ?? "", maxLength: type ? undefined : 4000 })]);
+    const dialog = open(title, el("div", {}, inputs.map(([, label, input]) => el("div", { class: "field" }, el("label", { for: input.id }, label), input))), [
+      el("button", { class: "plain", onclick: () => dialog.close() }, "Leave it"),
+      el("button", { class: "main", onclick: () => dialog.close("go") }, "Keep"),
+    ]);
+    const said = () => Object.fromEntries(inputs.map(([name, , input]) => [name, input.value]).filter(([, value]) => value !== ""));
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "go" ? said() : null));
+  });
+}

@@ -5,12 +5,14 @@ import { dashboard } from "./dashboard.js";
 import { dial } from "./dial.js";
 import { el, fill, note } from "./dom.js";
 import { airflowLink, at } from "./links.js";
+import { reference } from "./reference.js";
 import { request } from "./request.js";
 import { retrying } from "./retrying.js";
 import { search } from "./search.js";
 import { slices } from "./slices.js";
 
-const VIEWS = { "": ["Dashboard", dashboard], search: ["Search", search], retrying: ["Retrying", retrying], dial: ["Dial", dial] };
+const VIEWS = { "": ["Dashboard", dashboard], search: ["Search", search], retrying: ["Retrying", retrying], dial: ["Dial", dial],
+  reference: ["Reference data", reference] };
 const page = document.getElementById("content");
 const [name, id] = location.pathname.slice(base.length + 1).split("/");
 

@@ -12,7 +12,7 @@ function clearing(shown, isRun) {
   if (!total) return note("good", el("strong", {}, "Nothing here needs a person. "), `Clearing ${what} would touch no request.`);
   return note("bad", el("strong", {}, `Clearing ${what} tries ${plural(total, "request")} again:`),
     el("ul", {}, shown.clearing.map((group) => el("li", {}, `${plural(group.number, "request")} that ended at ${group.stage}: ${whatRetriggerDoes(group.stage)}`))),
-    `The other ${number(shown.in_all - total)} are not touched. Clearing twice does no harm.`);
+    `${shown.in_all > total ? `The other ${number(shown.in_all - total)} are not touched. ` : ""}Clearing twice does no harm.`);
 }
 
 export async function slices(page, { me }) {

@@ -58,7 +58,7 @@ def test_a_failed_request_is_found_understood_cleared_and_healed(client: Client,
     assert [event["data"]["status"] for event in client.events_of(request_id, 2)] == ["FAILED", "COMPLETED"]
     operator.open_console(f"requests/{request_id}")
     operator.see(".badge", "COMPLETED")
-    operator.see(".timeline", "RETRIGGERED")
+    operator.see(".timeline", "RETRIGGERED by airflow:operator, by clearing")
     operator.photograph("request")
     assert operator.complaints() == []
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
-from plugins.oms_console import dashboard, looks
+from plugins.oms_console import dashboard, looks, reference
 from tests.integration.console.conftest import JSON, Console
 
 
@@ -94,7 +95,7 @@ async def test_the_document_comes_from_thunderhead(console: Console, monkeypatch
 
 async def test_the_dial_is_turned_and_audited(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     audited = []
-    monkeypatch.setattr(dashboard, "_audit", lambda *what: audited.append(what))
+    monkeypatch.setattr(dashboard, "audit", lambda *what: audited.append(what))
     put = {"paused": True, "why": "they asked us to", "most_in_flight": 5}
     answer = await console.http.put("/api/systems/THUNDERHEAD", json=put, headers=JSON)
     (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
@@ -102,9 +103,54 @@ async def test_the_dial_is_turned_and_audited(console: Console, monkeypatch: pyt
     answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": False}, headers=JSON)
     (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
     assert (dial["paused_at"], dial["most_in_flight"]) == (None, None)
-    assert [what[:2] for what in audited] == [("ada", "THUNDERHEAD")] * 2
+    assert [what[:2] for what in audited] == [("ada", "oms.dial")] * 2
 
 
 async def test_a_pause_needs_a_reason(console: Console) -> None:
     answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": True}, headers=JSON)
     assert answer.status_code == 422
+
+
+@pytest.fixture
+def reference_api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """A Reference Data API that takes everything; the calls it has had."""
+    calls: list[tuple[str, str]] = []
+
+    async def answer(_self: object, method: str, url: str, **_more: object) -> httpx.Response:
+        calls.append((method, url))
+        return httpx.Response(200, json=[])
+
+    monkeypatch.setattr(reference, "base_url_and_headers", lambda _conn_id: ("http://reference", {}))
+    monkeypatch.setattr(reference.httpx, "AsyncClient", type("Client", (), {
+        "__init__": lambda self, **_: None, "__aenter__": _itself, "__aexit__": _nothing, "request": answer,
+    }))  # fmt: skip
+    monkeypatch.setattr(reference, "audit", lambda *_: None)
+    return calls
+
+
+async def _itself(self: object) -> object:
+    return self
+
+
+async def _nothing(*_: object) -> None:
+    return None
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("user", 403), ("op", 200)])
+async def test_reference_data_is_edited_only_by_those_who_may(
+    console: Console, reference_api: list[tuple[str, str]], role: str, status: int
+) -> None:
+    console.log_in(role)
+    shown = await console.http.get("/api/reference/document-configurations")
+    assert shown.status_code == 200, shown.text
+    answer = await console.post("reference/document-configurations", code="SIGNEE_1", value="x")
+    assert answer.status_code == status
+    assert ("POST", "http://reference/v1/document-configurations") in reference_api or status == 403
+
+
+async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(
+    console: Console, reference_api: list[tuple[str, str]]
+) -> None:
+    for path in ("reference/healthz", "reference/reference-data?type=../../x", "reference/reference-data?type=a%2Fb"):
+        assert (await console.http.get(f"/api/{path}")).status_code == 422
+    assert reference_api == []
