@@ -39,11 +39,11 @@ async def enrich(
 
 def document_of(request: HeldRequest, configuration: dict[str, str]) -> Document:
     """The document by its configuration. Raises NotConfigured, or ValueError where its content is gone."""
+    if request.content is None:  # first: without its metadata, its configuration may not be found either
+        raise ValueError("its content was erased at the end of its retention")
     config_id = configuration.get("BATCH_CONFIG_ID")
     if not config_id:
         raise NotConfigured(f"no BATCH_CONFIG_ID is in force for {request.document_name}")
-    if request.content is None:
-        raise ValueError("its content was erased at the end of its retention")
     xml = document_xml(
         attributes={
             "request": str(request.request_id),

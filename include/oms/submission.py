@@ -25,7 +25,7 @@ from include.oms.settings import Settings
 from include.oms.slices import SliceReport
 from include.oms.state_machine import Outcome
 from include.oms.thunderhead import Thunderhead
-from include.oms.work import Document, Result, chunks, failed, unavailable, unsure
+from include.oms.work import Document, HeldRequest, Result, chunks, failed, unavailable, unsure
 
 INTENTS_A_COMMIT = 100  # few enough that an intent is submitted soon after it is written
 RECORD_EVERY_SECONDS = 0.1  # answers that come together are written together
@@ -118,6 +118,8 @@ class Submission:
             if in_doubt and (found := await self._thunderhead.find_by_name(document.batch_name)):
                 self._breaker.answered()
                 return Result(request, Stage.SUBMISSION, Outcome.SUBMITTED, found.batch_id, adopted=True)
+            if in_doubt and request.spent >= self._settings.max_attempts:
+                return self._never_answered(request)
             in_doubt = False
             batch_id = await self._submit_once(document)
         except Rejected as error:
@@ -135,8 +137,17 @@ class Submission:
         self._breaker.answered()
         return Result(request, Stage.SUBMISSION, Outcome.SUBMITTED, batch_id)
 
+    def _never_answered(self, request: HeldRequest) -> Result:
+        """It is not there, and its submits alone get no answer while others do."""
+        reason = f"none of {request.spent} submits got an answer that can be read, while others did"
+        return failed(
+            request, Stage.SUBMISSION, Category.INTERNAL_ERROR, reason, max_attempts=self._settings.max_attempts
+        )
+
     async def _submit_once(self, document: Document) -> int:
         """Submit while the lease surely outlives the call: whoever takes over later looks the name up after it."""
+        if not document.xml:  # an intent in doubt that was found nowhere, retriggered after its retention
+            raise Rejected("its content was erased at the end of its retention")
         if not self._lease.holds_for(self._settings.submit_timeout_seconds):
             raise Unavailable("the worker's lease would not outlive a submit")
         return await self._thunderhead.submit(
