@@ -1,0 +1,73 @@
+"""Forget, once a day, what has been kept for long enough.
+
+- `erase_content`: payload, metadata and XML of requests that ended OMS_RETENTION_DAYS ago, or as many days as
+  OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE says. Skeleton and timeline stay, with an entry ERASED. A request that is
+  retriggered after that ends FAILED, and its error says why.
+- `prune_events`: final events published OMS_EVENT_RETENTION_DAYS ago. Those that wait or were set aside stay.
+- `prune_slices`: slices that nobody can clear any more, because Airflow has forgotten their task instances.
+- `prune_airflow_tables`: Airflow's own runs, task instances, XComs and event log older than OMS_AIRFLOW_HISTORY_DAYS,
+  by `airflow db clean`. A task has no way to Airflow's database: this one is given it by the Connection `airflow_db`.
+  Without that it is skipped, and its log has the command for the deployment's own cron. Never cleaned are `trigger`,
+  `dag` and `dag_version`: by age alone, the two jobs' watchers would go.
+- `prune_airflow_logs`: log files of the machine it runs on, of the same age. The command above covers tables only.
+- Red: a part could not be done. What it did before that is done: everything goes in chunks, each committed.
+- Clear: goes on where it stopped. So does the next day's run.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from include.jobs.notify import DEFAULT_ARGS
+from include.jobs.schedules import START
+
+
+@dag(
+    schedule=CronTriggerTimetable("30 2 * * *", timezone="UTC"),  # after the reconciliation has looked at it all
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=6),
+    doc_md=__doc__,
+    tags=["oms"],
+    default_args=DEFAULT_ARGS | {"retries": 2, "retry_delay": timedelta(minutes=10)},
+)
+def oms_housekeeping() -> None:
+    @task(execution_timeout=timedelta(hours=4))
+    def erase_content() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.erase_content()
+
+    @task(execution_timeout=timedelta(hours=1))
+    def prune_events() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.prune_events()
+
+    @task(execution_timeout=timedelta(hours=1))
+    def prune_slices() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.prune_slices()
+
+    @task(execution_timeout=timedelta(minutes=70))
+    def prune_airflow_tables() -> None:
+        from include.jobs import housekeeping
+
+        housekeeping.prune_airflow_tables()
+
+    @task(execution_timeout=timedelta(hours=1))
+    def prune_airflow_logs() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.prune_airflow_logs()
+
+    # Each is a leaf: none waits for another, and none hides that another is red.
+    for forget in (erase_content, prune_events, prune_slices, prune_airflow_tables, prune_airflow_logs):
+        forget()
+
+
+oms_housekeeping()

@@ -1,0 +1,124 @@
+"""Airflow's own past: its tables by ``airflow db clean``, its log files by their age.
+
+A task has no way to Airflow's database, and that is as it should be. Who wants it cleaned from here gives it, by the
+Connection ``airflow_db``; else the same command belongs into the deployment's own schedule.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import time
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+AIRFLOW_DB = "airflow_db"
+
+# Not all that the command knows: `trigger` holds the watchers of the two jobs, `dag` and `dag_version` what they are.
+# Cleaned by age, they would stop working after so many days.
+TABLES = ("dag_run", "task_instance", "xcom", "asset_event", "log", "job", "import_error", "callback", "revoked_token")
+ROWS_A_TRANSACTION = 5000
+LONGEST_SECONDS = 3600
+
+log = logging.getLogger("oms")
+
+
+def clean_command(days: int) -> list[str]:
+    """The command, as it can be run by hand, too."""
+    before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
+    return [
+        sys.executable, "-m", "airflow", "db", "clean", "--clean-before-timestamp", before, "--tables",
+        ",".join(TABLES), "--skip-archive", "--batch-size", str(ROWS_A_TRANSACTION), "--error-on-cleanup-failure",
+        "--yes",
+    ]  # fmt: skip
+
+
+def prune_tables(days: int) -> None:
+    """Run the command. Skipped where there is no Connection ``airflow_db``."""
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = BaseHook.get_connection(AIRFLOW_DB)
+    except AirflowNotFoundException as error:
+        raise AirflowSkipException(
+            f"there is no Connection {AIRFLOW_DB}: have `{' '.join(clean_command(days)[1:])}` run where Airflow's own "
+            "processes run"
+        ) from error
+    _run(clean_command(days), _environment(connection))
+
+
+def _environment(connection: Connection) -> dict[str, str]:
+    """Ours, passed on, with the database's address where a task has a wall."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.endswith("__SQL_ALCHEMY_CONN")},
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url(connection),
+    }
+
+
+def database_url(connection: Connection) -> str:
+    """The Connection as SQLAlchemy has it."""
+    from sqlalchemy import URL
+
+    url = URL.create(
+        "postgresql+psycopg2",
+        username=connection.login,
+        password=connection.password,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query={key: str(value) for key, value in connection.extra_dejson.items() if key.startswith("ssl")},
+    )
+    return url.render_as_string(hide_password=False)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    """Run it, bounded in time; what it says goes into the log. Cleaning less than all is a failure."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            timeout=LONGEST_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise AirflowException(f"airflow db clean was not done within {LONGEST_SECONDS} s") from error
+    log.info("%s", done.stdout[-20_000:])
+    if done.returncode:
+        raise AirflowFailException(f"airflow db clean answered {done.returncode}")
+
+
+def prune_log_files(folder: Path, days: int) -> int:
+    """Delete log files that nobody has written for so many days, and folders left empty; how many files.
+
+    Those of this machine: where workers have disks of their own, each has to see to its own.
+    """
+    oldest = time() - days * 86_400
+    number = sum(_delete_if_older(file, oldest) for file in _files(folder))
+    for parent, _, _ in os.walk(folder, topdown=False):
+        if Path(parent) != folder and Path(parent).stat().st_mtime < oldest:
+            with suppress(OSError):  # somebody writes there
+                Path(parent).rmdir()
+    return number
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Log files below a folder; no link is followed out of it."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            file = Path(parent) / name
+            if ".log" in file.suffixes and not file.is_symlink():
+                yield file
+
+
+def _delete_if_older(file: Path, oldest: float) -> bool:
+    with suppress(FileNotFoundError):  # somebody else was quicker
+        if file.stat().st_mtime < oldest:
+            file.unlink()
+            return True
+    return False

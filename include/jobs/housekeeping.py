@@ -1,0 +1,62 @@
+"""What the tasks of oms_housekeeping do: erase and forget what has been kept for long enough."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.jobs import airflow_history
+from include.jobs.connections import oms_database_url
+from include.oms import database, housekeeping
+from include.oms.settings import Settings, settings
+
+log = logging.getLogger("oms")
+
+Job = Callable[[AsyncConnection[DictRow], Settings], Awaitable[int]]
+
+
+def erase_content() -> int:
+    """Erase the content of requests whose retention has ended; how many."""
+    return _done("requests had their content erased", housekeeping.erase_content)
+
+
+def prune_events() -> int:
+    """Forget published final events; how many."""
+    return _done("published events are forgotten", housekeeping.prune_events)
+
+
+def prune_slices() -> int:
+    """Forget slices nobody can clear any more; how many."""
+    return _done("slices are forgotten", housekeeping.prune_slices)
+
+
+def prune_airflow_tables() -> None:
+    """Forget Airflow's old runs."""
+    airflow_history.prune_tables(settings().airflow_history_days)
+
+
+def prune_airflow_logs() -> int:
+    """Delete old log files of this machine; how many."""
+    from airflow.sdk.configuration import conf
+
+    folder = Path(conf.get("logging", "base_log_folder"))
+    number = airflow_history.prune_log_files(folder, settings().airflow_history_days)
+    log.info("%d log files in %s are deleted", number, folder)
+    return number
+
+
+def _done(what: str, job: Job) -> int:
+    async def done() -> int:
+        async with await database.connect(
+            oms_database_url(), settings(), application_name="oms_housekeeping"
+        ) as connection:
+            return await job(connection, settings())
+
+    number = asyncio.run(done())
+    log.info("%d %s", number, what)
+    return number

@@ -1,0 +1,65 @@
+-- document_types_with_content --
+-- The document types of which ended requests still have their content, one index probe each.
+WITH RECURSIVE types AS (
+    (SELECT document_type FROM document_requests WHERE ended_at IS NOT NULL AND erased_at IS NULL
+     ORDER BY document_type LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.document_type FROM document_requests r
+            WHERE r.ended_at IS NOT NULL AND r.erased_at IS NULL AND r.document_type > t.document_type
+            ORDER BY r.document_type LIMIT 1)
+    FROM types t WHERE t.document_type IS NOT NULL
+)
+SELECT document_type FROM types WHERE document_type IS NOT NULL;
+
+-- erase_content --
+-- Payload, metadata and XML of the requests of one type that ended long enough ago, the oldest first. Skeleton and
+-- timeline stay. What somebody retriggers at this moment is left for another time.
+WITH due AS (
+    SELECT request_id FROM document_requests
+    WHERE document_type = %(document_type)s AND ended_at < now() - %(days)s * interval '1 day' AND erased_at IS NULL
+    ORDER BY ended_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), payloads AS (
+    DELETE FROM request_payloads p USING due WHERE p.request_id = due.request_id
+), metadata AS (
+    DELETE FROM request_metadata m USING due WHERE m.request_id = due.request_id
+), xml AS (
+    DELETE FROM batch_payloads x USING thunderhead_batches b, due
+    WHERE b.request_id = due.request_id AND x.batch_key = b.batch_key
+), erased AS (
+    UPDATE document_requests r SET erased_at = now() FROM due WHERE r.request_id = due.request_id
+    RETURNING r.request_id
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT request_id, 'ERASED', 'oms_housekeeping', jsonb_build_object('retention_days', %(days)s::integer) FROM erased
+)
+SELECT count(*) AS number FROM erased;
+
+-- prune_events --
+-- Forget final events that were published long ago, from the oldest on: one stretch of them a call.
+WITH stretch AS (
+    SELECT event_seq, published_at, max(event_seq) OVER () AS last_key FROM (
+        SELECT event_seq, published_at FROM final_events WHERE event_seq > %(after_key)s
+          AND created_at < now() - %(days)s * interval '1 day'
+        ORDER BY event_seq LIMIT %(limit)s) oldest
+), pruned AS (
+    DELETE FROM final_events e USING stretch s
+    WHERE e.event_seq = s.event_seq AND s.published_at < now() - %(days)s * interval '1 day'
+    RETURNING e.event_seq
+)
+SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;
+
+-- prune_slices --
+-- Forget slices whose task instance Airflow no longer has, from the oldest on: one stretch of them a call. What an
+-- error names as its DAG run stays, and so does what still holds a request.
+WITH stretch AS (
+    SELECT slice_id, max(slice_id) OVER () AS last_key FROM (
+        SELECT slice_id FROM slices WHERE slice_id > %(after_key)s AND claimed_at < now() - %(days)s * interval '1 day'
+        ORDER BY slice_id LIMIT %(limit)s) oldest
+), pruned AS (
+    DELETE FROM slices s USING stretch t
+    WHERE s.slice_id = t.slice_id
+      AND NOT EXISTS (SELECT FROM request_errors e WHERE e.slice_id = s.slice_id)
+      AND NOT EXISTS (SELECT FROM document_requests r WHERE r.lease_until IS NOT NULL AND r.slice_id = s.slice_id)
+    RETURNING s.slice_id
+)
+SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;

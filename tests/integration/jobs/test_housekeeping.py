@@ -1,0 +1,153 @@
+"""What is not kept for ever: content, published events, slices. Skeleton and timeline stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from include.oms.bulk_retrigger import count_selection
+from include.oms.housekeeping import erase_content, prune_events, prune_slices, retention_days
+from include.oms.model import Job
+from include.oms.retrigger import retrigger_requests
+from include.oms.selection import Selection
+from include.oms.settings import Settings
+from tests.integration.jobs.conftest import Oms
+from tests.integration.jobs.made import batch, days_ago, ended
+from tests.integration.jobs.outside import problem
+
+
+async def old_request(oms: Oms, days: float = 100, **more: Any) -> int:
+    """A request that ended long ago, with a batch."""
+    request_id = await ended(oms, days=days, metadata={"COUNTRY": "SE", "FOOTER_ID": "7"}, **more)
+    await batch(oms, request_id, "FAILED")
+    return request_id
+
+
+async def has_content(oms: Oms, request_id: int) -> list[bool]:
+    """Whether payload, metadata and XML are there."""
+    (row,) = await oms.rows(
+        """SELECT EXISTS (SELECT FROM request_payloads WHERE request_id = %(id)s) AS payload,
+                  EXISTS (SELECT FROM request_metadata WHERE request_id = %(id)s) AS metadata,
+                  EXISTS (SELECT FROM batch_payloads JOIN thunderhead_batches USING (batch_key)
+                          WHERE request_id = %(id)s) AS xml""".replace("%(id)s", str(request_id))
+    )
+    return list(row.values())
+
+
+async def test_content_goes_and_the_skeleton_stays(oms: Oms) -> None:
+    old, young = await old_request(oms), await old_request(oms, days=80)
+    before = await oms.request(old)
+
+    assert await erase_content(oms.connection, oms.settings) == 1
+
+    assert await has_content(oms, old) == [False, False, False]
+    assert await has_content(oms, young) == [True, True, True]
+    after = await oms.request(old)
+    assert after["erased_at"] is not None
+    assert {**after, "erased_at": None} == before
+    assert await oms.timeline(old) == ["ACCEPTED", "FAILED", "ERASED"]
+    (entry,) = await oms.rows("SELECT actor, detail FROM request_timeline WHERE event = 'ERASED'")
+    assert entry == {"actor": "oms_housekeeping", "detail": {"retention_days": 90}}
+
+
+async def test_each_document_type_has_its_retention(oms: Oms) -> None:
+    settings = oms.settings.model_copy(update={"retention_days_by_document_type": {"INVOICE": 2555, "NOTE": 2}})
+    invoice, letter = await old_request(oms), await old_request(oms, document_type="LETTER")
+    note, young_note = [await old_request(oms, days=days, document_type="NOTE") for days in (3, 1)]
+
+    assert await erase_content(oms.connection, settings) == 2
+
+    kept = [(await has_content(oms, request_id))[0] for request_id in (invoice, letter, note, young_note)]
+    assert kept == [True, False, False, True]
+
+
+def test_the_retention_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE", '{"INVOICE": 2555}')
+    assert [retention_days(it, Settings()) for it in ("INVOICE", "LETTER")] == [2555, 90]
+    monkeypatch.setenv("OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE", '{"INVOICE": 0}')
+    with pytest.raises(ValidationError, match="INVOICE"):
+        Settings()
+
+
+async def test_in_chunks_and_once(oms: Oms) -> None:
+    for _ in range(5):
+        await old_request(oms)
+    assert await erase_content(oms.connection, oms.settings, chunk=2) == 5
+    assert await erase_content(oms.connection, oms.settings, chunk=2) == 0
+    assert len(await oms.rows("SELECT FROM request_timeline WHERE event = 'ERASED'")) == 5
+
+
+async def test_what_is_open_is_never_erased(oms: Oms) -> None:
+    (request_id,) = await oms.queued(created_at=days_ago(1000), due_at=days_ago(1000))
+    assert await erase_content(oms.connection, oms.settings) == 0
+    assert (await has_content(oms, request_id))[0]
+
+
+async def test_erased_and_retriggered_it_ends_at_once_with_the_reason(oms: Oms) -> None:
+    oms.reference_data.unknown_documents.add("IVZRECPA")  # its footer is gone, too: that is not what is told
+    request_id = await old_request(oms, stage="GENERATION")
+    await erase_content(oms.connection, oms.settings)
+    await retrigger_requests(oms.connection, [request_id], actor="test")
+
+    (report,) = await oms.run_processing()
+
+    (end,) = report.red_ends
+    assert (end.stage, end.category) == ("ENRICHMENT", "VALIDATION_ERROR")
+    assert "erased at the end of its retention" in (end.description or "")
+    assert oms.thunderhead.batches == []
+
+
+async def test_an_intent_in_doubt_is_looked_up_and_never_submitted_without_its_content(oms: Oms) -> None:
+    request_id = await ended(oms, days=100, stage="SUBMISSION", category="WORKER_DIED")
+    await batch(oms, request_id, "PROCESSING_OMS", unsure_since=days_ago(100))
+    await erase_content(oms.connection, oms.settings)
+    await retrigger_requests(oms.connection, [request_id], actor="test")
+
+    (report,) = await oms.run_processing()
+
+    assert oms.thunderhead.calls == {"find": 1}
+    (end,) = report.red_ends
+    assert (end.stage, end.category) == ("SUBMISSION", "VALIDATION_ERROR")
+    assert "erased" in (end.description or "")
+
+
+async def test_published_events_are_forgotten_and_no_others(oms: Oms) -> None:
+    published, waiting, set_aside, young = [await ended(oms, days=days) for days in (100, 100, 100, 10)]
+    await oms.connection.execute(
+        "UPDATE final_events SET published_at = NULL WHERE request_id IN (%s, %s)", (waiting, set_aside)
+    )
+    await oms.connection.execute(
+        "UPDATE final_events SET set_aside_at = now(), set_aside_reason = 'x' WHERE request_id = %s", (set_aside,)
+    )
+    assert await prune_events(oms.connection, oms.settings, chunk=1) == 1
+    assert [row["request_id"] for row in await oms.events()] == [waiting, set_aside, young]
+    assert published
+
+
+async def test_slices_are_forgotten_but_for_what_an_error_or_a_lease_names(oms: Oms) -> None:
+    oms.settings = oms.settings.model_copy(update={"slice_size": 1, "concurrency": 1})
+    await oms.queued(3)
+    plain, with_error, leased = await oms.claim(Job.PROCESSING)
+    await oms.process(plain)
+    oms.thunderhead.submit_answers = [problem(422)]
+    await oms.process(with_error)
+    await oms.connection.execute("UPDATE slices SET claimed_at = now() - interval '40 days'")
+    (young,) = await oms.claim(Job.MONITORING)
+
+    assert await prune_slices(oms.connection, oms.settings, chunk=1) == 1
+
+    left = await oms.rows("SELECT slice_id FROM slices ORDER BY slice_id")
+    assert [row["slice_id"] for row in left] == [with_error, leased, young]
+    oms.thunderhead.end("COMPLETED")
+    await oms.poll(young)  # the batch was submitted by the slice that is gone
+    batches = await oms.rows("SELECT status FROM thunderhead_batches ORDER BY batch_key")
+    assert [row["status"] for row in batches] == ["COMPLETED", "FAILED"]
+
+
+async def test_what_was_erased_can_still_be_found(oms: Oms) -> None:
+    await old_request(oms)
+    await erase_content(oms.connection, oms.settings)
+    found = Selection(statuses=("FAILED",), document_type="INVOICE")
+    assert (await count_selection(oms.connection, found)).total == 1
