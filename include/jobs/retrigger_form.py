@@ -7,11 +7,9 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from include.oms.model import Category, Stage, Status
+from include.oms.model import RED_ENDS, Category, Stage, Status
 from include.oms.selection import Name, RequestId, Selection
-
-RED_ENDS = (Status.FAILED, Status.STOPPED)
-FASTEST_PER_SECOND = 1000
+from include.oms.settings import MOST_PER_SECOND
 
 
 class RetriggerForm(BaseModel):
@@ -30,7 +28,7 @@ class RetriggerForm(BaseModel):
     metadata: tuple[tuple[str, str], ...] | None = None
     ended_from: AwareDatetime | None = None
     ended_to: AwareDatetime | None = None
-    per_second: float = Field(gt=0, le=FASTEST_PER_SECOND)
+    per_second: float = Field(gt=0, le=MOST_PER_SECOND)
     dry_run: bool = True
 
     @field_validator("*", mode="before")

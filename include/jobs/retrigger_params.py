@@ -7,9 +7,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from include.jobs.retrigger_form import FASTEST_PER_SECOND, RED_ENDS
-from include.oms.model import Category, Stage
-from include.oms.settings import settings
+from include.oms.model import RED_ENDS, Category, Stage
+from include.oms.settings import MOST_PER_SECOND, settings
 
 WHICH, WHEN, HOW = "Which requests", "Ended when", "How"
 
@@ -67,7 +66,7 @@ PARAMS = {
         settings().retrigger_per_second,
         type="number",
         exclusiveMinimum=0,
-        maximum=FASTEST_PER_SECOND,
+        maximum=MOST_PER_SECOND,
         title="Requests a second",
         description="So fast they go back to work. What Thunderhead can take is a good measure.",
         section=HOW,

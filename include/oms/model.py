@@ -16,6 +16,7 @@ class Status(StrEnum):
 
 
 ENDS = frozenset({Status.STOPPED, Status.FAILED, Status.COMPLETED})
+RED_ENDS = (Status.FAILED, Status.STOPPED)  # a person may have them tried again
 
 
 class Stage(StrEnum):

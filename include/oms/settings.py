@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
+MOST_PER_SECOND = 1000  # of what is done at a rate
 
 
 class Settings(BaseSettings):
@@ -99,7 +100,7 @@ class Settings(BaseSettings):
     retrigger_per_second: float = Field(
         default=50,
         gt=0,
-        le=1000,
+        le=MOST_PER_SECOND,
         description="Requests that document_retrigger drives a second, where its form says nothing.",
     )
     retrigger_max_seconds: Seconds = Field(default=3600, description="One run of document_retrigger takes no longer.")
@@ -116,17 +117,18 @@ class Settings(BaseSettings):
         default=900, description="An outside system's breaker may stay open for so long."
     )
     late_pause_seconds: Seconds = Field(default=14_400, description="An outside system may be paused for so long.")
-    alarm_runs: int = Field(
+    watchdog_interval_seconds: Seconds = Field(default=60, description="So often oms_watchdog looks for late work.")
+    alarm_looks: int = Field(
         default=3,
         gt=0,
-        description="Minutes in a row that something is late before it is told, and well before that is told.",
+        description="Looks in a row that find something late before it is told, or well before that is told.",
     )
     runbooks_url: str = Field(
         default="docs/runbooks", description="Where alerts say the runbooks are: a URL, or a path in the repository."
     )
     alert_timeout_seconds: Seconds = Field(default=10, description="Sending one alert; after that it is given up.")
     reconciliation_calls_per_second: float = Field(
-        default=20, gt=0, le=1000, description="Look-ups at Thunderhead that the reconciliation makes."
+        default=20, gt=0, le=MOST_PER_SECOND, description="Look-ups at Thunderhead that the reconciliation makes."
     )
     reconciliation_names: int = Field(
         default=2000,

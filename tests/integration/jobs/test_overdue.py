@@ -1,0 +1,156 @@
+"""The age alarms: every open state has its deadline; told once, after several looks in a row, and once when well."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from include.oms.model import Job
+from include.oms.overdue import Look, State, deadline_seconds, look_for_late_work, looks_needed, mark_told
+from tests.integration.jobs.conftest import Oms
+from tests.integration.jobs.made import days_ago, ended
+
+
+async def look(oms: Oms) -> dict[State, Look]:
+    """One look."""
+    return {it.state: it for it in await look_for_late_work(oms.connection, oms.settings)}
+
+
+async def late_states(oms: Oms) -> set[State]:
+    return {state for state, it in (await look(oms)).items() if it.is_late}
+
+
+async def queued(oms: Oms) -> int:
+    (request_id,) = await oms.queued(due_at=days_ago(1))
+    return request_id
+
+
+async def held(oms: Oms) -> int:
+    (request_id,) = await oms.queued()
+    await oms.claim(Job.PROCESSING)
+    await oms.connection.execute("UPDATE slices SET claimed_at = now() - interval '1 day'")
+    return request_id
+
+
+async def at_thunderhead(oms: Oms) -> int:
+    (request_id,) = await oms.queued()
+    await oms.run_processing()
+    await oms.connection.execute("UPDATE thunderhead_batches SET next_poll_at = now()")
+    return request_id
+
+
+async def polls_are_due(oms: Oms) -> int:
+    request_id = await at_thunderhead(oms)
+    await oms.connection.execute("UPDATE thunderhead_batches SET next_poll_at = now() - interval '1 day'")
+    return request_id
+
+
+async def long_at_thunderhead(oms: Oms) -> int:
+    request_id = await at_thunderhead(oms)
+    await oms.connection.execute("UPDATE thunderhead_batches SET submitted_at = now() - interval '1 day'")
+    return request_id
+
+
+async def in_nobodys_hands(oms: Oms) -> int:
+    request_id = await at_thunderhead(oms)
+    await oms.connection.execute("UPDATE thunderhead_batches SET status = 'FAILED'")
+    return request_id
+
+
+async def event_waits(oms: Oms) -> int:
+    request_id = await ended(oms, days=1)
+    await oms.connection.execute("UPDATE final_events SET published_at = NULL")
+    return request_id
+
+
+async def paused(oms: Oms) -> str:
+    await oms.connection.execute(
+        """UPDATE outside_systems SET paused_at = now() - interval '1 day', paused_by = 'ann'
+           WHERE system = 'THUNDERHEAD'"""
+    )
+    return "THUNDERHEAD *"
+
+
+async def out(oms: Oms) -> str:
+    await oms.connection.execute(
+        "UPDATE outside_systems SET failures = 1, open_until = now() - interval '1 s' WHERE system = 'REFERENCE_DATA'"
+    )
+    return "REFERENCE_DATA *"
+
+
+LATE: dict[State, Callable[[Oms], Awaitable[object]]] = {
+    State.QUEUED: queued, State.HELD: held, State.POLL_DUE: polls_are_due, State.AT_THUNDERHEAD: long_at_thunderhead,
+    State.IN_NOBODYS_HANDS: in_nobodys_hands, State.EVENT_WAITING: event_waits, State.PAUSED: paused, State.OUT: out,
+}  # fmt: skip
+
+
+def test_every_state_has_a_deadline_and_a_test() -> None:
+    from include.oms.settings import Settings
+
+    assert set(LATE) == set(State) == set(deadline_seconds(Settings()))
+
+
+@pytest.mark.parametrize("state", State)
+async def test_what_is_older_than_its_deadline_is_counted_and_the_oldest_named(oms: Oms, state: State) -> None:
+    oldest = await LATE[state](oms)
+    found = await look(oms)
+    assert {it.state for it in found.values() if it.is_late} == {state}
+    assert (found[state].number, found[state].oldest) == (1, str(oldest))
+
+
+async def test_what_is_on_its_way_is_not_late(oms: Oms) -> None:
+    await oms.queued(2)
+    await at_thunderhead(oms)
+    await ended(oms)
+    await oms.queued(not_before=None, due_at=days_ago(-1))
+    await oms.claim(Job.PROCESSING)
+    assert await late_states(oms) == set()
+
+
+@pytest.mark.parametrize("why", [paused, out])
+async def test_what_waits_for_a_system_is_not_late_but_the_system_is(
+    oms: Oms, why: Callable[[Oms], Awaitable[str]]
+) -> None:
+    await queued(oms)
+    system = await why(oms)
+    assert await late_states(oms) == {State.PAUSED if "THUNDERHEAD" in system else State.OUT}
+
+
+async def test_told_once_after_several_looks_in_a_row_and_once_when_well(oms: Oms) -> None:
+    told: list[bool] = []
+    for n in range(8):
+        if n == 0:
+            await queued(oms)
+        if n == 5:
+            await oms.connection.execute("UPDATE document_requests SET due_at = now()")
+        found = (await look(oms))[State.QUEUED]
+        told.append(found.to_tell)
+        if found.to_tell:
+            await mark_told(oms.connection, [found])
+    assert told == [False, False, True, False, False, False, False, True]
+
+
+async def test_an_interruption_starts_the_count_anew(oms: Oms) -> None:
+    request_id = await queued(oms)
+    told = []
+    for late in (True, True, False, True, True, True):
+        await oms.connection.execute(
+            "UPDATE document_requests SET due_at = now() - %s * interval '1 day' WHERE request_id = %s",
+            (int(late), request_id),
+        )
+        told.append((await look(oms))[State.QUEUED].to_tell)
+    assert told == [False] * 5 + [True]
+
+
+async def test_what_could_not_be_told_is_told_by_the_next_look(oms: Oms) -> None:
+    await queued(oms)
+    told = [(await look(oms))[State.QUEUED].to_tell for _ in range(5)]
+    assert told == [False, False, True, True, True]
+
+
+async def test_an_outage_has_as_many_looks_as_its_deadline_has_minutes(oms: Oms) -> None:
+    assert looks_needed(State.OUT, oms.settings) == 15
+    await out(oms)
+    told = [(await look(oms))[State.OUT].to_tell for _ in range(15)]
+    assert told == [False] * 14 + [True]
