@@ -67,8 +67,12 @@ class Thunderhead:
 
     async def find_by_name(self, batch_name: str) -> Batch | None:
         """The newest batch of exactly this name, or None. Raises Unavailable where that cannot be told."""
+        return next(iter(await self.find_all_by_name(batch_name)), None)
+
+    async def find_all_by_name(self, batch_name: str) -> list[Batch]:
+        """Every batch of exactly this name, newest first: more than one is a double. Raises Unavailable."""
         found = await self._batches({"batchName": batch_name})
-        return next((batch for batch in found if batch.batch_name == batch_name), None)
+        return [batch for batch in found if batch.batch_name == batch_name]
 
     async def find_by_ids(self, batch_ids: Sequence[int]) -> dict[int, Batch]:
         """Batches by id, at most 100 a call; unknown ids are left out. Raises Unavailable."""

@@ -1,0 +1,84 @@
+-- tally_requests --
+-- What was taken in within a window, and where it stands.
+SELECT count(*) AS requests_in,
+       count(*) FILTER (WHERE ended_at IS NOT NULL) AS requests_ended,
+       count(*) FILTER (WHERE ended_at IS NULL) AS requests_open
+FROM document_requests WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
+
+-- requests_that_do_not_add_up --
+-- Requests of a window that were never accepted, an end of which nobody has told, or that nothing will move on.
+WITH requests AS MATERIALIZED (
+    SELECT * FROM document_requests WHERE created_at >= %(window_from)s AND created_at < %(window_to)s
+), wrong AS (
+    SELECT 'NOT_ACCEPTED' AS kind, request_id, 'it has no ACCEPTED in its timeline' AS detail FROM requests r
+    WHERE NOT EXISTS (SELECT FROM request_timeline t WHERE t.request_id = r.request_id AND t.event = 'ACCEPTED')
+    UNION ALL
+    SELECT 'END_WITHOUT_EVENT', request_id, format('end %%s has no final event and is not in the timeline', ends.revision)
+    FROM requests r CROSS JOIN LATERAL generate_series(1, r.revision) AS ends (revision)
+    WHERE NOT EXISTS (
+        SELECT FROM final_events e WHERE e.request_id = r.request_id AND e.revision = ends.revision)
+      AND NOT EXISTS (  -- or events_that_do_not_add_up tells
+        SELECT FROM request_timeline t WHERE t.request_id = r.request_id
+        AND t.event IN ('COMPLETED', 'FAILED', 'STOPPED') AND (t.detail->>'revision')::integer = ends.revision)
+    UNION ALL
+    SELECT 'IN_NOBODYS_HANDS', request_id, 'it is PROCESSING, and neither a slice nor Thunderhead has it'
+    FROM requests r WHERE r.status = 'PROCESSING' AND r.lease_until IS NULL AND NOT EXISTS (
+        SELECT FROM thunderhead_batches b WHERE b.request_id = r.request_id AND b.status = 'PROCESSING_THUNDERHEAD')
+)
+SELECT kind, request_id, detail
+FROM wrong ORDER BY row_number() OVER (PARTITION BY kind ORDER BY request_id), kind LIMIT %(limit)s;
+
+-- tally_events --
+-- The ends within a window by the timeline, and the final events of that window by what became of them.
+SELECT (SELECT count(*) FROM request_timeline WHERE at >= %(window_from)s AND at < %(window_to)s
+        AND event IN ('COMPLETED', 'FAILED', 'STOPPED')) AS ends,
+       count(*) AS events,
+       count(*) FILTER (WHERE published_at IS NOT NULL) AS events_published,
+       count(*) FILTER (WHERE published_at IS NULL AND set_aside_at IS NULL) AS events_waiting,
+       count(*) FILTER (WHERE published_at IS NULL AND set_aside_at IS NOT NULL) AS events_set_aside
+FROM final_events WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
+
+-- events_that_do_not_add_up --
+-- Ends of a window without a final event, final events of a window without an end, and those that were set aside.
+WITH wrong AS (
+    SELECT 'END_WITHOUT_EVENT' AS kind, t.request_id, format('end %%s has no final event', t.detail->>'revision') AS detail
+    FROM request_timeline t
+    WHERE t.at >= %(window_from)s AND t.at < %(window_to)s AND t.event IN ('COMPLETED', 'FAILED', 'STOPPED')
+      AND NOT EXISTS (SELECT FROM final_events e
+                      WHERE e.request_id = t.request_id AND e.revision = (t.detail->>'revision')::integer)
+    UNION ALL
+    SELECT 'EVENT_WITHOUT_END', e.request_id, format('final event %%s has no end', e.revision)
+    FROM final_events e
+    WHERE e.created_at >= %(window_from)s AND e.created_at < %(window_to)s
+      AND NOT EXISTS (SELECT FROM request_timeline t WHERE t.request_id = e.request_id
+                      AND t.event IN ('COMPLETED', 'FAILED', 'STOPPED')
+                      AND (t.detail->>'revision')::integer = e.revision)
+    UNION ALL
+    SELECT 'EVENT_SET_ASIDE', e.request_id, format('final event %%s: %%s', e.revision, e.set_aside_reason)
+    FROM final_events e
+    WHERE e.created_at >= %(window_from)s AND e.created_at < %(window_to)s AND e.set_aside_at IS NOT NULL
+)
+SELECT kind, request_id, detail
+FROM wrong ORDER BY row_number() OVER (PARTITION BY kind ORDER BY request_id), kind LIMIT %(limit)s;
+
+-- batches_of_window --
+-- How many batches a window has, how many of them without an id, and between which keys they lie.
+SELECT count(*) AS number, count(*) FILTER (WHERE thunderhead_batch_id IS NULL) AS without_id, coalesce(min(batch_key), 1) AS first_key, coalesce(max(batch_key), 0) AS last_key
+FROM thunderhead_batches WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
+
+-- batches_to_compare --
+-- The next batches of a window. What a worker may be submitting right now is left out: its id is on its way.
+SELECT b.batch_key, b.request_id, b.batch_name, b.status, b.thunderhead_batch_id, b.dms_document_id
+FROM thunderhead_batches b JOIN document_requests r USING (request_id)
+WHERE b.batch_key > %(after_key)s AND b.batch_key <= %(last_key)s
+  AND b.created_at >= %(window_from)s AND b.created_at < %(window_to)s
+  AND NOT (b.status = 'PROCESSING_OMS' AND r.ended_at IS NULL)
+ORDER BY b.batch_key LIMIT %(limit)s;
+
+-- store_reconciliation --
+-- Keep a report; made again for the same window, the newer one counts.
+INSERT INTO reconciliations (window_from, window_to, dag_run_id, adds_up, counts, discrepancies, report)
+VALUES (%(window_from)s, %(window_to)s, %(dag_run_id)s, %(adds_up)s, %(counts)s, %(discrepancies)s, %(report)s)
+ON CONFLICT (window_from, window_to) DO UPDATE
+SET made_at = now(), dag_run_id = excluded.dag_run_id, adds_up = excluded.adds_up, counts = excluded.counts,
+    discrepancies = excluded.discrepancies, report = excluded.report;

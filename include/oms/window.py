@@ -1,0 +1,37 @@
+"""A stretch of time that is looked at, in pieces small enough for one statement each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """From one instant up to another, which is no longer in it."""
+
+    window_from: datetime
+    window_to: datetime
+
+    @classmethod
+    def of_day(cls, day: date) -> Window:
+        """A day of UTC."""
+        start = datetime.combine(day, time(), UTC)
+        return cls(start, start + timedelta(days=1))
+
+    def hours(self) -> Iterator[Window]:
+        """The window in pieces of an hour; the last may be shorter."""
+        start = self.window_from
+        while start < self.window_to:
+            yield Window(start, min(start + HOUR, self.window_to))
+            start += HOUR
+
+    def values(self) -> dict[str, datetime]:
+        """What a query binds."""
+        return {"window_from": self.window_from, "window_to": self.window_to}
+
+    def __str__(self) -> str:
+        return f"{self.window_from:%Y-%m-%d %H:%M} to {self.window_to:%Y-%m-%d %H:%M} UTC"

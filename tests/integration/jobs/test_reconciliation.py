@@ -1,0 +1,255 @@
+"""The daily reconciliation: what adds up is said to; each kind of what does not is found and named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.oms.discrepancies import MOST_LISTED, Kind
+from include.oms.errors import Unavailable
+from include.oms.reconciliation import Reconciliation, reconcile, store
+from include.oms.thunderhead_comparison import Comparison
+from include.oms.window import Window
+from tests.integration.jobs.conftest import Oms
+from tests.integration.jobs.made import batch, days_ago, ended
+from tests.integration.jobs.outside import problem
+
+TODAY = Window(days_ago(0.5), days_ago(-0.5))
+
+
+async def reconciled(oms: Oms, window: Window = TODAY, **settings: Any) -> Reconciliation:
+    return await reconcile(
+        oms.connection,
+        oms.thunderhead_client,
+        window,
+        oms.settings.model_copy(update={"reconciliation_calls_per_second": 1000, **settings}),
+    )
+
+
+async def completed(oms: Oms) -> tuple[int, dict[str, Any]]:
+    """A request that went all the way, and its batch at Thunderhead."""
+    (request_id,) = await oms.queued()
+    await oms.connection.execute(
+        "INSERT INTO request_timeline (request_id, event, actor) VALUES (%s, 'ACCEPTED', 'intake')", (request_id,)
+    )
+    await oms.run_processing()
+    oms.thunderhead.end("COMPLETED")
+    await oms.due_now()
+    await oms.run_monitoring()
+    return request_id, oms.thunderhead.batches[-1]
+
+
+async def test_what_adds_up(oms: Oms) -> None:
+    await completed(oms)
+    await oms.connection.execute("UPDATE final_events SET published_at = now()")
+    await completed(oms)
+    (still_open,) = await oms.queued()
+    await oms.connection.execute(
+        "INSERT INTO request_timeline (request_id, event, actor) VALUES (%s, 'ACCEPTED', 'intake')", (still_open,)
+    )
+    done = await reconciled(oms)
+    assert done.adds_up, done.found.listed
+    assert done.counts == Counter(
+        requests_in=3, requests_ended=2, requests_open=1, ends=2, events=2, events_published=1, events_waiting=1,
+        events_set_aside=0, batches=2, batches_compared=2, names_looked_up=2,
+    )  # fmt: skip
+    assert "Everything adds up." in done.report()
+
+
+async def not_accepted(oms: Oms) -> int:
+    (request_id,) = await oms.queued()
+    return request_id
+
+
+async def end_without_event(oms: Oms) -> int:
+    request_id, _ = await completed(oms)
+    await oms.connection.execute("DELETE FROM final_events")
+    return request_id
+
+
+async def end_that_nobody_told(oms: Oms) -> int:
+    request_id = await end_without_event(oms)
+    await oms.connection.execute("DELETE FROM request_timeline WHERE event = 'COMPLETED'")
+    return request_id
+
+
+async def event_without_end(oms: Oms) -> int:
+    request_id, _ = await completed(oms)
+    await oms.connection.execute("DELETE FROM request_timeline WHERE event = 'COMPLETED'")
+    return request_id
+
+
+async def event_set_aside(oms: Oms) -> int:
+    request_id, _ = await completed(oms)
+    await oms.connection.execute("UPDATE final_events SET set_aside_at = now(), set_aside_reason = 'too large'")
+    return request_id
+
+
+async def in_nobodys_hands(oms: Oms) -> int:
+    request_id, _ = await completed(oms)
+    await oms.connection.execute("UPDATE document_requests SET status = 'PROCESSING', ended_at = NULL")
+    return request_id
+
+
+async def unknown_there(oms: Oms) -> int:
+    request_id, _ = await completed(oms)
+    oms.thunderhead.batches.clear()
+    return request_id
+
+
+async def other_name_there(oms: Oms) -> int:
+    request_id, theirs = await completed(oms)
+    theirs["batchName"] = "somebody's"
+    return request_id
+
+
+async def other_status_there(oms: Oms) -> int:
+    request_id, theirs = await completed(oms)
+    theirs["status"] = "STOPPED"
+    return request_id
+
+
+async def other_document_there(oms: Oms) -> int:
+    request_id, theirs = await completed(oms)
+    theirs["dmsDocumentId"] = 7
+    return request_id
+
+
+async def orphan(oms: Oms) -> int:
+    request_id = await ended(oms, "FAILED", stage="SUBMISSION")
+    await batch(oms, request_id, "FAILED")
+    oms.thunderhead.batches.append({"batchId": 99, "batchName": f"OMS-{request_id}-1", "status": "COMPLETED"})
+    return request_id
+
+
+async def orphan_of_a_worker_that_died(oms: Oms) -> int:
+    request_id = await ended(oms, "FAILED", stage="SUBMISSION", category="WORKER_DIED")
+    await batch(oms, request_id, "PROCESSING_OMS", unsure_since=datetime.now(UTC))
+    oms.thunderhead.batches.append({"batchId": 99, "batchName": f"OMS-{request_id}-1", "status": "COMPLETED"})
+    return request_id
+
+
+async def double(oms: Oms) -> int:
+    request_id, theirs = await completed(oms)
+    oms.thunderhead.batches.append(theirs | {"batchId": 99})
+    return request_id
+
+
+WRONG: list[tuple[Kind, Callable[[Oms], Awaitable[int]]]] = [
+    (Kind.NOT_ACCEPTED, not_accepted),
+    (Kind.END_WITHOUT_EVENT, end_without_event),
+    (Kind.END_WITHOUT_EVENT, end_that_nobody_told),
+    (Kind.EVENT_WITHOUT_END, event_without_end),
+    (Kind.EVENT_SET_ASIDE, event_set_aside),
+    (Kind.IN_NOBODYS_HANDS, in_nobodys_hands),
+    (Kind.UNKNOWN_THERE, unknown_there),
+    (Kind.DIFFERS, other_name_there),
+    (Kind.DIFFERS, other_status_there),
+    (Kind.DIFFERS, other_document_there),
+    (Kind.ORPHAN, orphan),
+    (Kind.ORPHAN, orphan_of_a_worker_that_died),
+    (Kind.DOUBLE, double),
+]
+
+
+def test_every_kind_has_a_test() -> None:
+    assert {kind for kind, _ in WRONG} == set(Kind)
+
+
+@pytest.mark.parametrize(("kind", "go_wrong"), WRONG, ids=lambda it: getattr(it, "__name__", ""))
+async def test_what_does_not_add_up_is_named(oms: Oms, kind: Kind, go_wrong: Callable[[Oms], Awaitable[int]]) -> None:
+    request_id = await go_wrong(oms)
+    done = await reconciled(oms)
+    assert [(it.kind, it.request_id) for it in done.found.listed] == [(kind, request_id)]
+    assert "**1 do not add up.**" in done.report()
+
+
+async def test_what_is_under_way_is_not_compared_by_status(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    await oms.connection.execute(
+        "INSERT INTO request_timeline (request_id, event, actor) VALUES (%s, 'ACCEPTED', 'intake')", (request_id,)
+    )
+    await oms.run_processing()
+    oms.thunderhead.end("COMPLETED")
+    assert (await reconciled(oms)).adds_up
+
+
+async def test_another_day_is_another_matter(oms: Oms) -> None:
+    await double(oms)
+    yesterday = Window(days_ago(1.5), days_ago(0.5))
+    done = await reconciled(oms, yesterday)
+    assert done.adds_up
+    assert done.counts["requests_in"] == 0
+
+
+async def many_batches(oms: Oms, n: int) -> None:
+    """Requests that ended COMPLETED, each with its batch here and there."""
+    for number in range(1, n + 1):
+        request_id = await ended(oms, "COMPLETED", category=None)
+        await batch(oms, request_id, "COMPLETED", thunderhead_batch_id=number, dms_document_id=number + 1000)
+        there = {"batchId": number, "batchName": f"OMS-{request_id}-1", "status": "COMPLETED"}
+        oms.thunderhead.batches.append(there | {"dmsDocumentId": number + 1000})
+
+
+async def test_ids_go_a_hundred_a_call_and_names_as_many_as_are_allowed(oms: Oms) -> None:
+    await many_batches(oms, 150)
+    done = await reconciled(oms, reconciliation_names=30)
+    assert done.adds_up
+    assert done.counts["batches_compared"] == 150
+    assert 10 < done.counts["names_looked_up"] <= 30
+    assert oms.thunderhead.calls["find"] == 2 + done.counts["names_looked_up"]
+
+
+async def test_the_list_is_bounded_and_the_numbers_are_whole(oms: Oms) -> None:
+    await many_batches(oms, MOST_LISTED + 20)
+    oms.thunderhead.batches.clear()
+    done = await reconciled(oms, reconciliation_names=0)
+    assert done.found.numbers == {Kind.UNKNOWN_THERE: MOST_LISTED + 20}
+    assert len(done.found.listed) == MOST_LISTED
+
+
+async def test_an_odd_answer_is_asked_again(oms: Oms) -> None:
+    await completed(oms)
+    find, odd = oms.thunderhead_client.find_by_ids, [True]
+
+    async def odd_once(ids: Any) -> Any:
+        return {} if odd and odd.pop() else await find(ids)
+
+    oms.thunderhead_client.find_by_ids = odd_once  # type: ignore[method-assign]
+    assert (await reconciled(oms)).adds_up
+
+
+async def test_an_outage_is_waited_for_and_then_said(oms: Oms) -> None:
+    await completed(oms)
+    comparison = Comparison(oms.connection, oms.thunderhead_client, oms.settings, wait_seconds=0.01)
+    oms.thunderhead.poll_answers = [problem(503)] * 3
+    await comparison.compare(TODAY)
+    assert not comparison.found
+    oms.thunderhead.always = problem(503)
+    with pytest.raises(Unavailable):
+        await comparison.compare(TODAY)
+
+
+async def test_the_report_is_kept_and_the_newer_one_counts(oms: Oms) -> None:
+    await completed(oms)
+    for run in ("first", "second"):
+        await store(oms.connection, await reconciled(oms), dag_run_id=run)
+        await double(oms)
+    (row,) = await oms.rows("SELECT * FROM reconciliations")
+    assert (row["dag_run_id"], row["adds_up"]) == ("second", False)
+    assert row["counts"]["requests_in"] == 2
+    assert row["discrepancies"][0]["kind"] == "DOUBLE"
+    assert row["report"].startswith("# Reconciliation of ")
+
+
+def test_a_window_is_cut_into_hours() -> None:
+    day = Window.of_day(datetime(2026, 3, 1, tzinfo=UTC).date())
+    hours = list(day.hours())
+    assert len(hours) == 24
+    assert (hours[0].window_from, hours[-1].window_to) == (day.window_from, day.window_to)
+    short = Window(day.window_from, day.window_from + timedelta(minutes=90))
+    assert [it.window_to - it.window_from for it in short.hours()] == [timedelta(hours=1), timedelta(minutes=30)]
