@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import dag, get_current_context, task
 
+from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.schedules import MOST_ACTIVE_RUNS, PROCESSING_SCHEDULE, START
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     dagrun_timeout=timedelta(hours=1),
     doc_md=__doc__,
     tags=["oms"],
+    default_args=DEFAULT_ARGS,
 )
 def document_processing() -> None:
     @task(execution_timeout=timedelta(minutes=1))

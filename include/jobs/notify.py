@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from include.oms.answers import clean_text
 from include.oms.settings import settings
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ class Alert:
 
 def make_alert(title: str, why: str, details: Sequence[str], link: str) -> Alert:
     """An alert with everything cut to what fits in a chat or a mail."""
+    from include.oms.answers import clean_text
+
     lines = [clean_text(line, LONGEST_LINE) for line in details[:MOST_LINES]]
     if len(details) > MOST_LINES:
         lines.append(f"and {len(details) - MOST_LINES} more")
@@ -135,5 +136,5 @@ def _why(error: Any) -> str:
     return str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: the log tells more"
 
 
-DEFAULT_ARGS: dict[str, Any] = {"owner": "oms", "on_failure_callback": AlertOnFailure()}
+DEFAULT_ARGS: dict[str, Any] = {"owner": "oms", "on_failure_callback": [AlertOnFailure()]}
 """What all tasks of ours have in common."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 import uvloop
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 from psycopg.rows import dict_row
 
 from include.jobs.connections import (
@@ -19,6 +19,7 @@ from include.jobs.connections import (
     kafka_producer,
     oms_database_url,
 )
+from include.jobs.notify import NeedsAPerson
 from include.oms import database, monitoring, processing, publishing
 from include.oms.errors import Unavailable
 from include.oms.model import Job
@@ -137,8 +138,9 @@ def _finish(a_slice: SliceRef, url: str, report: SliceReport) -> None:
     for end in report.red_ends:
         log.error("request %s %s at %s: %s: %s", end.request_id, end.status, end.stage, end.category, end.description)
     if report.red_ends:
-        raise AirflowFailException(
-            f"{len(report.red_ends)} requests of this slice need a person; clear this task instance to try them again"
+        raise NeedsAPerson(
+            f"{len(report.red_ends)} requests of this slice need a person; clear this task instance to try them again",
+            [f"request {end.request_id}: {end.status} at {end.stage}, {end.category}" for end in report.red_ends],
         )
 
 
