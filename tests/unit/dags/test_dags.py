@@ -1,0 +1,151 @@
+"""Every DAG can be read, quickly and without a word to anybody; and says what an operator has to know."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG, Param
+
+from include.jobs.notify import AlertOnFailure
+from include.jobs.retrigger_form import RetriggerForm
+
+ROOT = Path(__file__).resolve().parents[3]
+FILES = sorted((ROOT / "dags").glob("*.py"))
+MOST_IMPORT_SECONDS = 5.0  # of a process of its own, Airflow included, on a busy machine; alone about 1.5 s
+JOBS = {"document_processing", "document_monitoring"}
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    """All DAGs as Airflow reads them."""
+    return DagBag(ROOT / "dags", bundle_path=ROOT / "dags", bundle_name="test")
+
+
+def by_file(file: Path) -> str:
+    return file.stem
+
+
+def test_all_can_be_read(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {file.stem for file in FILES}, "one DAG a file, of the file's name"
+
+
+@pytest.fixture(params=FILES, ids=by_file)
+def dag(request: pytest.FixtureRequest, bag: DagBag) -> DAG:
+    """Each DAG in turn."""
+    found: DAG = bag.dags[request.param.stem]
+    return found
+
+
+def test_it_tells_an_operator_what_to_know(dag: DAG) -> None:
+    assert dag.doc_md
+    assert len(dag.doc_md.splitlines()[0]) < 120, "what it is for, in one line"
+    for word in ("Red:", "Clear:"):
+        assert word in dag.doc_md
+    assert "oms" in dag.tags
+
+
+def test_nothing_can_take_for_ever_or_pile_up(dag: DAG) -> None:
+    assert dag.dagrun_timeout is not None
+    assert 1 <= dag.max_active_runs <= 4
+    assert dag.catchup is False
+    for task in dag.tasks:
+        assert task.execution_timeout or getattr(task, "response_timeout", None), task.task_id
+
+
+def test_failures_are_told_and_have_an_owner(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert task.owner == "oms"
+        (callback,) = task.on_failure_callback
+        assert isinstance(callback, AlertOnFailure)
+
+
+def test_what_may_be_repeated_is_and_nothing_else(dag: DAG) -> None:
+    repeats = {task.task_id for task in dag.tasks if task.retries}
+    expected = {
+        "oms_watchdog": {"look_for_late_work"},
+        "oms_reconciliation": {"reconcile"},
+        "oms_housekeeping": {task.task_id for task in dag.tasks},
+    }
+    assert repeats == expected.get(dag.dag_id, set())
+
+
+def test_a_run_has_the_colour_of_its_work(dag: DAG) -> None:
+    """No leaf that runs whatever happened before it: it would hide what is red."""
+    for task in dag.tasks:
+        if not task.downstream_task_ids:
+            assert task.trigger_rule in ("all_success", "none_failed_min_one_success")
+
+
+def test_each_field_of_a_form_explains_itself(dag: DAG) -> None:
+    for name in dag.params:
+        field: Param = dag.params.get_param(name)
+        assert field.schema.get("title"), name
+        assert field.description, name
+        assert field.schema.get("type"), name
+        field.resolve()  # what it holds before anybody has typed anything is right
+
+
+def test_the_form_of_the_retrigger_is_the_one_that_is_checked(bag: DagBag) -> None:
+    params = bag.dags["document_retrigger"].params
+    assert set(params) == set(RetriggerForm.model_fields)
+    assert params["dry_run"] is True
+
+
+PATTERNS = {
+    "request_ids": (["", "1", "1, 2;3\n4 "], ["x", "1 x", "99999999999999999999"]),
+    "correlation_ids": (["a b", "a\nb\r\n"], ["x" * 101]),
+    "metadata": (["A:1", "A:1\nB:2:3\n"], ["A", "A:", ":1"]),
+    "document_name": (["IVZRECPA", " IVZRECPA "], ["x" * 101]),
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_lets_in_what_can_be_meant(bag: DagBag, name: str) -> None:
+    field = bag.dags["document_retrigger"].params.get_param(name)
+    good, bad = PATTERNS[name]
+    for text in good:
+        field.resolve(text)
+    for text in bad:
+        with pytest.raises(Exception, match=r"does not match|is too long"):
+            field.resolve(text)
+
+
+READ_ALONE = """
+import socket, sys, time
+def nobody(*_, **__):
+    raise AssertionError("a DAG file talks to somebody while it is read")
+socket.socket.connect = socket.getaddrinfo = nobody
+started = time.perf_counter()
+import runpy
+runpy.run_path(sys.argv[1])
+heavy = {"psycopg", "aiohttp", "confluent_kafka", "airflow.models.dagbag"} & set(sys.modules)
+print(time.perf_counter() - started, ",".join(sorted(heavy)))
+"""
+
+
+@pytest.mark.parametrize("file", FILES, ids=by_file)
+def test_it_is_read_quickly_and_talks_to_nobody(file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ_ALONE, str(file)],
+        cwd=ROOT, env=None, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seconds, heavy = done.stdout.splitlines()[-1].split(" ")
+    assert heavy == "", "what only a task needs is imported in the task"
+    assert float(seconds) < MOST_IMPORT_SECONDS
+
+
+@pytest.mark.parametrize("file", FILES, ids=by_file)
+def test_a_file_holds_nothing_but_its_dag(file: Path) -> None:
+    """Docstring, imports, constants, one decorated function, one call of it."""
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef, ast.If, ast.Expr)
+    tree = ast.parse(file.read_text("utf-8"))
+    assert all(isinstance(node, allowed) for node in tree.body)
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == [file.stem]
+    assert len(file.read_text("utf-8").splitlines()) <= 100, "readable in a minute"
