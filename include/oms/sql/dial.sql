@@ -18,9 +18,9 @@ WHERE system = %(system)s AND document_type = '*'
 RETURNING extract(epoch FROM open_until - now())::float AS open_for_seconds;
 
 -- close_breaker --
--- The system answers again.
-UPDATE outside_systems SET failures = 0, open_until = NULL, updated_at = now()
-WHERE system = %(system)s AND document_type = '*' AND (failures > 0 OR open_until IS NOT NULL);
+-- The system answers: whoever it does not answer from now on may have himself to blame.
+UPDATE outside_systems SET failures = 0, open_until = NULL, answered_at = now(), updated_at = now()
+WHERE system = %(system)s AND document_type = '*';
 
 -- lowest_rate --
 -- The slowest of the rates that the dial sets for a system.

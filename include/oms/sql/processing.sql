@@ -60,6 +60,8 @@ SELECT request_id FROM moved LEFT JOIN woken ON true;
 
 -- put_back_requests --
 -- Let held requests go, to be taken up on a later run. An error is kept where they have one.
+-- A submit that again gets no readable answer, where others have been answered since the last time, is no outage: it
+-- spends an attempt.
 WITH wanted AS (
     SELECT * FROM unnest(
         %(request_ids)s::bigint[], %(stages)s::text[], %(wait_seconds)s::float[], %(spends)s::boolean[],
@@ -68,7 +70,10 @@ WITH wanted AS (
 ), moved AS (
     UPDATE document_requests r
     SET status = 'QUEUED', stage = w.stage, due_at = now() + w.wait_seconds * interval '1 second',
-        spent = r.spent + w.spends::integer, lease_token = NULL, lease_until = NULL, takeovers = 0
+        spent = r.spent + (w.spends OR (w.in_doubt AND EXISTS (
+            SELECT FROM thunderhead_batches b JOIN outside_systems o ON o.answered_at > b.unsure_since
+            WHERE b.request_id = r.request_id AND b.status = 'PROCESSING_OMS' AND b.unsure_submits > 0
+              AND o.system = 'THUNDERHEAD' AND o.document_type = '*')) IS TRUE)::integer, lease_token = NULL, lease_until = NULL, takeovers = 0
     FROM wanted w
     WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
     RETURNING r.request_id, r.revision, r.attempts, r.due_at, r.stage, w.in_doubt, w.category, w.description

@@ -111,3 +111,16 @@ async def test_a_request_that_breaks_thunderhead_alone_does_not_stop_the_others(
     (report,) = await oms.run_processing()
     assert report.stopped_early is None
     assert report.counts["submitted"] == 8
+
+
+async def test_a_request_that_alone_gets_no_answer_ends_in_the_end(oms: Oms) -> None:
+    (bad,) = await oms.queued(priority="HIGH")
+    for _ in range(oms.settings.max_attempts + 2):
+        await oms.queued(3)
+        await oms.due_now()
+        oms.thunderhead.submit_answers = [problem(500)]
+        oms.settings = oms.settings.model_copy(update={"concurrency": 1})
+        await oms.run_processing()
+    request = await oms.request(bad)
+    assert (request["status"], request["spent"]) == ("FAILED", oms.settings.max_attempts)
+    assert oms.thunderhead.doubled() == []
