@@ -1,0 +1,76 @@
+"""A worker that Airflow has replaced may still be alive; nothing it writes counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.oms.ends import End, bring_to_end
+from include.oms.lease import Lease
+from include.oms.model import Category, Job, Stage, Status
+from include.oms.monitoring import _write, held_batches
+from include.oms.polling import Verdict
+from include.oms.processing import held_requests
+from include.oms.recording import record
+from include.oms.slices import SliceReport, open_slice
+from include.oms.state_machine import Outcome
+from include.oms.work import HeldRequest, Result
+from tests.integration.jobs.conftest import Oms
+
+
+async def replaced_worker(oms: Oms) -> tuple[Lease, HeldRequest]:
+    """A worker of a processing slice whose slice another one has taken up since, and the request it held."""
+    await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    former = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
+    (request,) = await held_requests(oms.connection, former)
+    await oms.workers_die()
+    (later,) = await oms.claim(Job.PROCESSING)
+    await open_slice(oms.connection, later, generation=0, map_index=0)
+    return former, request
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"outcome": Outcome.SUBMITTED, "batch_id": 7},
+        {"outcome": Outcome.UNAVAILABLE},
+        {"outcome": Outcome.UNSURE, "in_doubt": True},
+        {"outcome": Outcome.FAILED_PERMANENT, "category": Category.VALIDATION_ERROR, "description": "x"},
+    ],
+    ids=lambda written: str(written["outcome"]),
+)
+async def test_its_results_change_nothing(oms: Oms, written: dict[str, object]) -> None:
+    former, request = await replaced_worker(oms)
+    before = await oms.request(request.request_id)
+    result = Result(request, Stage.SUBMISSION, **written)  # type: ignore[arg-type]
+
+    await record(oms.connection, [result], lease=former, report=SliceReport(), settings=oms.settings)
+
+    assert await oms.request(request.request_id) == before
+    assert await oms.events() == []
+
+
+async def test_its_verdicts_change_nothing(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    await oms.run_processing()
+    await oms.due_now()
+    (slice_id,) = await oms.claim(Job.MONITORING)
+    former = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
+    (batch,) = await held_batches(oms.connection, former)
+    await oms.workers_die()
+    await oms.claim(Job.MONITORING)
+
+    verdict = Verdict(batch, Stage.GENERATION, Outcome.COMPLETED, dms_document_id=1)
+    await _write(oms.connection, [verdict], former, SliceReport(), oms.settings)
+
+    assert (await oms.request(request_id))["status"] == "PROCESSING"
+
+
+async def test_an_end_names_the_state_it_expects(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    await oms.claim(Job.PROCESSING)
+    end = End(request_id, Status.STOPPED, Stage.ENRICHMENT, Category.CANCELLED, "too late")
+    ended = await bring_to_end(
+        oms.connection, [end], from_status=Status.QUEUED, lease_token=None, slice_id=None, actor="client"
+    )
+    assert ended == []
