@@ -49,6 +49,7 @@ lock: .venv/.runtime ## Pin requirements*.in anew into requirements*.txt, with h
 	$(PIP) install uv
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) requirements-deploy.in --output-file requirements-deploy.txt
 
 clean: ## Remove data, logs and caches; .venv stays.
 	@if [ -e var/local.pids ]; then echo "The system is up: stop it first." >&2; exit 1; fi
