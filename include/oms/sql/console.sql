@@ -75,7 +75,12 @@ WHERE r.request_id < %(before)s
                           ORDER BY e.error_id DESC LIMIT 1))
   AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
   AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
-  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
+  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s
+      -- Ids are given out in the order of time, but for transactions under way: the ids of the last hour before it
+      -- say where to begin. "+ 0", or the planner would look for the largest id by walking back from now.
+      AND r.request_id <= coalesce((
+          SELECT max(n.request_id + 0) FROM document_requests n
+          WHERE n.created_at >= %(created_to)s - interval '1 hour' AND n.created_at < %(created_to)s), %(before)s))
 ORDER BY r.request_id DESC LIMIT %(limit)s;
 
 -- count_by_stage --
@@ -185,26 +190,23 @@ SELECT dms_document_id FROM found;
 
 -- ends_over_time --
 -- What came in and what ended, by status, in steps of equal length up to now.
-WITH steps AS (
-    SELECT n, now() - (%(steps)s - n) * %(step_seconds)s * interval '1 second' AS from_at
-    FROM generate_series(0, %(steps)s - 1) AS n
+WITH origin AS (
+    SELECT now() - %(steps)s::integer * step AS at, step
+    FROM (SELECT %(step_seconds)s::integer * interval '1 second' AS step) given
 ), ended AS (
-    SELECT floor(extract(epoch FROM ended_at - (SELECT from_at FROM steps WHERE n = 0)) / %(step_seconds)s)::integer AS n,
-           status, count(*) AS number
-    FROM document_requests
-    WHERE ended_at >= (SELECT from_at FROM steps WHERE n = 0) GROUP BY 1, 2
+    SELECT date_bin((SELECT step FROM origin), ended_at, (SELECT at FROM origin)) AS from_at, status, count(*) AS number
+    FROM document_requests WHERE ended_at >= (SELECT at FROM origin) AND ended_at < now() GROUP BY 1, 2
 ), came AS (
-    SELECT floor(extract(epoch FROM created_at - (SELECT from_at FROM steps WHERE n = 0)) / %(step_seconds)s)::integer AS n,
-           count(*) AS number
-    FROM document_requests
-    WHERE created_at >= (SELECT from_at FROM steps WHERE n = 0) GROUP BY 1
+    SELECT date_bin((SELECT step FROM origin), created_at, (SELECT at FROM origin)) AS from_at, count(*) AS number
+    FROM document_requests WHERE created_at >= (SELECT at FROM origin) AND created_at < now() GROUP BY 1
 )
 SELECT utc_text(s.from_at) AS from_at, coalesce(max(c.number), 0) AS accepted,
        coalesce(sum(e.number) FILTER (WHERE e.status = 'COMPLETED'), 0)::bigint AS completed,
        coalesce(sum(e.number) FILTER (WHERE e.status = 'FAILED'), 0)::bigint AS failed,
        coalesce(sum(e.number) FILTER (WHERE e.status = 'STOPPED'), 0)::bigint AS stopped
-FROM steps s LEFT JOIN ended e ON least(e.n, %(steps)s - 1) = s.n LEFT JOIN came c ON least(c.n, %(steps)s - 1) = s.n
-GROUP BY s.n, s.from_at ORDER BY s.n;
+FROM (SELECT at + n * step AS from_at FROM origin, generate_series(0, %(steps)s::integer - 1) AS n) s
+LEFT JOIN ended e USING (from_at) LEFT JOIN came c USING (from_at)
+GROUP BY s.from_at ORDER BY s.from_at;
 
 -- stock --
 -- What is open and what stands red, now; the oldest in seconds.

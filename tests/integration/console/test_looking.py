@@ -124,6 +124,15 @@ async def test_what_is_not_there_is_404(console: Console, request_id: int) -> No
     assert (await console.http.get(f"/api/requests/{request_id}")).status_code == 404
 
 
+@pytest.mark.parametrize(("over", "steps"), [("1h", 60), ("6h", 72), ("24h", 96), ("7d", 84)])
+async def test_each_span_of_the_dashboard_counts_what_lies_in_it(console: Console, over: str, steps: int) -> None:
+    console.request("COMPLETED", created_at="2020-01-01T00:00:00Z")
+    shown = (await console.get("dashboard", over=over))["steps"]
+    assert len(shown) == steps
+    assert (sum(step["completed"] for step in shown), sum(step["accepted"] for step in shown)) == (1, 0)
+    assert shown[-1]["completed"] == 1
+
+
 async def test_the_dashboard_counts(console: Console) -> None:
     for status in ("COMPLETED", "COMPLETED", "FAILED", "QUEUED"):
         console.request(status)
