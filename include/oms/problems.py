@@ -103,6 +103,11 @@ _ANSWERS = (
         Fault.CLIENT, "Correct every fault that is listed. A value that is missing in the reference data can be "
         "added there; it counts within a second.", False),
     _answered(
+        429, "too-many-calls", "Too many calls at once",
+        "This client, or this address, calls more often than the gateway lets it. Nothing was stored.",
+        Fault.CLIENT, "Repeat the same call after `Retry-After` seconds. Hand in many requests by bulk calls; wait for "
+        "the final events instead of asking again and again.", True),
+    _answered(
         500, "internal-error", "OMS failed",
         "An error in OMS that nobody foresaw. It has been logged under the call's `request_id`.",
         Fault.OMS, "Report the `request_id`. Repeating the call does no harm: a correlation id makes one document.",
@@ -122,6 +127,12 @@ _ANSWERS = (
         503, "identity-unavailable", "The issuer's keys are out of reach",
         "The token could not be checked, because the issuer's keys could not be fetched. Nothing was stored.",
         Fault.OPERATIONS, "Repeat the same call after `Retry-After` seconds.", True),
+    _answered(
+        503, "intake-unavailable", "The intake is out of reach",
+        "The gateway could not reach the intake, or had no answer in time. Nothing was stored, unless the connection "
+        "broke while the intake was at it; repeating the call tells.",
+        Fault.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
+        True),
     _answered(
         503, "not-ready", "The service is not ready",
         "A part that the intake needs does not answer; `errors` names it.",

@@ -2,6 +2,7 @@
 
 import re
 
+from include.oms.failure_rules import failure_rules
 from include.oms.intake import refusals
 from include.oms.model import Category
 from include.oms.problems import PROBLEMS
@@ -25,3 +26,13 @@ def test_names_and_texts() -> None:
         assert problem.path == f"/problems/{name}"
         assert problem.meaning.endswith(".")
         assert problem.what_to_do.endswith(".")
+
+
+def test_what_comes_back_by_itself_is_said_to_be_worth_retrying() -> None:
+    """By the rules that come with OMS."""
+    transient: dict[str, set[bool]] = {category: set() for category in Category}
+    for (_, category), rule in failure_rules().items():
+        transient[category].add(rule.transient)
+    for category, answers in transient.items():
+        worth_retrying = True in answers  # where a category has no rule of its own, nobody tries it again: an end
+        assert PROBLEMS[category].worth_retrying == worth_retrying, category
