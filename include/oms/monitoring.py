@@ -16,9 +16,8 @@ from include.oms.failure_rules import backoff_of
 from include.oms.lease import Lease, renewed
 from include.oms.model import ENDS, BatchStatus, Job, Stage, Status
 from include.oms.polling import HeldBatch, Verdict, failed_verdict, next_poll_seconds, verdict_of
-from include.oms.retrigger import retrigger_slice
 from include.oms.settings import Settings
-from include.oms.slices import OpenedSlice, SliceReport, close_slice, open_slice
+from include.oms.slices import SliceReport, close_slice, open_slice, take_over
 from include.oms.sql import query
 from include.oms.state_machine import Outcome
 from include.oms.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
@@ -47,7 +46,9 @@ async def poll_slice(
     """
     opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
     report = SliceReport()
-    await _take_over(connection, opened, report, settings)
+    await take_over(
+        connection, opened, report, reclaim="reclaim_batches", hold="hold_batches", lease_seconds=settings.lease_seconds
+    )
     lease = opened.lease
     health = await health_of(connection, System.THUNDERHEAD)
     breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
@@ -63,24 +64,6 @@ async def poll_slice(
         report.stopped_early = f"Thunderhead: {breaker.reason}"
     await close_slice(connection, lease, report)
     return report
-
-
-async def _take_over(
-    connection: AsyncConnection[DictRow], opened: OpenedSlice, report: SliceReport, settings: Settings
-) -> None:
-    """After a crash: what the former worker held. After a clear: what ended red in this slice, by its stage.
-
-    Generation failures go back to document_processing for a new attempt; monitoring failures are polled here.
-    """
-    lease = opened.lease
-    hold = {"slice_id": lease.slice_id, "lease_token": lease.token, "lease_seconds": settings.lease_seconds}
-    if opened.reopened:
-        await database.execute(connection, "reclaim_batches", former_token=opened.former_token, **hold)
-    if opened.cleared:
-        async with connection.transaction():
-            again = await retrigger_slice(connection, lease.slice_id, actor="airflow:clear")
-            await database.execute(connection, "hold_batches", request_ids=again, **hold)
-        report.count("retriggered", len(again))
 
 
 async def held_batches(connection: AsyncConnection[DictRow], lease: Lease) -> list[HeldBatch]:

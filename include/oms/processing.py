@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
-from include.oms import database
 from include.oms.breaker import Breaker, System, health_of
 from include.oms.enrichment import enrich
 from include.oms.lease import Lease, renewed
 from include.oms.model import Category, Stage
 from include.oms.recording import record
 from include.oms.reference_data import ReferenceData
-from include.oms.retrigger import retrigger_slice
 from include.oms.settings import Settings
-from include.oms.slices import OpenedSlice, SliceReport, close_slice, open_slice
+from include.oms.slices import SliceReport, close_slice, open_slice, take_over
 from include.oms.sql import query
 from include.oms.state_machine import Outcome
 from include.oms.submission import Submission
@@ -46,7 +44,9 @@ async def process_slice(
     """
     opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
     report = SliceReport()
-    await _take_over(connection, opened, report, settings)
+    await take_over(
+        connection, opened, report, reclaim="reclaim_slice", hold="hold_requests", lease_seconds=settings.lease_seconds
+    )
     lease = opened.lease
     async with renewed(lease, connection, renewal="renew_request_leases", lease_seconds=settings.lease_seconds):
         held = await held_requests(connection, lease)
@@ -56,21 +56,6 @@ async def process_slice(
             await _submit(connection, documents, thunderhead, lease, report, settings)
     await close_slice(connection, lease, report)
     return report
-
-
-async def _take_over(
-    connection: AsyncConnection[DictRow], opened: OpenedSlice, report: SliceReport, settings: Settings
-) -> None:
-    """After a crash: what the former worker held. After a clear: also what ended red in this slice."""
-    lease = opened.lease
-    hold = {"slice_id": lease.slice_id, "lease_token": lease.token, "lease_seconds": settings.lease_seconds}
-    if opened.reopened:
-        await database.rows(connection, "reclaim_slice", former_token=opened.former_token, **hold)
-    if opened.cleared:
-        async with connection.transaction():
-            again = await retrigger_slice(connection, lease.slice_id, actor="airflow:clear")
-            await database.execute(connection, "hold_requests", request_ids=again, **hold)
-        report.count("retriggered", len(again))
 
 
 async def held_requests(connection: AsyncConnection[DictRow], lease: Lease) -> list[HeldRequest]:

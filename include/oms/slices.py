@@ -18,6 +18,7 @@ from include.oms.breaker import REQUESTS_ON_PROBATION, System, health_of
 from include.oms.ends import End, red_ends_of_slice
 from include.oms.lease import Lease
 from include.oms.model import Job
+from include.oms.retrigger import retrigger_slice
 from include.oms.settings import Settings
 
 NEEDS = {
@@ -114,6 +115,31 @@ async def open_slice(
     (row,) = found
     lease = Lease(slice_id, row["lease_token"])
     return OpenedSlice(lease, row["former_token"], row["reopened"], row["cleared"])
+
+
+async def take_over(
+    connection: AsyncConnection[DictRow],
+    opened: OpenedSlice,
+    report: SliceReport,
+    *,
+    reclaim: str,
+    hold: str,
+    lease_seconds: float,
+) -> None:
+    """After a crash: take what the former worker held. After a clear: drive what ended red in this slice again.
+
+    By its stage: document_processing holds it for a new attempt at once; what failed in generation goes back to
+    document_processing, what failed in monitoring is polled here. ``reclaim`` and ``hold`` name the job's queries.
+    """
+    lease = opened.lease
+    held = {"slice_id": lease.slice_id, "lease_token": lease.token, "lease_seconds": lease_seconds}
+    if opened.reopened:
+        await database.execute(connection, reclaim, former_token=opened.former_token, **held)
+    if opened.cleared:
+        async with connection.transaction():
+            again = await retrigger_slice(connection, lease.slice_id, actor="airflow:clear")
+            await database.execute(connection, hold, request_ids=again, **held)
+        report.count("retriggered", len(again))
 
 
 async def close_slice(connection: AsyncConnection[DictRow], lease: Lease, report: SliceReport) -> None:
