@@ -32,7 +32,7 @@ export function chart(steps, stepSeconds) {
   });
   const line = svg("polyline", { class: "accepted", points: steps.map((step, n) => `${x(n) + width / 2},${y(Number(step.accepted))}`).join(" ") });
   const every = Math.ceil(steps.length / (WIDTH / 130));
-  const times = steps.map((step, n) => (n % every ? null : svg("text", { x: x(n), y: HEIGHT - 5, class: "tick" }, clock(step.from_at, stepSeconds >= 900))));
+  const times = steps.map((step, n) => (n % every || n > steps.length - every / 2 ? null : svg("text", { x: x(n), y: HEIGHT - 5, class: "tick" }, clock(step.from_at, stepSeconds >= 900))));
   const sum = (name) => number(steps.reduce((total, step) => total + Number(step[name]), 0));
   const legend = el("ul", { class: "legend" }, ["accepted", ...SERIES].map((name) => el("li", { class: name }, `${name === "accepted" ? "handed in" : name} ${sum(name)}`)));
   const label = `In this time ${sum("accepted")} requests were handed in, ${sum("completed")} were completed, ${sum("failed")} failed, ${sum("stopped")} were stopped.`;

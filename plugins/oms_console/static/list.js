@@ -8,7 +8,7 @@ const cell = (label, ...children) => el("td", { "data-label": label }, ...childr
 
 function errorCell(row) {
   if (!row.category) return cell("Error", el("span", { class: "quiet" }, "–"));
-  return cell("Error", el("details", { class: "error" },
+  return cell("Error", el("details", { class: row.status === "COMPLETED" ? "error quiet" : "error" },
     el("summary", {}, el("strong", {}, row.category), " ", el("span", { class: "clip" }, row.description)),
     el("p", { class: "long" }, row.description)));
 }

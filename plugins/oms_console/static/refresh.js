@@ -1,14 +1,16 @@
 // Keeping a view fresh, but only while somebody looks at it.
+import { say } from "./dom.js";
 
-/** Run `show` now and every `seconds` while the page is visible and `isBusy` says no. */
+/** Run `show` now and every `seconds` while the page is visible and `isBusy` says no. What fails later is said, and
+ * tried again; what fails at once is the caller's to show, until it succeeds. */
 export function keepFresh(show, seconds, isBusy = () => false) {
   let isRunning = false;
   const tick = async () => {
     if (isRunning || document.visibilityState !== "visible" || isBusy() || document.querySelector("dialog[open]")) return;
     isRunning = true;
-    try { await show(); } finally { isRunning = false; }
+    try { await show(); } catch (error) { say(error.message); } finally { isRunning = false; }
   };
   setInterval(tick, seconds * 1000);
   document.addEventListener("visibilitychange", tick);
-  return tick();
+  return show();
 }

@@ -127,6 +127,7 @@ def test_the_pages_look_right_light_and_dark(client: Client, person: LogIn) -> N
         for name, path, sign in (
             ("dashboard", "", ".health"), ("failed-request", f"requests/{request_id}", ".timeline"),
             ("retrying", "retrying", "h1"), ("dial", "dial", "form.limits"), ("found", "search", "table.cards"),
+            ("reference-data", "reference", "table.cards"),
         ):  # fmt: skip
             operator.open_console(path)
             operator.see(sign)
