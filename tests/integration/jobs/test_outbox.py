@@ -151,3 +151,13 @@ def test_two_publishers_at_once_share_nothing(
     with psycopg.connect(oms_database_url, row_factory=dict_row) as other, other.transaction():
         other.execute("SELECT FROM final_events FOR UPDATE")  # the other publisher is at it
         assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 0
+
+
+def test_an_event_waits_for_the_earlier_ones_of_its_request(
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str, oms_database_url: str
+) -> None:
+    create_topic(kafka_bootstrap, settings.kafka_topic)
+    ended(outbox, revisions=2)
+    with psycopg.connect(oms_database_url, row_factory=dict_row) as other, other.transaction():
+        other.execute("SELECT FROM final_events WHERE revision = 1 FOR UPDATE")  # another publisher has the first
+        assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 0
