@@ -1,0 +1,158 @@
+"""docs/clients.md does what it says: its examples run as they stand, its tables are the catalogue's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from include.oms.model import Category
+from include.oms.problems import PROBLEMS
+from tests.integration.clients.markdown import Example, examples, page, rows
+from tests.integration.intake.conftest import ServedIntake
+
+PAGE = page("clients.md")
+EXAMPLES = examples(PAGE)
+NEXT = "--- the next example ---"
+
+
+@pytest.fixture
+def environment(served_intake: ServedIntake, token_of: Callable[..., str]) -> dict[str, str]:
+    """What var/local.env sets; the interpreter of the tests is the one that ``python3`` finds."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "OMS_INTAKE_URL": served_intake.url, "OMS_TOKEN": token_of()}
+
+
+def python_example(using: str) -> str:
+    (text,) = [example.text for example in EXAMPLES if example.language == "python" and using in example.text]
+    return text
+
+
+def shell_examples() -> list[tuple[Example, Any]]:
+    """Each with the part of its output that the page shows."""
+    return [
+        (example, json.loads(shown.text))
+        for example, shown in pairwise(EXAMPLES)
+        if (example.language, shown.language) == ("sh", "json")
+    ]
+
+
+def assert_shows(printed: Any, shown: Any) -> None:
+    """That what was printed has all that the page shows of it."""
+    if isinstance(shown, dict):
+        for name, value in shown.items():
+            assert_shows(printed[name], value)
+    elif isinstance(shown, list):
+        for one, other in zip(printed, shown, strict=True):
+            assert_shows(one, other)
+    else:
+        assert printed == shown
+
+
+def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str], tmp_path: Path) -> None:
+    pairs = shell_examples()
+    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 6
+    script = f"\necho; echo '{NEXT}'\n".join(example.text for example, _ in pairs)
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    for printed, (_, shown) in zip(ran.stdout.split(NEXT), pairs, strict=True):
+        assert_shows(json.loads(printed), shown)
+
+
+def test_the_python_example_follows_a_request_to_its_end(
+    environment: dict[str, str], tmp_path: Path, database: str
+) -> None:
+    """The jobs are not there; the test brings the request to its end."""
+    with running(python_example("httpx"), tmp_path, environment) as client:
+        with psycopg.connect(database, autocommit=True) as db:
+            end = """UPDATE document_requests SET status = 'COMPLETED', revision = 1, ended_at = now()
+                     WHERE request_correlation_id = 'CLIENTS-PYTHON-1'"""
+            wait_for(lambda: db.execute(end).rowcount == 1, client)
+        output, _ = client.communicate(timeout=20)
+    assert (client.returncode, output) == (0, "CLIENTS-PYTHON-1 is COMPLETED []\n")
+
+
+def test_the_consumer_keeps_each_request_s_last_end_and_acts_once_on_each(
+    environment: dict[str, str], tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    first, healed, other = event(1, 1, "FAILED"), event(1, 2, "COMPLETED"), event(2, 1, "STOPPED")
+    topic = f"ends-{uuid4().hex}"
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    for one in (first, first, healed, first, healed, other):
+        producer.produce(topic, key=one["subject"], value=json.dumps(one))
+        assert producer.flush(20) == 0
+    settings = {"OMS_KAFKA_BOOTSTRAP": kafka_bootstrap, "OMS_KAFKA_TOPIC": topic}
+    with running(python_example("confluent_kafka"), tmp_path, environment | settings) as consumer:
+        lines = printed_lines(consumer)
+        wait_for(lambda: len(lines) >= 3 and lines[-1].startswith("R2"), consumer)
+    assert lines == [
+        "R1 FAILED ['TIMEOUT_ERROR']\n",
+        "R1 COMPLETED ['TIMEOUT_ERROR']\n",
+        "R2 STOPPED ['TIMEOUT_ERROR']\n",
+    ]
+
+
+def test_every_problem_is_in_the_tables_as_the_catalogue_has_it() -> None:
+    told = {
+        (row[1].removeprefix("/problems/"), int(row[0]), row[2].startswith("yes")) for row in rows(PAGE, "[0-9]{3}")
+    }
+    assert told == {(p.name, p.status, p.worth_retrying) for p in PROBLEMS.values() if p.status}
+    categories = [(row[0], row[1], row[2].startswith("yes")) for row in rows(PAGE, "[A-Z_]{5,}")]
+    assert categories == [(name, PROBLEMS[name].path, PROBLEMS[name].worth_retrying) for name in Category]
+
+
+def event(request_id: int, revision: int, status: str) -> dict[str, Any]:
+    """A final event, as far as a consumer looks."""
+    error = {"stage": "GENERATION", "category": "TIMEOUT_ERROR", "description": "", "at": "2030-01-01T00:00:00Z"}
+    data = {"request_id": request_id, "request_correlation_id": f"R{request_id}", "source_system": "CIBT",
+            "revision": revision, "status": status, "errors": [error]}  # fmt: skip
+    return {"id": str(uuid4()), "subject": str(request_id), "data": data}
+
+
+@contextmanager
+def running(program: str, folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """The Python program, as long as the block runs."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def printed_lines(process: subprocess.Popen[str]) -> list[str]:
+    """What it prints; grows as it does."""
+    lines: list[str] = []
+    assert process.stdout
+    threading.Thread(target=lines.extend, args=[process.stdout], daemon=True).start()
+    return lines
+
+
+def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Raises AssertionError where it has not within 30 s, or the process is gone."""
+    until = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.05)
