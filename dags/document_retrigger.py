@@ -54,7 +54,8 @@ def document_retrigger() -> None:
 
     approve = ApprovalOperator(
         task_id="approve",
-        subject="Retrigger {{ ti.xcom_pull(task_ids='count_selection')['total'] }} requests?",
+        subject="{{ dag_run.triggering_user_name or 'Somebody' }} asks to retrigger "
+        "{{ ti.xcom_pull(task_ids='count_selection')['total'] }} requests",
         body="{{ ti.xcom_pull(task_ids='count_selection')['text'] }}",
         defaults=ApprovalOperator.REJECT,
         response_timeout=timedelta(seconds=settings().retrigger_approval_seconds),

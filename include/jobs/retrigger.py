@@ -40,7 +40,7 @@ class Counted(TypedDict):
     """What the count hands on."""
 
     total: int
-    kinds: list[tuple[str, str, str, int]]
+    kinds: list[list[str | int]]  # status, stage, category, requests
     counted_at: str
     next_task: str | None  # None: nothing more is to be done
     text: str  # Markdown, for whoever approves
@@ -56,7 +56,7 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
 
     found = asyncio.run(counted())
     seconds = found.total / form.per_second
-    text = f"{_table(found)}\n\n{form.per_second:g} requests a second: {age_text(seconds)} in all."
+    text = f"{form.in_words()}\n\n{_table(found)}\n\n{form.per_second:g} requests a second: {age_text(seconds)} in all."
     log.info("%d requests\n%s", found.total, text)
     if form.dry_run or not found.total:
         log.info("dry run: nothing is touched" if form.dry_run else "nothing to do")
@@ -68,7 +68,7 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
         )
     else:
         next_task = approve if found.total > settings().retrigger_approval_above else retrigger
-    kinds = [(*kind, n) for kind, n in found.by_kind.items()]
+    kinds: list[list[str | int]] = [[*kind, n] for kind, n in found.by_kind.items()]
     return Counted(
         total=found.total, kinds=kinds, counted_at=found.counted_at.isoformat(), next_task=next_task, text=text
     )
@@ -78,7 +78,7 @@ def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInsta
     """Drive what was counted again; how many got which answer. The log has the answer for each request."""
     form = _form(params)
     counts: Counter[Answer] = Counter()
-    first: list[tuple[str, str]] = []
+    first: list[list[str]] = []
 
     async def driven() -> None:
         selection = ended_before(form.selection(), datetime.fromisoformat(counted["counted_at"]))
@@ -88,7 +88,7 @@ def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInsta
                 max_seconds=settings().retrigger_max_seconds,
             ):  # fmt: skip
                 counts.update(it.answer for it in results)
-                first.extend((it.request, it.answer) for it in results[: MOST_RESULTS_IN_XCOM - len(first)])
+                first.extend([it.request, str(it.answer)] for it in results[: MOST_RESULTS_IN_XCOM - len(first)])
                 _log(results)
 
     try:

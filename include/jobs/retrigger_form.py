@@ -11,6 +11,8 @@ from include.oms.model import RED_ENDS, Category, Stage, Status
 from include.oms.selection import Name, RequestId, Selection
 from include.oms.settings import MOST_PER_SECOND
 
+MOST_SHOWN = 10
+
 
 class RetriggerForm(BaseModel):
     """What a person filled in. Empty fields do not matter; of the others, everything must hold."""
@@ -73,6 +75,11 @@ class RetriggerForm(BaseModel):
         """The requests that are meant. What a client has withdrawn is not: it asks anew if it wants the document."""
         return Selection(withdrawn=False, **self.model_dump(exclude={"per_second", "dry_run"}))
 
+    def in_words(self) -> str:
+        """What was filled in, for whoever has to approve it."""
+        filled = self.model_dump(mode="json", exclude={"per_second", "dry_run"}, exclude_none=True)
+        return "; ".join(f"{name}: {_short(value)}" for name, value in filled.items())
+
 
 def read_form(params: dict[str, Any]) -> RetriggerForm:
     """The form, checked. Raises ValueError with a line for each mistake."""
@@ -80,8 +87,15 @@ def read_form(params: dict[str, Any]) -> RetriggerForm:
         return RetriggerForm.model_validate(params)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
-        lines = [": ".join(filter(None, [".".join(map(str, it["loc"])), it["msg"]])) for it in faults]
+        lines = [": ".join([*map(str, it["loc"]), it["msg"].removeprefix("Value error, ")]) for it in faults]
         raise ValueError("this form cannot be worked:\n" + "\n".join(lines)) from error
+
+
+def _short(value: Any) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    shown = ", ".join(":".join(it) if isinstance(it, list) else str(it) for it in value[:MOST_SHOWN])
+    return shown + (f" and {len(value) - MOST_SHOWN} more" if len(value) > MOST_SHOWN else "")
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -41,6 +41,14 @@ def test_correlation_ids_may_hold_anything_but_line_ends() -> None:
     assert form(correlation_ids="a b,c\n\n d \r\n").selection().correlation_ids == ("a b,c", "d")
 
 
+def test_whoever_approves_reads_what_was_filled_in() -> None:
+    filled = form(request_ids=" ".join(map(str, range(1, 13))), metadata="COUNTRY:SE", category="OVERDUE")
+    assert filled.in_words() == (
+        "request_ids: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more; statuses: FAILED, STOPPED; category: OVERDUE; "
+        "metadata: COUNTRY:SE"
+    )
+
+
 def test_a_dry_run_unless_somebody_says_otherwise() -> None:
     assert RetriggerForm(request_ids=(1,), per_second=1).dry_run
 
