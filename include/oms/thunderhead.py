@@ -70,14 +70,20 @@ class Thunderhead:
         return next(iter(await self.find_all_by_name(batch_name)), None)
 
     async def find_all_by_name(self, batch_name: str) -> list[Batch]:
-        """Every batch of exactly this name, newest first: more than one is a double. Raises Unavailable."""
+        """Every batch of exactly this name, newest first: more than one is a double. Raises Unavailable.
+
+        "None" leads to a submit, so it has to be said: what cannot be read, or has another name, is no answer.
+        """
         found = await self._batches({"batchName": batch_name})
-        return [batch for batch in found if batch.batch_name == batch_name]
+        batches = [batch for batch in found if batch is not None and batch.batch_name == batch_name]
+        if len(batches) < len(found):
+            raise Unavailable("the answer to a look-up by name does not fit the name")
+        return batches
 
     async def find_by_ids(self, batch_ids: Sequence[int]) -> dict[int, Batch]:
         """Batches by id, at most 100 a call; unknown ids are left out. Raises Unavailable."""
         found = await self._batches({"batchIds": ",".join(map(str, batch_ids))})
-        return {batch.batch_id: batch for batch in found}
+        return {batch.batch_id: batch for batch in found if batch is not None}
 
     async def errors_of(self, batch_id: int) -> list[GenerationError]:
         """Why a batch failed; empty where Thunderhead does not say. Raises Unavailable."""
@@ -87,12 +93,13 @@ class Thunderhead:
             raise Unavailable("the errors of a batch cannot be read")
         return [_generation_error(error) for error in errors[:20] if isinstance(error, dict)]
 
-    async def _batches(self, params: dict[str, str]) -> list[Batch]:
+    async def _batches(self, params: dict[str, str]) -> list[Batch | None]:
+        """What was found, None for each that cannot be read. Raises Unavailable where there is no list at all."""
         content = await self._read("/v1/batches", params)
         batches = content.get("batches") if isinstance(content, dict) else None
         if not isinstance(batches, list):
             raise Unavailable("the answer to a look-up cannot be read")
-        return [batch for batch in map(_batch, batches) if batch is not None]
+        return [_batch(batch) for batch in batches]
 
     async def _read(self, path: str, params: dict[str, str] | None = None) -> Any:
         """A read: whatever goes wrong with it, it can be asked again."""

@@ -160,6 +160,28 @@ async def test_an_unsure_submit_is_looked_up_and_never_doubled(oms: Oms, answer:
     assert [batch["batchName"] for batch in oms.thunderhead.batches] == [f"OMS-{request_id}-1"]
 
 
+SENSELESS_LOOK_UPS = {
+    "an id beyond bigint": b'{"batches": [{"batchId": 9223372036854775808, "batchName": "OMS-1-1", "status": "X"}]}',
+    "nonsense in the list": b'{"batches": [null]}',
+    "another name": b'{"batches": [{"batchId": 1, "batchName": "x", "status": "PROCESSING"}]}',
+    "no list": b'{"batches": 7}',
+    "no json": b"<html>",
+}
+
+
+@pytest.mark.parametrize("answer", SENSELESS_LOOK_UPS.values(), ids=SENSELESS_LOOK_UPS)
+async def test_a_name_is_not_submitted_again_where_its_look_up_cannot_be_read(oms: Oms, answer: bytes) -> None:
+    (request_id,) = await oms.queued()
+    oms.thunderhead.answers_after_effect.append(problem(500))
+    await oms.run_processing()
+    oms.thunderhead.poll_answers = [raw(200, answer)]
+    for _ in range(2):
+        await oms.due_now()
+        await oms.run_processing()
+    assert oms.thunderhead.doubled() == []
+    assert (await oms.request(request_id))["stage"] == "GENERATION"
+
+
 async def test_an_outage_stops_the_slice_and_spends_nothing(oms: Oms) -> None:
     ids = await oms.queued(10)
     oms.thunderhead.always = problem(503, {"Retry-After": "120"})
