@@ -22,6 +22,7 @@ from tests.conftest import ROOT, create_database, database_url, free_port
 from tests.integration.intake.conftest import ReferenceDataServer, ServedIntake
 
 GATEWAY = ROOT / "include" / "gateway"
+WHERE = f"{os.environ['PATH']}:/usr/sbin"  # as the start script looks
 NEEDED = ("nginx", "envsubst", "openssl")
 
 
@@ -127,7 +128,7 @@ class Gateway:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if missing := [program for program in NEEDED if not shutil.which(program)]:
+    if missing := [program for program in NEEDED if not shutil.which(program, path=WHERE)]:
         pytest.skip(
             f"the gateway is not tested: {' and '.join(missing)} not installed (Debian: nginx-light gettext-base)"
         )
