@@ -57,8 +57,10 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
     WHERE deaths = 0 OR part < %(limit)s / %(slice_size)s
 ), cut AS (
     INSERT INTO slices (job, dag_run_id, ordinal, size, label)
-    SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), format('%%s requests, %%s to %%s: %%s',
-        sum(n), min(first_id), max(last_id), string_agg(n || ' ' || source_system, ', ' ORDER BY source_system))
+    SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), CASE sum(n)
+        WHEN 1 THEN format('request %%s of %%s', min(first_id), min(source_system))
+        ELSE format('%%s requests, %%s to %%s: %%s', sum(n), min(first_id), max(last_id),
+                    string_agg(n || ' ' || source_system, ', ' ORDER BY source_system)) END
     FROM (SELECT ordinal, source_system, count(*) AS n, min(request_id) AS first_id, max(request_id) AS last_id
           FROM due GROUP BY ordinal, source_system) part
     GROUP BY ordinal

@@ -8,8 +8,9 @@ WITH due AS (
           ORDER BY next_poll_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) due_polls
 ), cut AS (
     INSERT INTO slices (job, dag_run_id, ordinal, size, label)
-    SELECT 'document_monitoring', %(dag_run_id)s, ordinal, count(*),
-           format('%%s batches, requests %%s to %%s', count(*), min(request_id), max(request_id))
+    SELECT 'document_monitoring', %(dag_run_id)s, ordinal, count(*), CASE count(*)
+        WHEN 1 THEN format('request %%s', min(request_id))
+        ELSE format('%%s requests, %%s to %%s', count(*), min(request_id), max(request_id)) END
     FROM due GROUP BY ordinal
     RETURNING slice_id, ordinal, label, lease_token
 ), claimed AS (
