@@ -121,5 +121,7 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
             "orphaned_tasks_check_interval": "5",
             "task_instance_heartbeat_timeout": "60",
         },
+        # The same for a killed triggerer's watchers, which make the runs.
+        "triggerer": {"job_heartbeat_sec": "2", "triggerer_health_check_threshold": "10"},
         "dag_processor": {"refresh_interval": "5", "dag_bundle_storage_path": str(home / "bundles")},
     }
