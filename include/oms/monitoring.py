@@ -95,14 +95,21 @@ async def _poll(
 async def _verdict(
     batch: HeldBatch, found: Batch | None, thunderhead: Thunderhead, gate: asyncio.Semaphore, settings: Settings
 ) -> Verdict:
-    if (verdict := verdict_of(batch, found, settings)) is not None:
-        return verdict
+    verdict = verdict_of(batch, found, settings)
     try:
         async with gate:
+            if verdict is not None and verdict.stage is Stage.MONITORING:  # an end for want of an answer: ask twice
+                named = await thunderhead.find_all_by_name(batch.batch_name)
+                found = next((it for it in named if it.batch_id == batch.thunderhead_batch_id), None)
+                verdict = verdict_of(batch, found, settings)
+            if verdict is not None:
+                return verdict
             errors = await thunderhead.errors_of(batch.thunderhead_batch_id)
     except Unavailable as error:
         if batch.age_seconds < settings.overdue_seconds:
             return Verdict(batch, Stage.GENERATION, Outcome.UNAVAILABLE, description=str(error))
+        if verdict is not None:
+            return verdict
         errors = []
     return failed_verdict(batch, errors, settings)
 
