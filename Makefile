@@ -5,13 +5,16 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet --quiet
 LOCK := $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo up token pause resume status test lint format lock clean
+.PHONY: help venv venv-dev demo bench up token pause resume status test lint format lock clean
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.runtime ## Start everything, make 200 documents, compare what went in with what came out, stop.
 	@$(PYTHON) -m include.local demo $(ARGS)
+
+bench: .venv/.runtime ## Measure each figure beside its limit, write docs/benchmarks.md. ARGS="--only intake".
+	@$(PYTHON) -m include.local bench $(ARGS)
 
 up: .venv/.runtime ## Start everything and stay; Ctrl-C stops it. ARGS=--verbose shows every log line.
 	@$(PYTHON) -m include.local up $(ARGS)

@@ -18,6 +18,7 @@ from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
 INTERRUPTED = 130  # as a shell tells it
+BENCH_PARTS = ("intake",)
 
 
 def up(options: argparse.Namespace, settings: LocalSettings) -> None:
@@ -42,6 +43,13 @@ def demo(_: argparse.Namespace, settings: LocalSettings) -> None:
     from include.local.demo.run import run_demo
 
     run_demo(settings)
+
+
+def bench(options: argparse.Namespace, settings: LocalSettings) -> None:
+    """Measure each figure beside its limit, write docs/benchmarks.md."""
+    from include.local.bench.run import run_bench
+
+    run_bench(options.only, settings)
 
 
 def token(options: argparse.Namespace, settings: LocalSettings) -> None:
@@ -96,6 +104,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
     add(up).add_argument("--verbose", action="store_true", help="show every line of every part")
     add(token).add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
+    measuring = add(bench)
+    measuring.add_argument("--only", action="append", choices=BENCH_PARTS, help="this part, not all; may be repeated")
     for command in (demo, pause, resume, status):
         add(command)
     return parser.parse_args(arguments)

@@ -1,0 +1,1 @@
+"""``make bench``: each figure beside its limit, in turn, in one run on one machine."""

@@ -1,0 +1,20 @@
+-- insert_request --
+-- A request as the intake stores it.
+INSERT INTO document_requests (
+    source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
+    source_environment, client_subject)
+VALUES ('CIBT', %(request_correlation_id)s, %(content_hash)s, %(document_type)s, %(document_name)s,
+        %(document_language)s, %(source_environment)s, 'bench')
+RETURNING request_id;
+
+-- insert_payload --
+-- Its content.
+INSERT INTO request_payloads (request_id, content) VALUES (%(request_id)s, %(content)s);
+
+-- insert_metadata --
+-- One pair of its metadata.
+INSERT INTO request_metadata (request_id, key, value) VALUES (%(request_id)s, %(key)s, %(value)s);
+
+-- insert_timeline_entry --
+-- Its first timeline entry.
+INSERT INTO request_timeline (request_id, event, actor) VALUES (%(request_id)s, 'ACCEPTED', 'client:bench');

@@ -1,0 +1,121 @@
+"""Intake: accepted requests a second, beside a bare endpoint with the same INSERTs, in turn."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from itertools import count
+from statistics import median
+
+from include.local.bench.figures import Figure, Section, paired_ratio, spread
+from include.local.bench.load import PLACEHOLDER, Measured, Order, measure
+from include.local.bench.settings import BenchSettings
+from include.local.demo.intake_client import PATH
+from include.local.demo.sample import FILE
+from include.local.order import Say
+from include.local.part import Listen, LocalError, Part
+from include.local.probes import http_answers
+from include.local.system import System
+
+CONNECTIONS = (16, 64)
+ROUNDS = 7  # for each number of connections, either side
+ROUND_SECONDS = 3.0
+WARM_UP_SECONDS = 2.0
+LEAST_RATIO = 0.8
+LARGEST_P99_RATIO = 1.3
+OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
+
+HOW = f"""The real intake - gunicorn as configured, PostgreSQL that waits for its disk, the real Reference Data API - \
+beside a bare Flask endpoint on the same gunicorn configuration and the same tables, which does only the same \
+INSERTs, row by row in one transaction. The load generator is a process of its own with one call in flight a \
+connection. {ROUNDS} rounds of {ROUND_SECONDS:.0f} s for each side, in turn; the ratio is the median of the rounds' \
+own ratios."""
+
+
+class IntakeSystem(System):
+    """The intake, what it needs, and its floor; no jobs."""
+
+    def _make_parts(self) -> list[Part]:
+        assert isinstance(self.settings, BenchSettings)
+        return [*(part for part in super()._make_parts() if part.name in OURS), _floor(self.settings)]
+
+
+def bench_intake(settings: BenchSettings, say: Say) -> Section:
+    """Measure it. Raises LocalError where either side answers anything but 202."""
+    with IntakeSystem(settings, say) as system:
+        sides = {
+            "intake": system.env["OMS_INTAKE_URL"] + PATH,
+            "floor": f"http://127.0.0.1:{settings.bench_floor_port}{PATH}",
+        }
+        rounds = _Rounds(sides, system.env["OMS_TOKEN"])
+        for name in sides:
+            rounds.run(name, max(CONNECTIONS), WARM_UP_SECONDS)
+        return Section("Intake", HOW, [figure for n in CONNECTIONS for figure in _at(rounds, n, say)])
+
+
+class _Rounds:
+    """Runs rounds, each under correlation ids of its own."""
+
+    def __init__(self, sides: dict[str, str], token: str) -> None:
+        self._sides, self._token = sides, token
+        self._bodies = _bodies()
+        self._numbers = count(int(time.time()) % 1_000_000 * 1000)
+
+    def run(self, side: str, connections: int, seconds: float) -> Measured:
+        """One round of one side."""
+        run = f"B{next(self._numbers)}"
+        order = Order(self._sides[side], self._token, run, connections, seconds, self._bodies)
+        try:
+            measured = measure(order)
+        except subprocess.SubprocessError as error:
+            raise LocalError(f"The load generator failed: {getattr(error, 'stderr', None) or error}") from error
+        if set(measured.statuses) != {"202"}:
+            raise LocalError(f"The {side} did not answer 202 alone: {measured.statuses}")
+        return measured
+
+
+def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
+    """Both sides in turn, at so many connections."""
+    ours, floor = list[Measured](), list[Measured]()
+    for _ in range(ROUNDS):
+        ours.append(rounds.run("intake", connections, ROUND_SECONDS))
+        floor.append(rounds.run("floor", connections, ROUND_SECONDS))
+        say(f"  {connections} connections: {ours[-1].per_second:.0f}/s, floor {floor[-1].per_second:.0f}/s")
+    rates = [it.per_second for it in ours], [it.per_second for it in floor]
+    tails = [it.p99_ms for it in ours], [it.p99_ms for it in floor]
+    rate, tail = paired_ratio(*rates), paired_ratio(*tails)
+    each = spread([a / b for a, b in zip(*rates, strict=True)])
+    return [
+        Figure(
+            f"requests/s at {connections} connections", f"{median(rates[0]):.0f}", f"{median(rates[1]):.0f}",
+            f"{rate:.2f} (rounds: {each})", f"at least {LEAST_RATIO}", rate >= LEAST_RATIO,
+        ),
+        Figure(
+            f"p99 at {connections} connections", f"{median(tails[0]):.0f} ms", f"{median(tails[1]):.0f} ms",
+            f"{tail:.2f}", f"at most {LARGEST_P99_RATIO}", tail <= LARGEST_P99_RATIO,
+        ),
+    ]  # fmt: skip
+
+
+def _bodies() -> list[str]:
+    """The demo's requests of the client CIBT, each to be sent under many correlation ids."""
+    lines = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
+    return [
+        json.dumps({**line["request"], "request_correlation_id": PLACEHOLDER})
+        for line in lines
+        if line["source_system"] == "CIBT"
+    ]
+
+
+def _floor(settings: BenchSettings) -> Part:
+    address = f"127.0.0.1:{settings.bench_floor_port}"
+    gunicorn = (sys.executable, "-m", "gunicorn", "-c", "oms_intake/gunicorn.conf.py", "--bind", address)
+    return Part(
+        name="intake-floor",
+        command=(*gunicorn, "include.local.bench.floor:app"),
+        needs=("oms-migrations",),
+        listen=Listen(settings.bench_floor_port, "OMS_BENCH_FLOOR_PORT"),
+        probe=lambda: http_answers(f"http://{address}/readyz"),
+    )

@@ -1,0 +1,71 @@
+"""What the bench makes of its measurements. No test asserts a timing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from include.local.bench.figures import Figure, Section, paired_ratio, percentile
+from include.local.bench.load import PLACEHOLDER, Order, work
+from include.local.bench.report import write
+
+ANSWER = b"HTTP/1.1 202 ACCEPTED\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def a_section(title: str, ours: str) -> Section:
+    return Section(title, "How it was taken.", [Figure("requests/s", ours, "10", "0.90", "at least 0.8", True)])
+
+
+def test_the_ratio_is_that_of_the_middle_round() -> None:
+    assert paired_ratio([9, 50, 8], [10, 10, 10]) == 0.9
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 51), (0.99, 100), (1, 100)])
+def test_a_percentile_is_one_of_the_values(share: float, value: int) -> None:
+    assert percentile(range(100, 0, -1), share) == value
+
+
+def test_one_part_measured_anew_leaves_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "benchmarks.md"
+    for section in (a_section("Intake", "7"), a_section("Idle", "8"), a_section("Intake", "9")):
+        write(section, 0.5, file)
+    text = file.read_text()
+    assert text.startswith("# Benchmarks\n")
+    assert "| requests/s | 9 | 10 |" in text
+    assert "| requests/s | 8 | 10 |" in text
+    assert text.count("## Intake") == 1
+    assert "| 7 |" not in text
+
+
+class Server(asyncio.Protocol):
+    """Answers each call, in two pieces."""
+
+    def __init__(self, bodies: list[bytes], gone: asyncio.Semaphore) -> None:
+        self._bodies, self._gone = bodies, gone
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._bodies.append(data.partition(b"\r\n\r\n")[2])
+        self._transport.write(ANSWER[:30])
+        asyncio.get_running_loop().call_later(0.001, self._transport.write, ANSWER[30:])
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._gone.release()
+
+
+async def test_the_load_generator_counts_answers_each_to_a_call_of_its_own() -> None:
+    bodies: list[bytes] = []
+    gone = asyncio.Semaphore(0)
+    server = await asyncio.get_running_loop().create_server(lambda: Server(bodies, gone), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+    measured = await work(Order(url, "token", "B1", 3, 0.05, [f'{{"id": "{PLACEHOLDER}"}}']))
+    for _ in range(3):
+        await asyncio.wait_for(gone.acquire(), 5)
+    server.close()
+    assert measured.statuses == {"202": len(bodies)}
+    assert len(set(bodies)) == len(bodies) >= 3
