@@ -1,0 +1,1 @@
+"""``make chaos``: the whole system, broken on purpose while it works; then four ledgers compared."""

@@ -1,0 +1,194 @@
+"""Breaks one thing, by the pid of its process, and waits until it is whole again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+import psutil
+import psycopg
+
+from include.local.chaos.operator import clear
+from include.local.chaos.plan import Injection
+from include.local.chaos.reader import Reader
+from include.local.chaos.rows import nobody_publishes, red_slices
+from include.local.chaos.simulator import Simulator
+from include.local.part import LocalError, NotReady
+from include.local.supervisor import State, Supervisor
+from include.local.system import System
+
+BACK_SECONDS = 120  # for a part to be ready again
+VICTIM_SECONDS = 15  # for a task to come that can be killed
+OUTAGE_SECONDS = (4.0, 12.0)  # longer than a submit's time-out, and than the settling time
+FROZEN_SECONDS = 8  # longer than publish_timeout_seconds
+CATCH_UP_SECONDS = 30
+TRIES = 5
+
+PARTS = {
+    "kill the scheduler": "scheduler",
+    "kill the triggerer": "triggerer",
+    "kill the DAG processor": "dag-processor",
+    "kill the API server": "api-server",
+    "kill the intake": "intake",
+    "kill the Reference Data API": "reference-data",
+    "kill PostgreSQL": "postgresql",
+}
+OUTAGES = {
+    "Thunderhead refuses": "refuse",
+    "Thunderhead refuses for some seconds": "retry_after_seconds",
+    "Thunderhead refuses until a time": "retry_after_date",
+    "Thunderhead hangs": "hang",
+    "Thunderhead knows nobody": "unauthorized",
+    "Thunderhead cuts connections": "reset",
+}
+
+
+class Injector:
+    """Breaks what it is told. ``look`` is called over and over while it waits."""
+
+    def __init__(self, system: System, reader: Reader, simulator: Simulator, look: Callable[[], None]) -> None:
+        self._system, self._reader, self._simulator, self._look = system, reader, simulator, look
+        self._supervisor = Supervisor(system.settings.var_dir, system.settings.log_dir)
+        self._parts = {part.name: part for part in system.parts}
+
+    def inject(self, injection: Injection) -> bool:
+        """Do it. False where there was nothing to break. Raises LocalError where a part does not come back."""
+        kind, chance = injection.kind, injection.chance
+        if kind in PARTS:
+            self._end(PARTS[kind], signal.SIGKILL)
+        elif kind in OUTAGES:
+            self._cut_off(OUTAGES[kind], chance)
+        elif kind == "kill the scheduler and all its tasks":
+            self._end("scheduler", signal.SIGKILL, whole_group=True)
+        elif kind == "restart PostgreSQL":
+            self._end("postgresql", signal.SIGINT)  # its fast shutdown: every session is ended
+        elif kind == "kill the broker":
+            self._kill_broker()
+        elif kind == "freeze the broker":
+            self._freeze_broker()
+        elif kind == "kill a process of the intake":
+            return self._kill_one(psutil.Process(self._state("intake").pid).children(), chance)
+        elif kind == "clear a red task instance":
+            return self._clear(chance)
+        else:
+            return self._kill_task(chance, supervising=kind == "kill a task's supervisor")
+        return True
+
+    def wait(self, seconds: float) -> None:
+        """Let the system work meanwhile."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._look()
+
+    def _end(self, name: str, number: signal.Signals, *, whole_group: bool = False) -> None:
+        """Signal a part, and wait until it is ready again under another pid."""
+        before = self._state(name).pid
+        if whole_group:
+            os.killpg(before, number)
+        else:
+            os.kill(before, number)
+        self._await_return(name, before)
+
+    def _await_return(self, name: str, before: int) -> None:
+        deadline, missing = time.monotonic() + BACK_SECONDS, "it was not started again"
+        while time.monotonic() < deadline:
+            self._look()
+            state = self._supervisor.states()[name]
+            if state.state == "RUNNING" and state.pid != before:
+                try:
+                    return self._parts[name].probe()
+                except NotReady as error:
+                    missing = str(error)
+        raise LocalError(f"{name} is not back {BACK_SECONDS} s after it was ended: {missing}")
+
+    def _kill_broker(self) -> None:
+        """Only while nobody publishes, and once all is read: what it holds is gone for good."""
+        for _ in range(TRIES):
+            with suppress(psycopg.Error), nobody_publishes(self._system.addresses.database_url):
+                self._reader.catch_up(CATCH_UP_SECONDS)
+                before = self._state("kafka").pid
+                os.kill(before, signal.SIGKILL)
+                self._reader.start_over()
+                break
+            self._look()
+        else:
+            raise LocalError("The outbox could not be locked: the broker was not killed.")
+        self._await_return("kafka", before)
+
+    def _freeze_broker(self) -> None:
+        """It takes what it is sent and answers nobody; what it took arrives late."""
+        pid = self._state("kafka").pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self.wait(FROZEN_SECONDS)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def _cut_off(self, mode: str, chance: float) -> None:
+        shortest, longest = OUTAGE_SECONDS
+        seconds = shortest + chance * (longest - shortest)
+        self._simulator.be_out(mode, seconds)
+        self.wait(seconds)
+
+    def _kill_task(self, chance: float, *, supervising: bool) -> bool:
+        """A task that talks to Thunderhead: its own process, or the one of LocalExecutor that supervises it."""
+        deadline = time.monotonic() + VICTIM_SECONDS
+        while time.monotonic() < deadline:
+            at_work = [task for task in self._tasks() if self._talks_to_thunderhead(task)]
+            if self._kill_one(
+                [parent for task in at_work if (parent := task.parent())] if supervising else at_work, chance
+            ):
+                return True
+            self._look()
+        return False
+
+    def _tasks(self) -> list[psutil.Process]:
+        """The processes that run tasks: children of the scheduler's children."""
+        with suppress(psutil.NoSuchProcess):
+            workers = psutil.Process(self._state("scheduler").pid).children()
+            return [task for worker in workers for task in _children(worker)]
+        return []
+
+    def _talks_to_thunderhead(self, task: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            port = self._system.settings.thunderhead_port
+            return any(it.raddr and it.raddr.port == port for it in task.net_connections("tcp"))
+        return False
+
+    @staticmethod
+    def _kill_one(processes: list[psutil.Process], chance: float) -> bool:
+        with suppress(psutil.NoSuchProcess):
+            if processes:
+                processes[int(chance * len(processes))].kill()
+                return True
+        return False
+
+    def _clear(self, chance: float) -> bool:
+        """What an operator clears: a task instance whose slice holds red ends."""
+        for _ in range(TRIES):
+            with suppress(httpx.HTTPError, KeyError, psycopg.Error):  # on their way up after an earlier injection
+                if not (red := red_slices(self._system.addresses.database_url)):
+                    return False
+                clear(self._system.env, red[int(chance * len(red))])
+                return True
+            self.wait(1)
+        return False
+
+    def _state(self, name: str) -> State:
+        """A part that runs. Raises LocalError where it does not within a bound."""
+        deadline = time.monotonic() + BACK_SECONDS
+        while (state := self._supervisor.states()[name]).state != "RUNNING" or not state.pid:
+            if time.monotonic() > deadline:
+                raise LocalError(f"{name} does not run: it is {state.state}")
+            self._look()
+        return state
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return process.children()
+    return []

@@ -1,0 +1,134 @@
+"""The consumer: reads every final event as soon as it is there, through every restart of the broker.
+
+The broker on this machine keeps its messages in memory alone. So whoever kills it makes sure first that this reader
+has read all there is (``catch_up``), and says afterwards that the topic begins anew (``start_over``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from include.local.broker import PARTITIONS
+from include.local.part import LocalError
+
+LOOK_SECONDS = 0.2
+CALL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the topic, as it came. ``place`` grows within a partition, restarts of the broker included."""
+
+    key: str
+    value: bytes
+    place: int
+
+    def content(self) -> Any:
+        """What it says; None where it is no JSON."""
+        try:
+            return json.loads(self.value)
+        except ValueError:
+            return None
+
+
+class Reader:
+    """A context manager: reads while its block runs. ``messages`` is the fourth ledger."""
+
+    def __init__(self, kafka: dict[str, Any], topic: str) -> None:
+        self.messages: list[Message] = []
+        self._kafka, self._topic = kafka, topic
+        self._next: dict[int, int] = {}  # the offset to be read next, by partition
+        self._stop, self._again = Event(), Event()
+        self._thread = Thread(target=self._read, name="reader", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(2 * CALL_SECONDS)
+
+    def catch_up(self, patience_seconds: float) -> None:
+        """Wait until all is read that was in the topic when this was called. Raises LocalError."""
+        deadline = time.monotonic() + patience_seconds
+        wanted: Sequence[int] = ()
+        while time.monotonic() < deadline:
+            wanted = wanted or self._ends()
+            if wanted and all(self._next.get(number, 0) >= end for number, end in enumerate(wanted)):
+                return
+            time.sleep(LOOK_SECONDS)
+        raise LocalError(f"The reader of {self._topic} did not catch up: it stands at {self._next}, not at {wanted}.")
+
+    def start_over(self) -> None:
+        """The broker has lost its memory: read from the topic's beginning, as soon as there is one."""
+        self._again.set()
+        while self._again.is_set() and self._thread.is_alive():
+            time.sleep(LOOK_SECONDS / 4)
+
+    def _ends(self) -> list[int]:
+        """The offset after the last message of each partition; empty where the broker does not tell."""
+        consumer = self._consumer()
+        try:
+            return [
+                consumer.get_watermark_offsets(TopicPartition(self._topic, number), timeout=CALL_SECONDS)[1]
+                for number in range(PARTITIONS)
+            ]
+        except KafkaException:
+            return []
+        finally:
+            consumer.close()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            self._next = {}
+            self._again.clear()
+            consumer = self._consumer()
+            if self._has_topic(consumer):
+                consumer.assign([TopicPartition(self._topic, number, 0) for number in range(PARTITIONS)])
+                while not (self._stop.is_set() or self._again.is_set()):
+                    for message in consumer.consume(500, timeout=LOOK_SECONDS):
+                        self._take(message)
+            consumer.close()
+
+    def _has_topic(self, consumer: Consumer) -> bool:
+        """Wait until the topic is there. False where reading has to end or to start over."""
+        while not (self._stop.is_set() or self._again.is_set()):
+            try:
+                if len(consumer.list_topics(self._topic, timeout=CALL_SECONDS).topics[self._topic].partitions):
+                    return True
+            except KafkaException:
+                continue
+            self._stop.wait(LOOK_SECONDS)
+        return False
+
+    def _take(self, message: Any) -> None:
+        if message.error():
+            return  # the broker is away, or does not know the topic yet: what is there will be read later
+        value, key = message.value() or b"", (message.key() or b"").decode(errors="replace")
+        self.messages.append(Message(key, value, len(self.messages)))
+        self._next[message.partition()] = message.offset() + 1
+
+    def _consumer(self) -> Consumer:
+        def told(_: KafkaError) -> None:
+            """What librdkafka would print: a broker that is killed is no news here."""
+
+        return Consumer(
+            {
+                "bootstrap.servers": self._kafka["bootstrap.servers"],
+                "group.id": "oms-chaos",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "reconnect.backoff.max.ms": 500,
+                "log_level": 0,
+                "error_cb": told,
+            }
+        )

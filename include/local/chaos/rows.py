@@ -1,0 +1,94 @@
+"""The OMS Database, as the second of the four ledgers; and how far the work is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+CONNECT_SECONDS = 3
+PUBLISHING_SECONDS = 20  # longer than a publisher holds its transaction
+
+
+class Progress(NamedTuple):
+    """How far the work is."""
+
+    stored: int
+    ended: int
+    events_waiting: int
+
+
+class Rows(NamedTuple):
+    """All rows that count, each as a named tuple of the columns selected below."""
+
+    requests: list[Any]
+    batches: list[Any]
+    events: list[Any]
+    happened: dict[str, int]  # by the timeline's words
+
+
+class RedSlice(NamedTuple):
+    """A slice whose worker is through, and that holds requests for a person to look at."""
+
+    job: str
+    dag_run_id: str
+    map_index: int
+
+
+def red_slices(url: str) -> list[RedSlice]:
+    """All of them, the oldest first. Raises psycopg.Error."""
+    with _connected(url) as connection:
+        found = connection.execute(
+            "SELECT job, dag_run_id, map_index FROM slices s WHERE closed_at IS NOT NULL AND map_index IS NOT NULL AND"
+            " EXISTS (SELECT FROM document_requests r WHERE r.slice_id = s.slice_id"
+            "         AND r.status IN ('FAILED', 'STOPPED'))"
+            " ORDER BY slice_id"
+        ).fetchall()
+    return [RedSlice(*row) for row in found]
+
+
+def progress(url: str) -> Progress | None:
+    """Counts of this moment; None while the database cannot be asked."""
+    try:
+        with _connected(url) as connection:
+            row = connection.execute(
+                "SELECT (SELECT count(*) FROM document_requests) AS stored,"
+                " (SELECT count(*) FROM document_requests WHERE ended_at IS NOT NULL) AS ended,"
+                " (SELECT count(*) FROM final_events WHERE published_at IS NULL) AS waiting"
+            ).fetchone()
+    except psycopg.Error:
+        return None
+    return Progress(*row) if row else None
+
+
+def read_rows(url: str) -> Rows:
+    """The whole ledger. Raises psycopg.Error."""
+    with _connected(url) as connection:
+        return Rows(
+            connection.execute(
+                "SELECT request_id, source_system, request_correlation_id, status, revision, (SELECT concat_ws("
+                " ' ', e.stage, e.category, e.description) FROM request_errors e WHERE e.request_id = r.request_id"
+                " ORDER BY e.error_id DESC LIMIT 1) AS last_error FROM document_requests r"
+            ).fetchall(),
+            connection.execute("SELECT request_id, batch_name, status FROM thunderhead_batches").fetchall(),
+            connection.execute(
+                "SELECT request_id, revision, event_id::text, event, set_aside_reason FROM final_events"
+            ).fetchall(),
+            dict(connection.execute("SELECT event, count(*) FROM request_timeline GROUP BY event").fetchall()),
+        )
+
+
+@contextmanager
+def nobody_publishes(url: str) -> Iterator[None]:
+    """While the block runs no publisher has events in hand, and none can take any. Raises psycopg.Error."""
+    with _connected(url) as connection, connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{PUBLISHING_SECONDS}s'")
+        connection.execute("LOCK TABLE final_events IN EXCLUSIVE MODE")
+        yield
+
+
+def _connected(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(url, connect_timeout=CONNECT_SECONDS, row_factory=namedtuple_row)

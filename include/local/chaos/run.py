@@ -1,0 +1,158 @@
+"""The chaos run from its start to its end."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from datetime import timedelta
+
+from include.local.chaos.comparison import Verdict, compare, repeated
+from include.local.chaos.injector import Injector
+from include.local.chaos.orders import Parcel, parcels
+from include.local.chaos.plan import Injection, plan
+from include.local.chaos.reader import Reader
+from include.local.chaos.rows import Progress, Rows, progress, read_rows
+from include.local.chaos.sender import Sender
+from include.local.chaos.settings import ChaosSettings, chaos_settings
+from include.local.chaos.simulator import Simulator
+from include.local.console import console, say
+from include.local.lock import Lock
+from include.local.part import LocalError
+from include.local.settings import LocalSettings
+from include.local.supervisor import Supervisor
+from include.local.system import System
+
+LOOK_SECONDS = 0.1
+TELL_SECONDS = 10.0
+SETTLE_SECONDS = 300.0  # from the last fault to the last end
+QUIET_SECONDS = 8.0  # longer than a submit and its settling: what comes late would show by then
+CATCH_UP_SECONDS = 60.0
+MOST_SENTENCES = 40
+
+
+def run_chaos(requests: int, seed: int, minutes: float, settings: LocalSettings) -> None:
+    """Start a system of the run's own, empty; break it while it works; compare, report; stop. Raises LocalError."""
+    own = chaos_settings(settings, seed)
+    with Lock(settings.var_dir):  # `make up` uses the same ports
+        Supervisor(own.var_dir, own.log_dir).end()
+        shutil.rmtree(own.var_dir, ignore_errors=True)
+        system = _system(own)
+        with system:
+            verdict = Run(system, requests, seed, minutes).drive()
+    say("✓ everything is stopped")
+    if found := verdict.sentences():
+        more = [f"... and {len(found) - MOST_SENTENCES} more"] if len(found) > MOST_SENTENCES else []
+        raise LocalError("\n".join([f"The ledgers differ (seed {seed}):", *found[:MOST_SENTENCES], *more]))
+
+
+def _system(settings: ChaosSettings) -> System:
+    system = System(settings, say)
+    if system.addresses.given:
+        given = ", ".join(f"AIRFLOW_CONN_{name.upper()}" for name in sorted(system.addresses.given))
+        raise LocalError(f"A chaos run kills what it works with, and so works with its own alone: unset {given}.")
+    return system
+
+
+class Run:
+    """One run over a system that is up."""
+
+    def __init__(self, system: System, requests: int, seed: int, minutes: float) -> None:
+        self._system, self._requests = system, requests
+        self._parcels: list[Parcel] = parcels(requests, seed)
+        self._plan: list[Injection] = plan(requests, seed)
+        self._url = system.addresses.database_url
+        self._simulator = Simulator(system.addresses)
+        self._reader = Reader(system.addresses.kafka, system.settings.kafka_topic)
+        self._sender = Sender(system.env["OMS_INTAKE_URL"], system.settings, self._parcels)
+        self._injector = Injector(system, self._reader, self._simulator, self._look)
+        self._injected, self._left_out = Counter[str](), Counter[str]()
+        self._began = self._told_at = time.monotonic()
+        self._chaos_ends = self._began + minutes * 60
+        self._last = Progress(0, 0, 0)
+
+    def drive(self) -> Verdict:
+        """Hand in and break, heal, compare, report."""
+        self._simulator.misbehave()
+        with self._reader, self._sender:
+            self._break_it()
+            self._heal_it()
+            rows = read_rows(self._url)
+            verdict = compare(
+                (order for parcel in self._parcels for order in parcel.orders),
+                self._sender.accepted, rows, self._simulator.batches(), self._reader.messages,
+            )  # fmt: skip
+            self._report(verdict, rows)
+        return verdict
+
+    def _break_it(self) -> None:
+        for injection, following in zip(self._plan, [*self._plan[1:], None], strict=True):
+            self._wait_for_the_sender()
+            if time.monotonic() > self._chaos_ends:
+                self._left_out[injection.kind] += 1
+                continue
+            self._sender.release(following.at if following else 1)
+            self._injector.wait(injection.delay_seconds)
+            say(f"{self._seconds:5.0f} s  {injection.kind}")
+            done = self._injector.inject(injection)
+            (self._injected if done else self._left_out)[injection.kind] += 1
+        self._sender.release(1)
+
+    def _wait_for_the_sender(self) -> None:
+        """Until all that was released is handed in, or the time is up."""
+        while not self._sender.is_through and time.monotonic() < self._chaos_ends:
+            self._look()
+
+    def _heal_it(self) -> None:
+        """No more faults; wait until all has ended and is published, and for what may come too late."""
+        say(f"{self._seconds:5.0f} s  no more faults")
+        self._simulator.behave()
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not self._is_settled() and time.monotonic() < deadline:
+            self._look()
+        self._injector.wait(QUIET_SECONDS)
+        while not self._is_settled() and time.monotonic() < deadline:
+            self._look()
+        if not self._is_settled():
+            say(f"! not all has ended {SETTLE_SECONDS:.0f} s after the last fault: the comparison tells what")
+        self._reader.catch_up(CATCH_UP_SECONDS)
+
+    def _is_settled(self) -> bool:
+        now = progress(self._url)
+        return now is not None and self._sender.is_through and now.stored == now.ended and now.events_waiting == 0
+
+    def _look(self) -> None:
+        """One look at the system: what died is told, and how far the work is now and then."""
+        time.sleep(LOOK_SECONDS)
+        self._system.watch()
+        if time.monotonic() >= self._told_at + TELL_SECONDS:
+            self._told_at = time.monotonic()
+            self._last = progress(self._url) or self._last
+            console.print(
+                f"{self._seconds:5.0f} s  {len(self._sender.accepted)} of {self._requests} accepted, "
+                f"{self._last.ended} ended, {len(self._reader.messages)} events read"
+            )
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _report(self, verdict: Verdict, rows: Rows) -> None:
+        for title, counts in {
+            "Injected": self._injected,
+            "Left out": self._left_out,
+            "The client met": self._sender.counts,
+            "The requests went through": rows.happened,
+        }.items():
+            if counts:
+                console.print(f"{title}:", *(f"  {n:6} {what}" for what, n in sorted(counts.items())), sep="\n")
+        for refused in self._sender.refused[:MOST_SENTENCES]:
+            say(f"! refused by the intake: {refused}")
+        batches, messages = self._simulator.batches(), self._reader.messages
+        console.print(
+            f"Ledgers: {len(self._sender.accepted)} accepted, {len(rows.requests)} rows, {len(batches)} batches at "
+            f"Thunderhead, {len(messages)} messages on Kafka ({repeated(messages)} repeated under the same id)"
+        )
+        for what, number in verdict.numbers().items():
+            say(f"{'!' if number else '✓'} {number} {what}")
+        say(f"  in {timedelta(seconds=round(self._seconds))}")

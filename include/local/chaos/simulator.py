@@ -1,0 +1,76 @@
+"""The Thunderhead simulator, told to misbehave; and its own ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from include.local.addresses import Addresses
+from include.local.part import LocalError
+
+PAGE = 10_000
+CALL_SECONDS = 30
+
+# Every fault it knows, each seldom enough that the whole still moves. What is refused for good (4xx) is left to the
+# requests' own fates: who gets one by chance could not be told from who is blamed for another's fault.
+FAULTS: dict[str, Any] = {
+    "rendering": False,
+    "latency_seconds": 0.02,
+    "generation_seconds": 0.5,
+    "generation_jitter_seconds": 3,
+    "submit_error_rate": 0.02,
+    "submit_error_status": [429, 500, 502, 503, 504],
+    "error_after_effect_rate": 0.03,
+    "cut_connection_rate": 0.01,
+    "unreadable_answer_rate": 0.02,
+    "rate_limit_per_second": 400,
+    "hostile_answers": {
+        "missing_ids": 0.03,
+        "huge_ids": 0.02,
+        "unknown_status": 0.02,
+        "huge_body": 0.005,
+        "drip_feed": 0.005,
+        "redirect": 0.01,
+        "wrong_content_type": 0.01,
+        "not_json": 0.01,
+        "control_characters": 0.2,
+    },
+}
+WELL: dict[str, Any] = {"rendering": False}
+
+
+class Simulator:
+    """Its control plane. Every call raises LocalError where it does not answer."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        headers = {"Authorization": f"Bearer {addresses.thunderhead_token}"}
+        self._client = httpx.Client(base_url=addresses.thunderhead_url, headers=headers, timeout=CALL_SECONDS)
+
+    def misbehave(self) -> None:
+        """All faults on."""
+        self._call("PUT", "/control", json=FAULTS)
+
+    def be_out(self, mode: str, seconds: float) -> None:
+        """Answer nobody, in one of its ways, for so long; the other faults stay."""
+        self._call("PUT", "/control", json=FAULTS | {"outage": {"mode": mode, "seconds": seconds}})
+
+    def behave(self) -> None:
+        """No more faults."""
+        self._call("PUT", "/control", json=WELL)
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Its ledger: every batch there ever was, as the contract tells a batch."""
+        found: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            page = self._call("GET", "/control/ledger", params={"after": after, "limit": PAGE}).json()
+            found += page["batches"]
+            after = page["next"]
+        return found
+
+    def _call(self, method: str, path: str, **what: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **what).raise_for_status()
+        except httpx.HTTPError as error:
+            raise LocalError(f"The Thunderhead simulator does not answer {method} {path}: {error}") from error
