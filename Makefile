@@ -5,7 +5,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet --quiet
 LOCK := $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo chaos up token pause resume status test lint format lock clean
+.PHONY: help venv venv-dev demo chaos bench up token pause resume status test lint format lock clean
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: .venv/.runtime ## Start everything, make 200 documents, compare what went 
 
 chaos: .venv/.runtime ## Start everything, break it while 5,000 documents are made, compare four ledgers. ARGS="--seed 2 --requests 300".
 	@$(PYTHON) -m include.local chaos $(ARGS)
+
+bench: .venv/.runtime ## Measure each figure beside its limit, write docs/benchmarks.md. ARGS="--only intake".
+	@$(PYTHON) -m include.local bench $(ARGS)
 
 up: .venv/.runtime ## Start everything and stay; Ctrl-C stops it. ARGS=--verbose shows every log line.
 	@$(PYTHON) -m include.local up $(ARGS)

@@ -18,6 +18,7 @@ from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
 INTERRUPTED = 130  # as a shell tells it
+BENCH_PARTS = ("intake",)
 
 
 def up(options: argparse.Namespace, settings: LocalSettings) -> None:
@@ -49,6 +50,13 @@ def chaos(options: argparse.Namespace, settings: LocalSettings) -> None:
     from include.local.chaos.run import run_chaos
 
     run_chaos(options.requests, options.seed, options.minutes, settings)
+
+
+def bench(options: argparse.Namespace, settings: LocalSettings) -> None:
+    """Measure each figure beside its limit, write docs/benchmarks.md."""
+    from include.local.bench.run import run_bench
+
+    run_bench(options.only, settings)
 
 
 def token(options: argparse.Namespace, settings: LocalSettings) -> None:
@@ -107,6 +115,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     breaking.add_argument("--requests", type=int, default=5000, help="how many (default: %(default)s)")
     breaking.add_argument("--seed", type=int, default=1, help="of all chance in it (default: %(default)s)")
     breaking.add_argument("--minutes", type=float, default=12, help="break for so long at most (default: %(default)s)")
+    measuring = add(bench)
+    measuring.add_argument("--only", action="append", choices=BENCH_PARTS, help="this part, not all; may be repeated")
     for command in (demo, pause, resume, status):
         add(command)
     return parser.parse_args(arguments)
