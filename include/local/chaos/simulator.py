@@ -24,7 +24,7 @@ FAULTS: dict[str, Any] = {
     "error_after_effect_rate": 0.03,
     "cut_connection_rate": 0.01,
     "unreadable_answer_rate": 0.02,
-    "rate_limit_per_second": 400,
+    "rate_limit_per_second": 1000,
     "hostile_answers": {
         "missing_ids": 0.03,
         "huge_ids": 0.02,
