@@ -12,9 +12,9 @@ from include.local.demo.sample import FILE
 
 # Share of the requests, the magic value that the simulator knows (None: all is well), how such a request has to end.
 FATES: tuple[tuple[float, str | None, str], ...] = (
-    (0.85, None, "COMPLETED"),
+    (0.868, None, "COMPLETED"),
     (0.05, "TRANSIENT", "COMPLETED"),
-    (0.02, "UNAVAILABLE_ONCE", "COMPLETED"),
+    (0.002, "UNAVAILABLE_ONCE", "COMPLETED"),  # a 503 with Retry-After, which stops all submits for so long
     (0.02, "FAILED_PROCESSING", "FAILED"),  # transient by its category, again and again: its attempts run out
     (0.02, "FAILED_VALIDATION", "FAILED"),
     (0.02, "REJECTED", "FAILED"),

@@ -25,7 +25,7 @@ from include.local.system import System
 
 LOOK_SECONDS = 0.1
 TELL_SECONDS = 10.0
-SETTLE_SECONDS = 300.0  # from the last fault to the last end
+SETTLE_SECONDS, SETTLE_SECONDS_A_REQUEST = 180.0, 0.1  # from the last fault to the last end
 QUIET_SECONDS = 8.0  # longer than a submit and its settling: what comes late would show by then
 CATCH_UP_SECONDS = 60.0
 MOST_SENTENCES = 40
@@ -107,14 +107,15 @@ class Run:
         """No more faults; wait until all has ended and is published, and for what may come too late."""
         say(f"{self._seconds:5.0f} s  no more faults")
         self._simulator.behave()
-        deadline = time.monotonic() + SETTLE_SECONDS
+        patience = SETTLE_SECONDS + self._requests * SETTLE_SECONDS_A_REQUEST
+        deadline = time.monotonic() + patience
         while not self._is_settled() and time.monotonic() < deadline:
             self._look()
         self._injector.wait(QUIET_SECONDS)
         while not self._is_settled() and time.monotonic() < deadline:
             self._look()
         if not self._is_settled():
-            say(f"! not all has ended {SETTLE_SECONDS:.0f} s after the last fault: the comparison tells what")
+            say(f"! not all has ended {patience:.0f} s after the last fault: the comparison tells what")
         self._reader.catch_up(CATCH_UP_SECONDS)
 
     def _is_settled(self) -> bool:
