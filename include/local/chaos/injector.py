@@ -75,7 +75,7 @@ class Injector:
         elif kind == "clear a red task instance":
             return self._clear(chance)
         else:
-            return self._kill_task(chance, supervising=kind == "kill a task's supervisor")
+            return self._kill_task(supervising=kind == "kill a task's supervisor")
         return True
 
     def wait(self, seconds: float) -> None:
@@ -134,15 +134,20 @@ class Injector:
         self._simulator.be_out(mode, seconds)
         self.wait(seconds)
 
-    def _kill_task(self, chance: float, *, supervising: bool) -> bool:
-        """A task that talks to Thunderhead: its own process, or the one of LocalExecutor that supervises it."""
+    def _kill_task(self, *, supervising: bool) -> bool:
+        """A task that talks to Thunderhead: its own process, or the one of LocalExecutor that supervises it.
+
+        Of several the one with the most calls under way: best in the middle of submitting.
+        """
         deadline = time.monotonic() + VICTIM_SECONDS
         while time.monotonic() < deadline:
-            at_work = [task for task in self._tasks() if self._talks_to_thunderhead(task)]
-            if self._kill_one(
-                [parent for task in at_work if (parent := task.parent())] if supervising else at_work, chance
-            ):
-                return True
+            calls = {task: n for task in self._tasks() if (n := self._calls_to_thunderhead(task))}
+            if calls:
+                with suppress(psutil.NoSuchProcess):  # it has come to its end just now
+                    task = max(calls, key=lambda it: calls[it])
+                    if victim := task.parent() if supervising else task:
+                        victim.kill()
+                        return True
             self._look()
         return False
 
@@ -153,11 +158,11 @@ class Injector:
             return [task for worker in workers for task in _children(worker)]
         return []
 
-    def _talks_to_thunderhead(self, task: psutil.Process) -> bool:
+    def _calls_to_thunderhead(self, task: psutil.Process) -> int:
         with suppress(psutil.Error):
             port = self._system.settings.thunderhead_port
-            return any(it.raddr and it.raddr.port == port for it in task.net_connections("tcp"))
-        return False
+            return sum(bool(it.raddr) and it.raddr.port == port for it in task.net_connections("tcp"))
+        return 0
 
     @staticmethod
     def _kill_one(processes: list[psutil.Process], chance: float) -> bool:
