@@ -25,6 +25,7 @@ from include.oms.settings import Settings
 from include.oms.slices import SliceReport
 from include.oms.state_machine import Outcome
 from include.oms.thunderhead import Thunderhead
+from include.oms.traces import span_of
 from include.oms.work import Document, HeldRequest, Result, chunks, failed, unavailable, unsure
 
 INTENTS_A_COMMIT = 100  # few enough that an intent is submitted soon after it is written
@@ -105,7 +106,9 @@ class Submission:
 
     async def _submit_from(self, queue: asyncio.Queue[Document | None]) -> None:
         while (document := await queue.get()) is not None:
-            result = await self._submit(document)
+            request = document.request
+            with span_of("submit", request_id=request.request_id, traceparent=request.traceparent):
+                result = await self._submit(document)
             self._results.append(result)  # only now: the list is a new one after every write
 
     async def _submit(self, document: Document) -> Result:

@@ -25,6 +25,7 @@ class HeldRequest:
     document_name: str
     document_language: str
     source_environment: str
+    traceparent: str | None  # of the client's POST
     stage: str
     spent: int
     takeovers: int

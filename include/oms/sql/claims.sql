@@ -123,7 +123,7 @@ SELECT count(*) AS reclaimed FROM reclaimed;
 -- held_requests --
 -- All that a worker needs to know about the requests it holds.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
-       r.source_environment, r.stage, r.spent, r.takeovers, p.content::text AS content,
+       r.source_environment, r.traceparent, r.stage, r.spent, r.takeovers, p.content::text AS content,
        coalesce((SELECT json_object_agg(m.key, m.value ORDER BY m.key) FROM request_metadata m
                  WHERE m.request_id = r.request_id), '{}') AS metadata,
        b.batch_name, b.batch_config_id, x.xml, b.unsure_since,
