@@ -136,8 +136,8 @@ async def test_what_somebody_else_was_quicker_with_is_told(oms: Oms, monkeypatch
 
 async def test_what_ends_after_the_count_does_not_join(oms: Oms) -> None:
     counted_one = await ended(oms)
+    late = await ended(oms, days=-0.01)  # by the database's clock, its end is yet to come
     count = await count_selection(oms.connection, selection(stage="GENERATION"))
-    late = await ended(oms, days=-0.0001)
     assert count.total == 1
     answers = await drive(oms, ended_before(selection(stage="GENERATION"), count.counted_at))
     assert answers == {str(counted_one): "retriggered"}

@@ -16,7 +16,7 @@ from include.oms.thunderhead_comparison import Comparison
 from include.oms.window import Window
 from tests.integration.jobs.conftest import Oms
 from tests.integration.jobs.made import batch, days_ago, ended
-from tests.integration.jobs.outside import problem
+from tests.integration.jobs.outside import cut, problem
 
 TODAY = Window(days_ago(0.5), days_ago(-0.5))
 
@@ -178,6 +178,17 @@ async def test_what_is_under_way_is_not_compared_by_status(oms: Oms) -> None:
     assert (await reconciled(oms)).adds_up
 
 
+async def test_what_is_being_submitted_is_no_orphan(oms: Oms) -> None:
+    (request_id,) = await oms.queued()
+    await oms.connection.execute(
+        "INSERT INTO request_timeline (request_id, event, actor) VALUES (%s, 'ACCEPTED', 'intake')", (request_id,)
+    )
+    oms.thunderhead.answers_after_effect = [cut]
+    await oms.run_processing()
+    assert len(oms.thunderhead.batches) == 1
+    assert (await reconciled(oms)).adds_up
+
+
 async def test_another_day_is_another_matter(oms: Oms) -> None:
     await double(oms)
     yesterday = Window(days_ago(1.5), days_ago(0.5))
@@ -202,6 +213,14 @@ async def test_ids_go_a_hundred_a_call_and_names_as_many_as_are_allowed(oms: Oms
     assert done.counts["batches_compared"] == 150
     assert 10 < done.counts["names_looked_up"] <= 30
     assert oms.thunderhead.calls["find"] == 2 + done.counts["names_looked_up"]
+
+
+async def test_names_without_an_id_come_before_the_sample(oms: Oms) -> None:
+    await many_batches(oms, 60)
+    request_id = await orphan(oms)
+    oms.thunderhead.batches[-1]["batchId"] = 999
+    done = await reconciled(oms, reconciliation_names=1)
+    assert [(it.kind, it.request_id) for it in done.found.listed] == [(Kind.ORPHAN, request_id)]
 
 
 async def test_the_list_is_bounded_and_the_numbers_are_whole(oms: Oms) -> None:
