@@ -18,7 +18,7 @@ from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
 INTERRUPTED = 130  # as a shell tells it
-BENCH_PARTS = ("intake",)
+BENCH_PARTS = ("intake", "latency", "drain", "idle")
 
 
 def up(options: argparse.Namespace, settings: LocalSettings) -> None:
