@@ -4,8 +4,8 @@ The Connection ``oms_alerts`` says where to: of type ``smtp`` by e-mail (extras 
 SMTP provider's own), of any other type by a POST of JSON to its URL, which chat systems' webhooks take as it is
 (``text``); its password without a login is a bearer token. No such Connection: nothing is sent.
 
-A task's process that is killed tells nobody (Airflow 3.3 calls no callback then): its run is red, the next run takes its
-work over, and oms_watchdog tells of what stands still.
+A task's process that is killed tells nobody (Airflow 3.3 calls no callback then): its run is red, the next run takes
+its work over, and oms_watchdog tells of what stands still.
 """
 
 from __future__ import annotations
