@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Thread
 from types import TracebackType
@@ -16,7 +16,6 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from include.local.broker import PARTITIONS
 from include.local.part import LocalError
 
 LOOK_SECONDS = 0.2
@@ -60,10 +59,10 @@ class Reader:
     def catch_up(self, patience_seconds: float) -> None:
         """Wait until all is read that was in the topic when this was called. Raises LocalError."""
         deadline = time.monotonic() + patience_seconds
-        wanted: Sequence[int] = ()
+        wanted: dict[int, int] = {}
         while time.monotonic() < deadline:
             wanted = wanted or self._ends()
-            if wanted and all(self._next.get(number, 0) >= end for number, end in enumerate(wanted)):
+            if wanted and all(self._next.get(number, 0) >= end for number, end in wanted.items()):
                 return
             time.sleep(LOOK_SECONDS)
         raise LocalError(f"The reader of {self._topic} did not catch up: it stands at {self._next}, not at {wanted}.")
@@ -74,16 +73,16 @@ class Reader:
         while self._again.is_set() and self._thread.is_alive():
             time.sleep(LOOK_SECONDS / 4)
 
-    def _ends(self) -> list[int]:
+    def _ends(self) -> dict[int, int]:
         """The offset after the last message of each partition; empty where the broker does not tell."""
         consumer = self._consumer()
         try:
-            return [
-                consumer.get_watermark_offsets(TopicPartition(self._topic, number), timeout=CALL_SECONDS)[1]
-                for number in range(PARTITIONS)
-            ]
+            return {
+                it.partition: consumer.get_watermark_offsets(it, timeout=CALL_SECONDS)[1]
+                for it in self._partitions(consumer)
+            }
         except KafkaException:
-            return []
+            return {}
         finally:
             consumer.close()
 
@@ -92,23 +91,30 @@ class Reader:
             self._next = {}
             self._again.clear()
             consumer = self._consumer()
-            if self._has_topic(consumer):
-                consumer.assign([TopicPartition(self._topic, number, 0) for number in range(PARTITIONS)])
+            if partitions := self._await_topic(consumer):
+                consumer.assign(partitions)
                 while not (self._stop.is_set() or self._again.is_set()):
                     for message in consumer.consume(500, timeout=LOOK_SECONDS):
                         self._take(message)
             consumer.close()
 
-    def _has_topic(self, consumer: Consumer) -> bool:
-        """Wait until the topic is there. False where reading has to end or to start over."""
+    def _await_topic(self, consumer: Consumer) -> list[TopicPartition]:
+        """Wait until the topic is there. Empty where reading has to end or to start over."""
         while not (self._stop.is_set() or self._again.is_set()):
-            try:
-                if len(consumer.list_topics(self._topic, timeout=CALL_SECONDS).topics[self._topic].partitions):
-                    return True
-            except KafkaException:
-                continue
+            with suppress(KafkaException):
+                if partitions := self._partitions(consumer):
+                    return partitions
             self._stop.wait(LOOK_SECONDS)
-        return False
+        return []
+
+    def _partitions(self, consumer: Consumer) -> list[TopicPartition]:
+        """All that the topic has, from their beginning.
+
+        Whoever asks the broker about a topic by its name has it made, with as many partitions as the broker likes.
+        So all topics are asked for; and a publisher that is quicker than the runner may have done just that.
+        """
+        topic = consumer.list_topics(timeout=CALL_SECONDS).topics.get(self._topic)
+        return [TopicPartition(self._topic, number, 0) for number in topic.partitions] if topic else []
 
     def _take(self, message: Any) -> None:
         if message.error():

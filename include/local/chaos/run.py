@@ -149,6 +149,8 @@ class Run:
                 console.print(f"{title}:", *(f"  {n:6} {what}" for what, n in sorted(counts.items())), sep="\n")
         for refused in self._sender.refused[:MOST_SENTENCES]:
             say(f"! refused by the intake: {refused}")
+        for answer in self._sender.unforeseen[:MOST_SENTENCES]:
+            say(f"! answered 500 by the intake: {answer}")
         batches, messages = self._simulator.batches(), self._reader.messages
         console.print(
             f"Ledgers: {len(self._sender.accepted)} accepted, {len(rows.requests)} rows, {len(batches)} batches at "

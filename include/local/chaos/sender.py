@@ -33,6 +33,7 @@ class Sender:
     def __init__(self, url: str, settings: LocalSettings, parcels: Sequence[Parcel]) -> None:
         self.accepted: dict[tuple[str, str], set[int]] = {}  # every id the intake gave, by the order's key
         self.refused: list[str] = []
+        self.unforeseen: list[str] = []  # answers 500: repeated as any other, but the contract has none
         self.counts = Counter[str]()
         self._url = url
         self._tokens = {system: client_token(settings, system) for system in SOURCE_SYSTEMS}
@@ -108,6 +109,8 @@ class Sender:
             return None
         if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._count(f"calls answered {answer.status_code}, repeated")
+            if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+                self.unforeseen.append(f"{answer.headers.get('server')}: {answer.text[:500]}")
             return None
         return answer
 
