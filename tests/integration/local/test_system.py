@@ -169,9 +169,11 @@ input()
 
 def test_ctrl_c_while_it_starts_leaves_nothing(system: System, settings: LocalSettings) -> None:
     def interrupt(_: str) -> None:
-        processes.update({p.name(): p.pid for p in psutil.Process().children(recursive=True)})
+        mine = set(psutil.Process().children(recursive=True)) - others
+        processes.update({process.name(): process.pid for process in mine})
         raise KeyboardInterrupt
 
+    others = set(psutil.Process().children(recursive=True))  # of other tests' fixtures
     processes: dict[str, int] = {}
     interrupted = small_system(settings, interrupt)
     with pytest.raises(KeyboardInterrupt):
