@@ -10,6 +10,9 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.oms import database
+from include.oms.breaker import System
+from include.oms.dial import EVERY_TYPE
+from include.oms.model import Job
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.outside import CONNECTIONS, reachable
@@ -67,27 +70,50 @@ async def systems(db: Db) -> list[dict[str, Any]]:
     return await database.rows(db, "outside_systems")
 
 
+DocumentType = Annotated[str, Field(min_length=1, max_length=100, pattern="^[^\x00]*$")]
+
+
 class Dial(BaseModel):
     """What the dial is turned to. No limit: none."""
 
     model_config = ConfigDict(extra="forbid")
 
-    document_type: Annotated[str, Field(max_length=100)] = "*"
+    document_type: DocumentType = EVERY_TYPE
     paused: bool
-    why: Annotated[str, Field(max_length=500)] | None = None
+    why: Annotated[str, Field(max_length=500, pattern="^[^\x00]*$")] | None = None
     most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None = None
     most_per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """It says of the whole system whether it is paused, and no more."""
+        return self.document_type == EVERY_TYPE and self.most_in_flight is None and self.most_per_second is None
 
 
 @router.put("/systems/{system}", dependencies=ACT)
 async def turn(system: str, dial: Dial, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
-    """Pause or release a system, set its limits; the dial as it then is. Airflow's audit log keeps who did it."""
+    """Pause or release a system or one of its document types, set its limits; the dial as it then is."""
     if dial.paused and not dial.why:
         raise HTTPException(422, "say why it is paused: the next operator will want to know")
+    if system in set(System) - {System.THUNDERHEAD} and not dial.is_plain:
+        raise HTTPException(422, "limits and document types are Thunderhead's alone: no job asks for others")
     changed = await database.rows(db, "turn_dial", system=system, actor=actor(user), **dial.model_dump())
     if not changed:
         raise HTTPException(404, "there is no such system")
-    await asyncio.to_thread(audit, user.get_name(), "oms.dial", f"{system} {dial.model_dump_json()}")
-    for job in ("document_processing", "document_monitoring"):
+    return await _turned(db, user, f"{system} {dial.model_dump_json()}")
+
+
+@router.delete("/systems/{system}", dependencies=ACT)
+async def remove(system: str, document_type: DocumentType, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
+    """A document type has no dial of its own any more; the dial as it then is. That of all types stays."""
+    if not await database.rows(db, "remove_dial", system=system, document_type=document_type):
+        raise HTTPException(404, "there is no such dial of a document type")
+    return await _turned(db, user, f"{system} {document_type} removed")
+
+
+async def _turned(db: Db, user: GetUserDep, what: str) -> list[dict[str, Any]]:
+    """Airflow's audit log keeps who did it, and the jobs look again."""
+    await asyncio.to_thread(audit, user.get_name(), "oms.dial", what)
+    for job in Job:
         await database.rows(db, "wake", job=job)
     return await systems(db)

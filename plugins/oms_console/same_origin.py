@@ -1,7 +1,7 @@
 """No other site's page can act in a logged-in user's name (CSRF).
 
-Airflow's session is a cookie. What changes anything is a POST or PUT with a JSON body, and three things must hold:
-the content type is application/json, which a form cannot send and a script of another site only after a CORS
+Airflow's session is a cookie. What changes anything is a POST, PUT or DELETE with a JSON body, and three things must
+hold: the content type is application/json, which a form cannot send and a script of another site only after a CORS
 preflight that nothing here answers; the header X-OMS-Console is there, for the same reason; and where the browser
 says where the call comes from, it comes from here.
 """

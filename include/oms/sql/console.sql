@@ -250,14 +250,25 @@ SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, pause
        most_per_second::float AS most_per_second, failures,
        CASE WHEN open_until > now() THEN utc_text(open_until) END AS open_until, last_error,
        utc_text(updated_at) AS updated_at
-FROM outside_systems ORDER BY system, document_type;
+FROM outside_systems ORDER BY system, document_type <> '*', document_type;
 
 -- turn_dial --
--- Pause or release an outside system, and set its limits. Null limits: none.
-UPDATE outside_systems
-SET paused_at = CASE WHEN %(paused)s::boolean THEN coalesce(paused_at, now()) END,
-    paused_by = CASE WHEN %(paused)s::boolean THEN coalesce(paused_by, %(actor)s) END,
-    paused_why = CASE WHEN %(paused)s::boolean THEN %(why)s END,
-    most_in_flight = %(most_in_flight)s, most_per_second = %(most_per_second)s, updated_at = now()
-WHERE system = %(system)s AND document_type = %(document_type)s
+-- Pause or release an outside system, for one document type or all, and set its limits. Null limits: none. A document
+-- type that has no row yet gets one; a system that has none at all is not made.
+INSERT INTO outside_systems AS o
+    (system, document_type, paused_at, paused_by, paused_why, most_in_flight, most_per_second)
+SELECT s.system, %(document_type)s::text, CASE WHEN %(paused)s::boolean THEN now() END,
+       CASE WHEN %(paused)s::boolean THEN %(actor)s::text END, CASE WHEN %(paused)s::boolean THEN %(why)s::text END,
+       %(most_in_flight)s::integer, %(most_per_second)s::numeric
+FROM outside_systems s WHERE s.system = %(system)s AND s.document_type = '*'
+ON CONFLICT (system, document_type) DO UPDATE
+SET paused_at = CASE WHEN %(paused)s::boolean THEN coalesce(o.paused_at, excluded.paused_at) END,
+    paused_by = CASE WHEN %(paused)s::boolean THEN coalesce(o.paused_by, excluded.paused_by) END,
+    paused_why = excluded.paused_why, most_in_flight = excluded.most_in_flight,
+    most_per_second = excluded.most_per_second, updated_at = now()
 RETURNING system;
+
+-- remove_dial --
+-- A document type has no dial of its own any more; the whole system's stays.
+DELETE FROM outside_systems
+WHERE system = %(system)s AND document_type = %(document_type)s AND document_type <> '*' RETURNING system;

@@ -35,4 +35,5 @@ export const send = (method, path, body) =>
   call(path, { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-OMS-Console": "1" } });
 
 export const post = async (path, body) => (await send("POST", path, body)).json();
+export const remove = (path) => send("DELETE", path, {});
 export const put = async (path, body) => (await send("PUT", path, body)).json();

@@ -37,11 +37,12 @@ export function showResults(results) {
   });
 }
 
-/** Resolves to what was typed, or null. */
-export function asked(title, label, go) {
+/** Resolves to what was typed, or null. `known` is offered. */
+export function asked(title, label, go, known = []) {
   return new Promise((resolve) => {
-    const input = el("input", { id: "asked", maxLength: 500, autofocus: true, required: true });
-    const dialog = open(title, el("div", {}, el("label", { for: "asked" }, label), input), [
+    const input = el("input", { id: "asked", maxLength: 500, autofocus: true, required: true, list: known.length ? "known" : undefined });
+    const dialog = open(title, el("div", {}, el("label", { for: "asked" }, label), input,
+      el("datalist", { id: "known" }, known.map((value) => el("option", { value })))), [
       el("button", { class: "plain", onclick: () => dialog.close() }, "Leave it"),
       el("button", { class: "main", onclick: () => input.reportValidity() && dialog.close("go") }, go),
     ]);

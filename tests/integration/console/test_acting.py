@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
+from include.oms.sql import query
 from plugins.oms_console import dashboard, looks, reference
 from tests.integration.console.conftest import JSON, Console
 
@@ -104,6 +107,61 @@ async def test_the_dial_is_turned_and_audited(console: Console, monkeypatch: pyt
     (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
     assert (dial["paused_at"], dial["most_in_flight"]) == (None, None)
     assert [what[:2] for what in audited] == [("ada", "oms.dial")] * 2
+
+
+async def dials(console: Console, method: str, query: str = "", **body: Any) -> dict[str, Any]:
+    """Turn Thunderhead's dial; what it then is, by document type."""
+    answer = await console.http.request(method, f"/api/systems/THUNDERHEAD{query}", json=body, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    return {row["document_type"]: row for row in answer.json() if row["system"] == "THUNDERHEAD"}
+
+
+async def test_a_document_type_gets_a_dial_of_its_own_and_loses_it(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audited = []
+    monkeypatch.setattr(dashboard, "audit", lambda *what: audited.append(what))
+    await dials(console, "PUT", document_type="INVOICE", paused=False)
+    shown = await dials(console, "PUT", document_type="INVOICE", paused=True, why="the template", most_per_second=0.5)
+    invoice = shown["INVOICE"]
+    assert (invoice["paused_by"], invoice["paused_why"], invoice["most_per_second"]) == (
+        "airflow:ada", "the template", 0.5,
+    )  # fmt: skip
+    assert (shown["*"]["paused_at"], shown["*"]["most_per_second"]) == (None, None)
+    assert list(await dials(console, "DELETE", "?document_type=INVOICE")) == ["*"]
+    assert [what[:2] for what in audited] == [("ada", "oms.dial")] * 3
+
+
+async def test_the_jobs_obey_the_dial_of_a_document_type(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard, "audit", lambda *_: None)
+    paused, limited = console.request(), [console.request(document_type="POLICY") for _ in range(3)]
+    await dials(console, "PUT", document_type="INVOICE", paused=True, why="the template")
+    await dials(console, "PUT", document_type="POLICY", paused=False, most_in_flight=2)
+    claim = {"limit": 100, "slice_size": 10, "lease_seconds": 60}
+    console.db.execute(query("claim_due_requests"), claim | {"dag_run_id": "first"})
+    assert [console.timeline(one) != [] for one in [paused, *limited]] == [False, True, True, False]
+    await dials(console, "DELETE", "?document_type=INVOICE")
+    console.db.execute(query("claim_due_requests"), claim | {"dag_run_id": "second"})
+    assert console.timeline(paused) != []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("DELETE", "THUNDERHEAD?document_type=*", {}, 404),
+        ("DELETE", "THUNDERHEAD?document_type=NONE", {}, 404),
+        ("PUT", "NONE", {"paused": False, "document_type": "INVOICE"}, 404),
+        ("PUT", "KAFKA", {"paused": False, "document_type": "INVOICE"}, 422),
+        ("PUT", "REFERENCE_DATA", {"paused": False, "most_in_flight": 1}, 422),
+        ("PUT", "THUNDERHEAD", {"paused": False, "document_type": "a\x00b"}, 422),
+    ],
+)
+async def test_a_dial_that_no_job_would_obey_is_refused(
+    console: Console, method: str, path: str, body: dict[str, Any], status: int
+) -> None:
+    answer = await console.http.request(method, f"/api/systems/{path}", json=body, headers=JSON)
+    assert answer.status_code == status
+    assert len(await console.get("systems")) == 3
 
 
 async def test_a_pause_needs_a_reason(console: Console) -> None:

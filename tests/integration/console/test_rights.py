@@ -52,6 +52,10 @@ async def test_a_viewer_turns_no_dial(console: Console) -> None:
     console.log_in("viewer")
     answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": True, "why": "x"}, headers=JSON)
     assert answer.status_code == 403
+    removed = await console.http.request(
+        "DELETE", "/api/systems/THUNDERHEAD?document_type=INVOICE", json={}, headers=JSON
+    )
+    assert removed.status_code == 403
 
 
 async def test_a_viewer_does_not_ask_by_metadata(console: Console) -> None:
