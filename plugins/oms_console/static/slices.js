@@ -30,7 +30,7 @@ export async function slices(page, { me }) {
       el("h1", {}, isRun ? `${plural(shown.slices.length, "slice")} of this run` : `Slice ${shown.slices[0].ordinal + 1}: ${shown.slices[0].label}`),
       clearing(shown, isRun),
       shown.requests.length ? requestList(shown.requests, { mayAct: me.may.act, selected, changed: show })
-        : empty("No request stands here any more", "The batches of this slice have been taken over by later runs; find their requests by ", el("a", { href: at("search") }, "search"), "."),
+        : empty("Nothing has ended here", "Later runs have taken over what this slice had in its hands, and go on with it; find the requests by ", el("a", { href: at("search") }, "search"), "."),
       rest > 0 ? el("p", { class: "quiet" }, `${number(rest)} more are not shown; those that need a person come first.`) : null);
   };
   await keepFresh(show, 5, () => selected.size > 0);

@@ -27,6 +27,18 @@ async def test_a_task_instance_shows_its_slice_those_in_need_first(console: Cons
     assert shown["clearing"] == [{"stage": "SUBMISSION", "number": 1}] or shown["clearing"][0]["number"] == 1
 
 
+async def test_a_monitoring_slice_shows_what_it_polled_before_and_after_an_end(console: Console) -> None:
+    polled, ended = console.request("PROCESSING"), console.request("COMPLETED")
+    slice_id = console.slice("document_monitoring", "run", 0, ended)
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status, slice_id,"
+        " thunderhead_batch_id, next_poll_at) VALUES (%s, 1, 'b', '1', 'PROCESSING_THUNDERHEAD', %s, 7, now())",
+        [polled, slice_id],
+    )  # its lease is let go: polled, and not ended
+    shown = await console.get("slices", dag_id="document_monitoring", run_id="run", task_id="poll_slice", map_index=0)
+    assert [row["request_id"] for row in shown["requests"]] == [polled, ended]
+
+
 @pytest.mark.parametrize("where", [{}, {"task_id": "{TASK_ID}", "map_index": "{MAP_INDEX}"}, {"map_index": "-1"}])
 async def test_a_run_shows_all_its_slices(console: Console, where: dict[str, str]) -> None:
     ids = {console.request(), console.request()}
