@@ -37,10 +37,16 @@ async def change(kind: Kind, row_id: int, row: Row, user: GetUserDep) -> Respons
     return await _changed(user, "PUT", f"{kind}/{row_id}", row)
 
 
-async def _changed(user: GetUserDep, method: str, path: str, row: dict[str, Any]) -> Response:
+@router.delete("/reference/{kind}/{row_id}", dependencies=EDIT)
+async def end(kind: Kind, row_id: int, user: GetUserDep) -> Response:
+    """A row counts until today. Nothing is deleted."""
+    return await _changed(user, "DELETE", f"{kind}/{row_id}")
+
+
+async def _changed(user: GetUserDep, method: str, path: str, row: dict[str, Any] | None = None) -> Response:
     answer = await _passed_on(method, path, row)
     if answer.status_code < 300:
-        await asyncio.to_thread(audit, user.get_name(), "oms.reference_data", f"{method} {path} {row}")
+        await asyncio.to_thread(audit, user.get_name(), "oms.reference_data", f"{method} {path} {row or ''}".strip())
     return answer
 
 

@@ -179,7 +179,7 @@ def reference_api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         return httpx.Response(200, json=[])
 
     monkeypatch.setattr(reference, "base_url_and_headers", lambda _conn_id: ("http://reference", {}))
-    monkeypatch.setattr(reference.httpx, "AsyncClient", type("Client", (), {
+    monkeypatch.setattr(httpx, "AsyncClient", type("Client", (), {
         "__init__": lambda self, **_: None, "__aenter__": _itself, "__aexit__": _nothing, "request": answer,
     }))  # fmt: skip
     monkeypatch.setattr(reference, "audit", lambda *_: None)
@@ -204,6 +204,17 @@ async def test_reference_data_is_edited_only_by_those_who_may(
     answer = await console.post("reference/document-configurations", code="SIGNEE_1", value="x")
     assert answer.status_code == status
     assert ("POST", "http://reference/v1/document-configurations") in reference_api or status == 403
+
+
+@pytest.mark.parametrize("kind", ["reference-data", "document-configurations"])
+@pytest.mark.parametrize(("role", "status"), [("user", 403), ("op", 200)])
+async def test_a_row_is_ended_by_those_who_may(
+    console: Console, reference_api: list[tuple[str, str]], kind: str, role: str, status: int
+) -> None:
+    console.log_in(role)
+    answer = await console.http.request("DELETE", f"/api/reference/{kind}/7", json={}, headers=JSON)
+    assert answer.status_code == status
+    assert reference_api == ([("DELETE", f"http://reference/v1/{kind}/7")] if status == 200 else [])
 
 
 async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(

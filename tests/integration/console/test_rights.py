@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.integration.console.conftest import JSON, Console
@@ -10,7 +12,7 @@ READS = (
     "slices?dag_id=document_processing&run_id=r", "requests", "requests/count", "requests.csv", "requests/1",
     "me", "dashboard", "retrying", "health", "systems",
 )  # fmt: skip
-ACTIONS = {
+ACTIONS: dict[str, dict[str, Any]] = {
     "retriggers": {"request_ids": [1]},
     "retry-now": {"request_ids": [1]},
     "cancellations": {"request_ids": [1]},
