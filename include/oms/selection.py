@@ -34,9 +34,14 @@ class Selection(BaseModel):
     source_system: Name | None = None
     document_type: Name | None = None
     document_name: Name | None = None
+    document: Name | None = None  # by its name or by its type
+    batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's; it may be an earlier attempt's
     category: Category | None = None  # of its last error
+    retrying: bool = False  # only what has spent attempts and has not ended
     withdrawn: bool | None = None  # whether its client took it back
     metadata: Annotated[tuple[tuple[Name, MetadataValue], ...], Field(min_length=1, max_length=20)] | None = None
+    created_from: AwareDatetime | None = None  # inclusive
+    created_to: AwareDatetime | None = None  # exclusive
     ended_from: AwareDatetime | None = None  # inclusive
     ended_to: AwareDatetime | None = None  # exclusive
 

@@ -1,4 +1,4 @@
-"""Which requests are meant: one filter for the list, its counts, its export and its button."""
+"""What the search's form and the query string say, as a selection of requests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
-from include.oms import database
 from include.oms.model import Category, Status
+from include.oms.selection import LARGEST_ID, Selection, select_requests
 
-LARGEST_ID = 2**63 - 1
 RED = (Status.FAILED, Status.STOPPED)
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
-Text = Annotated[str, Field(min_length=1, max_length=255, pattern="^[^\x00]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=100, pattern="^[^\x00]*$")]
+Pair = Annotated[str, Field(pattern=r"^\s*[^:\s\x00][^:\x00]{0,99}:\s*[^\s\x00][^\x00]{0,254}$")]
 
 
 class Filter(BaseModel):
@@ -26,7 +26,7 @@ class Filter(BaseModel):
     request_id: Id | None = None
     correlation_id: Text | None = None
     batch_id: Id | None = None
-    metadata: Annotated[str, Field(pattern=r"^[^:\x00]{1,100}:[^\x00]{1,255}$")] | None = None
+    metadata: Pair | None = None
     """KEY:VALUE, as POLICY_NUMBER:4711."""
     document: Text | None = None
     """A document's name or type."""
@@ -44,32 +44,32 @@ class Filter(BaseModel):
         """A form sends what is left empty, too."""
         return None if value in ("", (), [], [""]) else value
 
-    def values(self) -> dict[str, Any]:
-        """What the query ``chosen_requests`` binds, but for the page."""
+    def selection(self) -> Selection:
+        """The requests that are meant."""
         key, _, value = (self.metadata or "").partition(":")
-        values = self.model_dump(exclude={"metadata", "status"})
-        statuses = list(self.status) if self.status else None
-        return values | {"metadata_key": key.strip() or None, "metadata_value": value.strip(), "statuses": statuses}
+        return Selection(
+            request_ids=(self.request_id,) if self.request_id else None,
+            correlation_ids=(self.correlation_id,) if self.correlation_id else None,
+            statuses=self.status,
+            metadata=((key.strip(), value.strip()),) if self.metadata else None,
+            **self.model_dump(include={"batch_id", "document", "category", "retrying", "created_from", "created_to"}),
+        )
 
-    def red(self) -> Filter:
-        """The same, but only what a retrigger may touch."""
-        chosen = self.status or RED
-        return self.model_copy(update={"status": tuple(status for status in chosen if status in RED) or None})
-
-    @property
-    def chooses_no_red(self) -> bool:
-        """The filter names statuses, and none of them can be retriggered."""
-        return self.status is not None and not set(self.status) & set(RED)
+    def red(self) -> Filter | None:
+        """The same, but only what a retrigger may touch; None where that is nothing."""
+        status = tuple(status for status in self.status or RED if status in RED)
+        return self.model_copy(update={"status": status}) if status else None
 
 
 async def chosen(
     connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int, before: int = LARGEST_ID
 ) -> list[int]:
     """The ids of a page, newest first: ``limit`` at most, all below ``before``."""
-    rows = await database.rows(connection, "chosen_requests", **wanted.values(), limit=limit, before=before)
-    return [row["request_id"] for row in rows]
+    page = await select_requests(connection, wanted.selection(), limit=limit, before=before)
+    return [it.request_id for it in page]
 
 
 async def chosen_red(connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int) -> list[int]:
     """Of what the filter chooses, that which stands at a red end."""
-    return [] if wanted.chooses_no_red else await chosen(connection, wanted.red(), limit=limit)
+    red = wanted.red()
+    return await chosen(connection, red, limit=limit) if red else []

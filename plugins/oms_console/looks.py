@@ -10,9 +10,9 @@ from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, ConfigDict
 
 from include.oms import database
+from include.oms.selection import LARGEST_ID
 from include.oms.settings import settings
 from plugins.oms_console.database import Db
-from plugins.oms_console.filters import LARGEST_ID
 from plugins.oms_console.rights import ACT, GetUserDep, actor
 
 router = APIRouter(dependencies=ACT)

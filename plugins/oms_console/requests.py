@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from include.oms import database
 from include.oms.problems import PROBLEMS
+from include.oms.selection import LARGEST_ID
 from plugins.oms_console.clears import CLEARED, name_who_cleared
 from plugins.oms_console.database import Db, connection
-from plugins.oms_console.filters import LARGEST_ID, Filter, chosen, chosen_red
+from plugins.oms_console.filters import Filter, chosen, chosen_red
 from plugins.oms_console.rights import READ, GetUserDep, may
 
 PAGE = 50

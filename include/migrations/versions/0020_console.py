@@ -14,12 +14,12 @@ INDEXES = {
     # requests_of_slices: what a slice has had in its hands.
     "timeline_of_slice": "request_timeline (slice_id, request_id) WHERE slice_id IS NOT NULL",
     "batches_of_slice": "thunderhead_batches (slice_id, request_id) WHERE status = 'PROCESSING_THUNDERHEAD'",
-    # chosen_requests: by document, newest first.
+    # select_requests: by document, newest first.
     "requests_of_document": "document_requests (document_name, request_id)",
     "requests_of_document_type": "document_requests (document_type, request_id)",
-    # chosen_requests: by error category.
+    # select_requests: by error category.
     "errors_by_category": "request_errors (category, request_id)",
-    # retrying_by_category, stock, chosen_requests: attempts spent, not ended.
+    # retrying_by_category, stock, select_requests: attempts spent, not ended.
     "retrying_requests": "document_requests (request_id) WHERE spent > 0 AND ended_at IS NULL",
     # ends_over_time: ends of the last hours, with their status.
     "ended_requests": "document_requests (ended_at, status) WHERE ended_at IS NOT NULL",

@@ -47,42 +47,6 @@ LEFT JOIN slices s ON s.slice_id = r.slice_id
 WHERE r.request_id = ANY (%(request_ids)s)
 ORDER BY r.request_id DESC;
 
--- chosen_requests --
--- The requests that a filter chooses, newest first; a member that is null chooses all. The list, its counts, the
--- export and the button are made of this one query. What is looked up elsewhere comes as an array, so that each
--- filter goes by its own index, whatever the others are.
-SELECT r.request_id FROM document_requests r
-WHERE r.request_id < %(before)s
-  AND (%(request_id)s::bigint IS NULL OR r.request_id = %(request_id)s)
-  AND (%(correlation_id)s::text IS NULL OR r.request_id = ANY (ARRAY(
-      WITH RECURSIVE systems AS (  -- one index probe a source system
-          (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
-          UNION ALL
-          SELECT (SELECT n.source_system FROM document_requests n WHERE n.source_system > s.source_system
-                  ORDER BY n.source_system LIMIT 1)
-          FROM systems s WHERE s.source_system IS NOT NULL)
-      SELECT c.request_id FROM systems s JOIN document_requests c ON c.source_system = s.source_system
-      WHERE c.request_correlation_id = %(correlation_id)s)))
-  AND (%(batch_id)s::bigint IS NULL OR r.request_id = ANY (ARRAY(
-      SELECT request_id FROM thunderhead_batches WHERE thunderhead_batch_id = %(batch_id)s)))
-  AND (%(metadata_key)s::text IS NULL OR r.request_id = ANY (ARRAY(
-      SELECT request_id FROM request_metadata WHERE key = %(metadata_key)s AND value = %(metadata_value)s)))
-  AND (%(document)s::text IS NULL OR r.document_name = %(document)s OR r.document_type = %(document)s)
-  AND (%(statuses)s::text[] IS NULL OR r.status = ANY (%(statuses)s))
-  AND (%(category)s::text IS NULL OR r.request_id = ANY (ARRAY(
-          SELECT request_id FROM request_errors WHERE category = %(category)s))
-      AND %(category)s = (SELECT e.category FROM request_errors e WHERE e.request_id = r.request_id
-                          ORDER BY e.error_id DESC LIMIT 1))
-  AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
-  AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
-  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s
-      -- Ids are given out in the order of time, but for transactions under way: the ids of the last hour before it
-      -- say where to begin. "+ 0", or the planner would look for the largest id by walking back from now.
-      AND r.request_id <= coalesce((
-          SELECT max(n.request_id + 0) FROM document_requests n
-          WHERE n.created_at >= %(created_to)s - interval '1 hour' AND n.created_at < %(created_to)s), %(before)s))
-ORDER BY r.request_id DESC LIMIT %(limit)s;
-
 -- count_by_stage --
 -- How many of these requests stand where, with the category of their last error.
 SELECT r.status, r.stage, e.category, count(*) AS number

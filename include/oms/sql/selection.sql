@@ -1,24 +1,20 @@
 -- select_requests --
 -- A page of the requests that a selection means, newest first, each with its last error. A value that is NULL does
--- not matter. Never prepared: planned with its values, so that those that matter find their index.
+-- not matter. Never prepared: planned with its values, so that those that matter find their index. The console's list,
+-- counts, export and button are made of this query, and so is document_retrigger.
 WITH RECURSIVE systems AS (  -- every source system, one index probe each; looked at for correlation ids only
     (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
     UNION ALL
     SELECT (SELECT r.source_system FROM document_requests r
             WHERE r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
     FROM systems s WHERE s.source_system IS NOT NULL
-), candidates AS (  -- one of the two, never both: where metadata matters, its index gives those with the first pair
-    SELECT *, false AS by_metadata FROM document_requests
-    UNION ALL
-    SELECT r.*, true FROM request_metadata m JOIN document_requests r USING (request_id)
-    WHERE m.key = (%(keys)s::text[])[1] AND m.value = (%(values)s::text[])[1] AND m.request_id < %(before)s::bigint
 )
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name,
        r.status, r.stage, e.category, r.revision, r.attempts, r.created_at, r.ended_at
-FROM candidates r
+FROM document_requests r
 LEFT JOIN LATERAL (
     SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
-WHERE r.request_id < %(before)s::bigint AND r.by_metadata = (%(keys)s::text[] IS NOT NULL)
+WHERE r.request_id < %(before)s::bigint
   AND (%(request_ids)s::bigint[] IS NULL OR r.request_id = ANY (%(request_ids)s::bigint[]))
   AND (%(correlation_ids)s::text[] IS NULL
        OR r.request_correlation_id = ANY (%(correlation_ids)s::text[])
@@ -26,13 +22,31 @@ WHERE r.request_id < %(before)s::bigint AND r.by_metadata = (%(keys)s::text[] IS
   AND (%(statuses)s::text[] IS NULL OR r.status = ANY (%(statuses)s::text[]))
   AND (%(stage)s::text IS NULL OR r.stage = %(stage)s::text)
   AND (%(source_system)s::text IS NULL OR r.source_system = %(source_system)s::text)
+  AND (%(batch_id)s::bigint IS NULL OR r.request_id = ANY (ARRAY(
+      SELECT request_id FROM thunderhead_batches WHERE thunderhead_batch_id = %(batch_id)s::bigint)))
+  AND (%(document)s::text IS NULL OR r.document_name = %(document)s::text OR r.document_type = %(document)s::text)
   AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s::text)
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s::text)
-  AND (%(category)s::text IS NULL OR e.category = %(category)s::text)
+  AND (%(category)s::text IS NULL OR e.category = %(category)s::text
+       -- Red requests are few and have their own index; of all the others, those that ever had such an error.
+       AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE OR r.request_id = ANY (ARRAY(
+           SELECT request_id FROM request_errors WHERE category = %(category)s::text))))
+  AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
   AND (%(withdrawn)s::boolean IS NULL
        OR (r.status = 'STOPPED' AND e.category IS NOT DISTINCT FROM 'CANCELLED') = %(withdrawn)s::boolean)
   AND (%(ended_from)s::timestamptz IS NULL OR r.ended_at >= %(ended_from)s::timestamptz)
   AND (%(ended_to)s::timestamptz IS NULL OR r.ended_at < %(ended_to)s::timestamptz)
+  AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s::timestamptz)
+  AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s::timestamptz
+      -- Ids are given out in the order of time, but for transactions under way: the ids of the last hour before it
+      -- say where to begin. "+ 0", or the planner would look for the largest id by walking back from now.
+      AND r.request_id <= coalesce((
+          SELECT max(n.request_id + 0) FROM document_requests n
+          WHERE n.created_at >= %(created_to)s::timestamptz - interval '1 hour'
+            AND n.created_at < %(created_to)s::timestamptz), %(before)s::bigint))
+  AND (%(keys)s::text[] IS NULL OR r.request_id = ANY (ARRAY(  -- those with the first pair, by its index
+      SELECT request_id FROM request_metadata m
+      WHERE m.key = (%(keys)s::text[])[1] AND m.value = (%(values)s::text[])[1] AND m.request_id < %(before)s::bigint)))
   AND (coalesce(cardinality(%(keys)s::text[]), 0) <= 1 OR NOT EXISTS (
       SELECT FROM unnest(%(keys)s::text[], %(values)s::text[]) AS wanted (key, value)
       WHERE NOT EXISTS (SELECT FROM request_metadata m WHERE m.request_id = r.request_id
