@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
-import psutil
 import psycopg
 
 from include.local.airflow import dag_ids
 from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.figures import Figure, Section, paired_ratio
+from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.order import Say
 from include.local.postgres import superuser_url
-from include.local.supervisor import Supervisor
 from include.local.system import System
 
 ROUNDS = 3
 WINDOW_SECONDS = 30.0
 SETTLE_SECONDS = 5.0  # after a pause or a resume: watchers come and go
-AIRFLOW = ("api-server", "dag-processor", "triggerer", "scheduler")
 LARGEST_SHARE = 0.01  # of a core
 COMMITS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname IN ('oms', 'airflow')"
 
@@ -57,24 +54,12 @@ def bench_idle(system: System, say: Say) -> Section:
 
 
 def _window(system: System) -> Cost:
-    cpu, transactions, began = _cpu_seconds(system), _transactions(system), time.monotonic()
+    airflow = part_pids(system)
+    cpu, transactions, began = cpu_seconds(airflow), _transactions(system), time.monotonic()
     time.sleep(WINDOW_SECONDS)
     minutes = (time.monotonic() - began) / 60
     more = {name: number - transactions[name] for name, number in _transactions(system).items()}
-    return Cost((_cpu_seconds(system) - cpu) / minutes, more["oms"] / minutes, more["airflow"] / minutes)
-
-
-def _cpu_seconds(system: System) -> float:
-    """That Airflow has used so far: its processes, their children, and those that these have seen end."""
-    states = Supervisor(system.settings.var_dir, system.settings.log_dir).states()
-    total = 0.0
-    for name in AIRFLOW:
-        parent = psutil.Process(states[name].pid)
-        for process in (parent, *parent.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-    return total
+    return Cost((cpu_seconds(airflow) - cpu) / minutes, more["oms"] / minutes, more["airflow"] / minutes)
 
 
 def _transactions(system: System) -> dict[str, int]:

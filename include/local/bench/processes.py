@@ -1,0 +1,85 @@
+"""What parts of the system cost: CPU time and memory of their processes and of all that these start."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+
+from include.local.supervisor import Supervisor
+from include.local.system import System
+
+AIRFLOW = ("api-server", "dag-processor", "triggerer", "scheduler")
+JOBS = ("triggerer", "scheduler")  # where the jobs' own code runs: watchers in the one, task instances below the other
+LOOK_SECONDS = 0.5  # between two looks at the memory; one takes some milliseconds of a core
+
+
+@dataclass
+class Usage:
+    """What processes came to while they were watched. Complete once the watching has ended."""
+
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0  # of all together, at one time; what processes share is counted once
+    peak_process_bytes: int = 0  # resident, of the largest one
+
+
+@contextmanager
+def watched(pids: Iterable[int]) -> Iterator[Usage]:
+    """Watch these processes and all below them while the block runs."""
+    roots, usage, over = tuple(pids), Usage(), threading.Event()
+    looking = threading.Thread(target=_look_until, args=(roots, usage, over), daemon=True)
+    before = cpu_seconds(roots)
+    looking.start()
+    try:
+        yield usage
+    finally:
+        over.set()
+        looking.join()
+        usage.cpu_seconds = cpu_seconds(roots) - before
+
+
+def part_pids(system: System, names: Iterable[str] = AIRFLOW) -> list[int]:
+    """The processes of a running system's parts. Raises LocalError where supervisord is gone."""
+    states = Supervisor(system.settings.var_dir, system.settings.log_dir).states()
+    return [states[name].pid for name in names]
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """That these processes have used so far, user and system: with their children, and those they have seen end."""
+    total = 0.0
+    for process in _trees(pids):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _look_until(roots: tuple[int, ...], usage: Usage, over: threading.Event) -> None:
+    while True:
+        shared_once, largest = _memory(roots)
+        usage.peak_bytes = max(usage.peak_bytes, shared_once)
+        usage.peak_process_bytes = max(usage.peak_process_bytes, largest)
+        if over.wait(LOOK_SECONDS):
+            return
+
+
+def _memory(roots: tuple[int, ...]) -> tuple[int, int]:
+    """Bytes of all, by PSS where the kernel tells it (Linux), else resident; and resident bytes of the largest."""
+    total = largest = 0
+    for process in _trees(roots):
+        with suppress(psutil.Error):
+            found = process.memory_full_info()
+            total += getattr(found, "pss", found.rss)
+            largest = max(largest, found.rss)
+    return total, largest
+
+
+def _trees(pids: Iterable[int]) -> Iterator[psutil.Process]:
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(pid)
+            yield parent
+            yield from parent.children(recursive=True)
