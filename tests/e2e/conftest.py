@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from include.local.settings import LocalSettings
 from include.local.system import System
-from tests.conftest import free_port
+from include.oms.testing.kafka import free_port
 
 T = TypeVar("T")
 PARTS = ("postgres", "kafka", "reference_data", "thunderhead", "intake", "airflow")

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from tests.conftest import create_database, database_url, migrate
+from include.oms.testing.postgres import create_database, database_url, migrate
 
 TABLES = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
 

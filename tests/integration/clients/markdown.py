@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.conftest import ROOT
+from include.oms.testing.postgres import ROOT
 
 
 class Example(NamedTuple):

@@ -13,11 +13,11 @@ import pytest
 from include.oms import database
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import Settings
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
+from include.oms.testing.system import QUICK, Oms
 from include.oms.thunderhead import Thunderhead
 from include.services.thunderhead.fates import SANDBOX
 from tests.integration.clients.markdown import page, rows
-from tests.integration.jobs.conftest import QUICK, Oms
-from tests.integration.jobs.outside import FakeReferenceData, FakeThunderhead, served
 from tests.integration.services.conftest import TOKEN, running_thunderhead
 
 TABLE = {row[0]: row for row in rows(page("sandbox.md"), "[A-Z_]+")}

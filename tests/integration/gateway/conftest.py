@@ -17,8 +17,9 @@ import httpx
 import pytest
 
 from include.local.tokens import ensure_key_pair, make_token
+from include.oms.testing.kafka import free_port
+from include.oms.testing.postgres import ROOT, create_database, database_url
 from oms_intake.settings import IntakeSettings
-from tests.conftest import ROOT, create_database, database_url, free_port
 from tests.integration.intake.conftest import ReferenceDataServer, ServedIntake
 
 GATEWAY = ROOT / "include" / "gateway"

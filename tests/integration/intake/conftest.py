@@ -23,10 +23,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from include.local.tokens import ensure_key_pair, make_token
+from include.oms.testing.postgres import ROOT
 from oms_intake import create_app
 from oms_intake.parts import Parts
 from oms_intake.settings import IntakeSettings
-from tests.conftest import ROOT
 from tests.integration.intake.contract_check import CheckedClient
 
 

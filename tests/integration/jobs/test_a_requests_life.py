@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 
 from include.oms.model import Job
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.outside import cut, hang, problem, raw
+from include.oms.testing.outside import cut, hang, problem, raw
+from include.oms.testing.system import Oms
 
 SCHEMA = json.loads(Path("include/contracts/final-status-event.schema.json").read_text())
 

@@ -20,9 +20,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from include.jobs import notify, watchdog
 from include.jobs.notify import AlertOnFailure, AlreadyTold, NeedsAPerson, make_alert, send
 from include.oms.settings import Settings
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.made import days_ago
-from tests.integration.jobs.outside import served
+from include.oms.testing.made import days_ago
+from include.oms.testing.outside import served
+from include.oms.testing.system import Oms
 
 LINK = "http://airflow/dags/document_processing/runs/r/tasks/process_slice/mapped/3"
 

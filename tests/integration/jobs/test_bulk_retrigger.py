@@ -15,8 +15,8 @@ from include.oms.bulk_retrigger import Answer, OutOfTime, count_selection, ended
 from include.oms.model import Job
 from include.oms.selection import Selection, pages, select_requests
 from include.oms.sql import query
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.made import days_ago, ended
+from include.oms.testing.made import days_ago, ended
+from include.oms.testing.system import Oms
 
 RED = {"statuses": ("FAILED", "STOPPED"), "withdrawn": False}
 

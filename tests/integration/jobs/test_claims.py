@@ -9,7 +9,7 @@ from include.oms.lease import Lease
 from include.oms.model import Job
 from include.oms.processing import held_requests
 from include.oms.slices import claim_slices, open_slice
-from tests.integration.jobs.conftest import Oms
+from include.oms.testing.system import Oms
 
 
 async def claimed_ids(oms: Oms) -> list[int]:

@@ -6,7 +6,7 @@ from time import monotonic
 
 from include.oms.breaker import System
 from include.oms.dial import places_in_line
-from tests.integration.jobs.conftest import Oms
+from include.oms.testing.system import Oms
 
 
 async def rate(oms: Oms, document_type: str, per_second: float) -> None:

@@ -13,8 +13,8 @@ from include.oms.processing import held_requests
 from include.oms.recording import record
 from include.oms.slices import SliceReport, open_slice
 from include.oms.state_machine import Outcome
+from include.oms.testing.system import Oms
 from include.oms.work import HeldRequest, Result
-from tests.integration.jobs.conftest import Oms
 
 
 async def replaced_worker(oms: Oms) -> tuple[Lease, HeldRequest]:

@@ -13,9 +13,9 @@ from include.oms.model import Job
 from include.oms.retrigger import retrigger_requests
 from include.oms.selection import Selection
 from include.oms.settings import Settings
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.made import batch, days_ago, ended
-from tests.integration.jobs.outside import problem
+from include.oms.testing.made import batch, days_ago, ended
+from include.oms.testing.outside import problem
+from include.oms.testing.system import Oms
 
 
 async def old_request(oms: Oms, days: float = 100, **more: Any) -> int:

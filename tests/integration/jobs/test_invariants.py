@@ -24,10 +24,10 @@ from include.oms import database
 from include.oms.model import Job
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import Settings
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
+from include.oms.testing.postgres import create_database, database_url
+from include.oms.testing.system import QUICK, Oms
 from include.oms.thunderhead import Thunderhead
-from tests.conftest import create_database, database_url
-from tests.integration.jobs.conftest import QUICK, Oms
-from tests.integration.jobs.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
 
 MAX_ROUNDS_TO_HEAL = 40
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.outside import Answer, problem, raw
+from include.oms.testing.outside import Answer, problem, raw
+from include.oms.testing.system import Oms
 
 MISSES: dict[str, Answer] = {
     "left out": raw(200, b'{"batches": []}'),

@@ -9,8 +9,8 @@ from time import monotonic
 import pytest
 
 from include.oms.breaker import FAILURES_THAT_OPEN
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.outside import Answer, cut, hang, problem, raw
+from include.oms.testing.outside import Answer, cut, hang, problem, raw
+from include.oms.testing.system import Oms
 
 OUTAGES: dict[str, Answer] = {
     "503": problem(503),

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow, dict_row
 
 from include.oms.publishing import publish_waiting_events
 from include.oms.settings import Settings
-from tests.conftest import broker, free_port
+from include.oms.testing.kafka import broker, free_port
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from include.oms.model import Job
 from include.oms.overdue import Look, State, deadline_seconds, look_for_late_work, looks_needed, mark_told
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.made import days_ago, ended
+from include.oms.testing.made import days_ago, ended
+from include.oms.testing.system import Oms
 
 
 async def look(oms: Oms) -> dict[State, Look]:

@@ -12,11 +12,11 @@ import pytest
 from include.oms.discrepancies import MOST_LISTED, Kind
 from include.oms.errors import Unavailable
 from include.oms.reconciliation import Reconciliation, reconcile, store
+from include.oms.testing.made import batch, days_ago, ended
+from include.oms.testing.outside import cut, problem
+from include.oms.testing.system import Oms
 from include.oms.thunderhead_comparison import Comparison
 from include.oms.window import Window
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.made import batch, days_ago, ended
-from tests.integration.jobs.outside import cut, problem
 
 TODAY = Window(days_ago(0.5), days_ago(-0.5))
 

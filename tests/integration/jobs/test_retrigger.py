@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from include.oms.model import Job
 from include.oms.retrigger import retrigger_requests
-from tests.integration.jobs.conftest import Oms
-from tests.integration.jobs.outside import problem
+from include.oms.testing.system import Oms
+from include.oms.testing.outside import problem
 
 
 async def rejected(oms: Oms, n: int = 1) -> tuple[int, list[int]]:

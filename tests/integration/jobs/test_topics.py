@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from include.oms.errors import Unavailable
+from include.oms.testing.system import Oms
 from include.oms.topics import name_topics
-from tests.integration.jobs.conftest import Oms
 
 
 async def ended_at_enrichment(oms: Oms) -> None:

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from include.oms import traces
-from tests.integration.jobs.conftest import Oms
+from include.oms.testing.system import Oms
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

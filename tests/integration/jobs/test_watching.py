@@ -11,7 +11,7 @@ import pytest
 
 from include.oms import database, watching
 from include.oms.model import Job
-from tests.integration.jobs.conftest import Oms
+from include.oms.testing.system import Oms
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from include.local.lock import Lock
 from include.local.part import LocalError
 from include.local.settings import ROOT, LocalSettings
 from include.local.system import System
-from tests.conftest import free_port
+from include.oms.testing.kafka import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from tests.conftest import create_database, database_url
+from include.oms.testing.postgres import create_database, database_url
 from tests.integration.services.running import ROOT, eventually, running
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ import pytest
 
 from include.local import settings
 from include.local.__main__ import main
-from tests.conftest import free_port
+from include.oms.testing.kafka import free_port
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.integration.jobs.conftest import Oms
+from include.oms.testing.system import Oms
 
 
 def days_ago(days: float) -> datetime:
@@ -19,7 +19,7 @@ async def ended(
 ) -> int:  # fmt: skip
     """One request that ended so many days ago, with its end in timeline and outbox; its id."""
     at = days_ago(days)
-    columns = {"stage": "GENERATION", "created_at": at} | columns
+    columns = {"stage": "GENERATION", "created_at": at, **columns}
     (request_id,) = await oms.queued(status=status, revision=1, ended_at=at, attempts=1, **columns)
     values = {"id": request_id, "status": status, "stage": columns["stage"], "category": category, "at": at}
     if correlation_id:
@@ -57,9 +57,16 @@ async def batch(oms: Oms, request_id: int, status: str = "COMPLETED", *, attempt
     } | columns  # fmt: skip
     cursor = await oms.connection.execute(
         f"""INSERT INTO thunderhead_batches ({", ".join(row)})
-            VALUES ({", ".join(f"%({name})s" for name in row)}) RETURNING batch_key""",
+            VALUES ({", ".join(f"%({name})s" for name in row)}) RETURNING batch_key""",  # noqa: S608
         row,
     )
     (made,) = await cursor.fetchall()
     await oms.connection.execute("INSERT INTO batch_payloads VALUES (%s, '<document/>')", (made["batch_key"],))
     return int(made["batch_key"])
+
+
+async def document(oms: Oms, document_id: int, *, days: float = 0.01, **columns: Any) -> int:
+    """A request whose document is made and can be had from Thunderhead under this id; the request's id."""
+    request_id = await ended(oms, "COMPLETED", category=None, days=days, **columns)
+    await batch(oms, request_id, thunderhead_batch_id=document_id, dms_document_id=document_id)
+    return request_id

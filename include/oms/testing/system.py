@@ -19,10 +19,10 @@ from include.oms.processing import process_slice
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import Settings
 from include.oms.slices import SliceReport, claim_slices
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
 from include.oms.thunderhead import Thunderhead
-from tests.integration.jobs.outside import FakeReferenceData, FakeThunderhead, served
 
-QUICK = {
+QUICK: dict[str, Any] = {
     "settling_seconds": 0.4,
     "submit_timeout_seconds": 0.3,
     "poll_timeout_seconds": 0.3,
@@ -45,6 +45,7 @@ class Oms:
     thunderhead_client: Thunderhead
     reference_data_client: ReferenceData
     settings: Settings
+    thunderhead_url: str = ""
     runs: int = field(default=0)
 
     async def queued(self, n: int = 1, **columns: Any) -> list[int]:
@@ -62,7 +63,7 @@ class Oms:
                         INSERT INTO document_requests ({names}, request_correlation_id)
                         VALUES ({values}, %(correlation)s) RETURNING request_id),
                     payload AS (INSERT INTO request_payloads SELECT request_id, '{{"a": 1}}' FROM request)
-                    SELECT request_id FROM request""",
+                    SELECT request_id FROM request""",  # noqa: S608
                 {**row, "correlation": uuid4().hex},
             )
             ids.append((await cursor.fetchall())[0]["request_id"])
@@ -155,4 +156,5 @@ async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
             thunderhead_client=Thunderhead(session, thunderhead_url, settings),
             reference_data_client=ReferenceData(session, reference_data_url, settings),
             settings=settings,
+            thunderhead_url=thunderhead_url,
         )

@@ -22,6 +22,7 @@ class FakeThunderhead:
     submit_answers: list[Answer] = field(default_factory=list)  # instead of having any effect
     answers_after_effect: list[Answer] = field(default_factory=list)  # the batch is made, then this is said
     poll_answers: list[Answer] = field(default_factory=list)
+    document_answers: list[Answer] = field(default_factory=list)
     errors: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     calls: Counter[str] = field(default_factory=Counter)
     always: Answer | None = None  # an outage: every call gets this
@@ -75,8 +76,18 @@ class FakeThunderhead:
         self.calls["errors"] += 1
         return web.json_response({"errors": self.errors[int(request.match_info["batch_id"])]})
 
+    async def document(self, request: web.Request) -> web.StreamResponse:
+        self.calls["document"] += 1
+        if self.always:
+            return await self.always(request)
+        if self.document_answers:
+            return await self.document_answers.pop(0)(request)
+        document_id = int(request.match_info["document_id"])
+        return web.Response(body=f"%PDF-1.7 {document_id}".encode(), content_type="application/pdf")
+
     def app(self) -> web.Application:
         app = web.Application()
+        app.router.add_get("/v1/documents/{document_id}", self.document)
         app.router.add_post("/v1/batches", self.submit)
         app.router.add_get("/v1/batches", self.find)
         app.router.add_get("/v1/batches/{batch_id}/errors", self.errors_of)

