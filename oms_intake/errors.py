@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from include.oms.intake.refusals import OutOfReach, Refusal
@@ -50,6 +50,8 @@ def _refused(refusal: Refusal) -> Response:
 def _http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
+    if isinstance(error, InternalServerError) and error.original_exception:  # raised while answering, not in a view
+        return _unforeseen(error.original_exception)
     status = error.code or 500
     problem = PROBLEMS[_BY_STATUS.get(status, "bad-call" if status < 500 else "internal-error")]
     answer = problem_answer(problem, _DETAILS.get(status, problem.meaning), status)
@@ -58,7 +60,7 @@ def _http_error(error: HTTPException) -> Response:
     return answer
 
 
-def _unforeseen(error: Exception) -> Response:
+def _unforeseen(error: BaseException) -> Response:
     """Logged with its place but not its text: a database's error may repeat a payload."""
     log.error("unforeseen_error", call_id=g.call_id, **error_place(error))
     return problem_answer(PROBLEMS["internal-error"], "an error that nobody foresaw; it has been logged")

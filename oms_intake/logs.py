@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -19,9 +21,24 @@ def log_json_lines() -> None:
             structlog.processors.JSONRenderer(serializer=_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(),
+        logger_factory=StandardOutput,
         cache_logger_on_first_use=True,
     )
+
+
+class StandardOutput:
+    """Where the lines go, each in one write. What cannot be written is left out.
+
+    Whoever reads the log may be gone - a supervisor closes the pipe of a server that was killed, and its workers still
+    have calls to finish -, or the disk be full. A call that was carried out must not be answered 500 for that.
+    """
+
+    def msg(self, line: bytes) -> None:
+        """One line."""
+        with suppress(OSError):
+            os.write(1, line + b"\n")
+
+    debug = info = warning = error = critical = msg
 
 
 def _line(event: object, **_: object) -> bytes:

@@ -30,6 +30,8 @@ TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Lengt
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """A thread for each call that is there, none for those still coming."""
 
+    alive: bool
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._coming: dict[TConn, float] = {}  # connections whose headers are not there, by deadline
@@ -48,6 +50,31 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         else:
             self._coming.setdefault(conn, time.monotonic() + self._settings.intake_head_seconds)
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._more, conn))
+
+    def is_parent_alive(self) -> bool:
+        """Looked at with every turn of the main loop. A worker without its server stops as it would at SIGTERM.
+
+        gunicorn leaves the loop, but goes on to keep connections alive: busy clients hold the worker, and the worker
+        the port that the next server needs, until graceful_timeout.
+        """
+        if not super().is_parent_alive():
+            self.alive = False
+        return self.alive
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Called where new connections are to be taken, or not. A stopping worker takes those that have been made.
+
+        Then it lets the port go: who calls from now on is refused, or served by the next server, and waits for nobody.
+        """
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            before = -1
+            while listener.sock and before != self.nr_conns:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
         """Called when a thread is through with a call."""

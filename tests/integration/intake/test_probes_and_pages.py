@@ -71,3 +71,15 @@ def test_every_problem_has_a_page(stranger: FlaskClient) -> None:
 
 def test_a_problem_that_is_none(stranger: FlaskClient) -> None:
     assert stranger.get("/problems/none").status_code == 404
+
+
+def test_an_error_while_answering_is_logged_as_any_other(intake: Flask, logs: list[Any]) -> None:
+    def fail(answer: Any) -> Any:
+        raise RuntimeError("secret")
+
+    intake.after_request_funcs[None].insert(0, fail)  # the first is the last to run
+    answer = intake.test_client().get("/healthz")
+    assert (answer.status_code, answer.json["type"]) == (500, "/problems/internal-error")
+    (line,) = [line for line in logs if line["event"] == "unforeseen_error"]
+    assert (line["error"], line["call_id"]) == ("RuntimeError", answer.json["request_id"])
+    assert "secret" not in str(logs)
