@@ -1,7 +1,8 @@
 """The retrigger: driving ended requests again, by the stage they ended at.
 
 Enrichment, submission and generation failures get a new attempt, with a new Thunderhead batch; monitoring
-failures a new poll. What is not at a red end is not touched, so doing it twice does no harm.
+failures a new poll. What is not at a red end is not touched, so doing it twice does no harm. What was withdrawn
+(CANCELLED) stays so, by whichever door the retrigger comes: a clear, the console, document_retrigger.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from include.oms import database
 async def retrigger_requests(
     connection: AsyncConnection[DictRow], request_ids: Sequence[int], *, actor: str, slice_id: int | None = None
 ) -> list[int]:
-    """Drive the requests that stand at a red end again; their ids are returned. ``actor`` stands in the timeline."""
+    """Drive those again that stand at a red end and that nobody withdrew; their ids are returned.
+
+    ``actor`` stands in the timeline.
+    """
     again = await database.rows(
         connection, "retrigger_requests", request_ids=list(request_ids), actor=actor, slice_id=slice_id
     )

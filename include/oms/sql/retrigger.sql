@@ -5,10 +5,13 @@ WHERE slice_id = %(slice_id)s AND status IN ('FAILED', 'STOPPED')
 ORDER BY request_id FOR UPDATE;
 
 -- retrigger_requests --
--- Drive ended requests again, by the stage they ended at. What is not at a red end is left alone and not returned.
+-- Drive ended requests again, by the stage they ended at. What is not at a red end is left alone and not returned, and
+-- so is what was withdrawn: nobody wants it any more.
 WITH chosen AS (
-    SELECT request_id, stage AS ended_stage FROM document_requests
+    SELECT request_id, stage AS ended_stage FROM document_requests r
     WHERE request_id = ANY (%(request_ids)s) AND status IN ('FAILED', 'STOPPED')
+      AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (
+          SELECT category FROM request_errors e WHERE e.request_id = r.request_id ORDER BY error_id DESC LIMIT 1))
     FOR UPDATE
 ), again AS (
     UPDATE document_requests r

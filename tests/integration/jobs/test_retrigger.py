@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from include.oms.model import Job
 from include.oms.retrigger import retrigger_requests
-from include.oms.testing.system import Oms
+from include.oms.testing.made import ended
 from include.oms.testing.outside import problem
+from include.oms.testing.system import Oms
 
 
 async def rejected(oms: Oms, n: int = 1) -> tuple[int, list[int]]:
@@ -101,6 +102,16 @@ async def test_clearing_a_monitoring_failure_only_asks_again(oms: Oms) -> None:
     request = await oms.request(request_id)
     assert (request["status"], request["revision"], request["attempts"]) == ("COMPLETED", 2, 1)
     assert len(oms.thunderhead.batches) == 1
+
+
+async def test_what_was_withdrawn_is_left_alone(oms: Oms) -> None:
+    withdrawn = await ended(oms, "STOPPED", category="CANCELLED")
+    stopped = await ended(oms, "STOPPED", category="STOPPED_AT_THUNDERHEAD")
+    once = await ended(oms, "FAILED", category="CANCELLED")  # failed, and the error is only named so
+    ids = [withdrawn, stopped, once]
+    assert await retrigger_requests(oms.connection, ids, actor="operator") == [stopped, once]
+    assert await oms.timeline(withdrawn) == ["ACCEPTED", "STOPPED"]
+    assert (await oms.request(withdrawn))["status"] == "STOPPED"
 
 
 async def test_what_is_not_at_a_red_end_is_not_retriggered(oms: Oms) -> None:
