@@ -111,7 +111,8 @@ WITH reclaimed AS (
     SET lease_token = %(lease_token)s, lease_until = now() + %(lease_seconds)s * interval '1 second',
         takeovers = r.takeovers + 1
     FROM document_requests former
-    WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(former_token)s AND former.request_id = r.request_id
+    WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(former_token)s AND r.status = 'PROCESSING'
+      AND former.request_id = r.request_id
     RETURNING r.request_id, former.lease_until AS former_lease_until
 ), doubt AS (
     UPDATE thunderhead_batches b SET unsure_since = greatest(now(), c.former_lease_until)
@@ -132,13 +133,13 @@ FROM document_requests r
 LEFT JOIN request_payloads p USING (request_id)
 LEFT JOIN thunderhead_batches b ON b.request_id = r.request_id AND b.status = 'PROCESSING_OMS'
 LEFT JOIN batch_payloads x USING (batch_key)
-WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s
+WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status = 'PROCESSING'
 ORDER BY r.rank_at, r.request_id;
 
 -- renew_request_leases --
 -- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
 UPDATE document_requests SET lease_until = now() + %(lease_seconds)s * interval '1 second'
-WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PROCESSING'
 RETURNING request_id;
 
 -- close_slice --

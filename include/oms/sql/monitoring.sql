@@ -38,7 +38,7 @@ ORDER BY b.next_poll_at, b.batch_key;
 -- renew_batch_leases --
 -- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
 UPDATE thunderhead_batches SET lease_until = now() + %(lease_seconds)s * interval '1 second'
-WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PROCESSING_THUNDERHEAD'
 RETURNING batch_key;
 
 -- schedule_polls --
