@@ -43,7 +43,7 @@ RETURNING a.request_id, a.ended_at, r.document_type, b.dms_document_id;
 -- renew_archive_leases --
 -- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
 UPDATE archived_documents SET lease_until = now() + %(lease_seconds)s * interval '1 second'
-WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND archived_at IS NULL
 RETURNING request_id;
 
 -- record_archived --
@@ -57,4 +57,4 @@ WHERE a.request_id = w.request_id AND a.lease_token = %(lease_token)s;
 -- given_up_documents --
 -- What of a slice needs a person, and why.
 SELECT request_id, given_up_why FROM archived_documents
-WHERE slice_id = %(slice_id)s AND given_up_why IS NOT NULL ORDER BY request_id;
+WHERE slice_id = %(slice_id)s AND archived_at IS NULL AND given_up_why IS NOT NULL ORDER BY request_id;

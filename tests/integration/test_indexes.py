@@ -1,0 +1,68 @@
+"""No statement looks through the history: each finds its rows by an index, however many requests have ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from include.oms.sql import load
+
+QUERIES = load("include.oms.sql")
+HISTORY = {
+    "document_requests", "request_payloads", "request_metadata", "request_errors", "request_timeline",
+    "thunderhead_batches", "batch_payloads", "final_events",
+    "archived_documents",
+}  # fmt: skip
+PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL"
+# With these, PostgreSQL may also choose to look through a table; what it finds at first by an index decides.
+BY_CHOICE = {
+    "select_requests",  # any filter, or none: newest first
+    "note_documents_to_archive",  # the last entry of an index: how far the archive has looked
+    "document_types_with_content",  # of the index on just that, each of its types once
+}
+
+
+def plan_of(db: psycopg.Connection, name: str) -> dict[str, Any]:
+    """The plan for whatever values, by nested loops over indexes wherever that can be: the tables are empty, and small
+    tables would be read whole."""
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", numbered, QUERIES[name]).replace("%%", "%")
+    for method in ("seqscan", "mergejoin", "hashjoin", "material"):
+        db.execute(f"SET enable_{method} = off")
+    explained = db.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchone()
+    assert explained
+    plan: dict[str, Any] = explained[0][0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The plan's steps."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:
+    """Whether this step looks at all rows of a table, or at all of an index that has them all."""
+    without_a_key = node["Node Type"].startswith("Index") and "Index Cond" not in node
+    return node["Node Type"] == "Seq Scan" or (without_a_key and node["Index Name"] not in partial)
+
+
+def test_rows_are_found_by_an_index(db: psycopg.Connection) -> None:
+    partial = {name for (name,) in db.execute(PARTIAL)}
+    plans = {name: plan_of(db, name) for name in sorted(QUERIES.keys() - BY_CHOICE)}
+    scanned = {
+        name: tables
+        for name, plan in plans.items()
+        if (tables := HISTORY & {node.get("Relation Name") for node in nodes(plan) if looks_at_all(node, partial)})
+    }
+    assert scanned == {}
