@@ -101,7 +101,11 @@ async def _results(db: AsyncConnection[DictRow], ids: list[int], done: set[int],
 
 
 def _why_not(row: DictRow | None) -> str:
-    return f"left alone: it is {row['status']} at {row['stage']}" if row else "there is no such request"
+    if not row:
+        return "there is no such request"
+    if (row["status"], row["category"]) == (Status.STOPPED, Category.CANCELLED):
+        return f"left alone: {row['description']}; whoever wants it after all hands in a new request"
+    return f"left alone: it is {row['status']} at {row['stage']}"
 
 
 async def _wake(db: AsyncConnection[DictRow]) -> None:

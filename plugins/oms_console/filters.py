@@ -8,10 +8,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
-from include.oms.model import Category, Status
+from include.oms.model import RED_ENDS, Category, Status
 from include.oms.selection import LARGEST_ID, Selection, select_requests
 
-RED = (Status.FAILED, Status.STOPPED)
+AS_THEY_ARE = {"batch_id", "document", "category", "retrying", "withdrawn", "created_from", "created_to"}
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 Text = Annotated[str, Field(min_length=1, max_length=100, pattern="^[^\x00]*$")]
@@ -35,6 +35,8 @@ class Filter(BaseModel):
     """Of the request's last error."""
     retrying: bool = False
     """Only what has spent attempts and has not ended."""
+    withdrawn: bool | None = None
+    """Whether its client or an operator has withdrawn it."""
     created_from: AwareDatetime | None = None
     created_to: AwareDatetime | None = None
 
@@ -52,13 +54,13 @@ class Filter(BaseModel):
             correlation_ids=(self.correlation_id,) if self.correlation_id else None,
             statuses=self.status,
             metadata=((key.strip(), value.strip()),) if self.metadata else None,
-            **self.model_dump(include={"batch_id", "document", "category", "retrying", "created_from", "created_to"}),
+            **self.model_dump(include=AS_THEY_ARE),
         )
 
     def red(self) -> Filter | None:
         """The same, but only what a retrigger may touch; None where that is nothing."""
-        status = tuple(status for status in self.status or RED if status in RED)
-        return self.model_copy(update={"status": status}) if status else None
+        status = tuple(status for status in self.status or RED_ENDS if status in RED_ENDS)
+        return self.model_copy(update={"status": status, "withdrawn": False}) if status and not self.withdrawn else None
 
 
 async def chosen(
@@ -70,6 +72,6 @@ async def chosen(
 
 
 async def chosen_red(connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int) -> list[int]:
-    """Of what the filter chooses, that which stands at a red end."""
+    """Of what the filter chooses, that which stands at a red end and was not withdrawn."""
     red = wanted.red()
     return await chosen(connection, red, limit=limit) if red else []

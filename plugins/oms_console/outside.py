@@ -36,7 +36,7 @@ def reachable(system: str) -> dict[str, Any]:
         host, port = _address(CONNECTIONS[system])
         socket.create_connection((host, port), PATIENCE_SECONDS).close()
     except Exception as error:  # noqa: BLE001  a Connection may be missing or wrong in many ways; health never fails
-        return {"answers": False, "why": f"{type(error).__name__}"}
+        return {"answers": False, "why": (getattr(error, "strerror", None) or type(error).__name__).lower()}
     return {"answers": True, "milliseconds": round((time.monotonic() - began) * 1000, 1)}
 
 

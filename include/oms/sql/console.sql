@@ -71,16 +71,18 @@ SELECT json_build_object(
     'batches', (
         SELECT coalesce(json_agg(json_build_object(
             'attempt', attempt, 'batch_name', batch_name, 'status', status, 'batch_config_id', batch_config_id,
+            'job', s.job, 'dag_run_id', s.dag_run_id, 'map_index', coalesce(s.map_index, s.ordinal),
             'thunderhead_batch_id', thunderhead_batch_id, 'dms_document_id', dms_document_id, 'polls', polls,
             'created_at', utc_text(created_at), 'submitted_at', utc_text(submitted_at),
             'next_poll_at', CASE WHEN status = 'PROCESSING_THUNDERHEAD' THEN utc_text(next_poll_at) END,
             'ended_at', utc_text(ended_at)) ORDER BY attempt), '[]')
-        FROM thunderhead_batches WHERE request_id = r.request_id),
+        FROM thunderhead_batches LEFT JOIN slices s USING (slice_id) WHERE request_id = r.request_id),
     'errors', (
         SELECT coalesce(json_agg(json_build_object(
             'revision', revision, 'attempt', attempt, 'stage', stage, 'category', category,
+            'job', s.job, 'dag_run_id', s.dag_run_id, 'map_index', coalesce(s.map_index, s.ordinal),
             'description', description, 'at', utc_text(at)) ORDER BY error_id), '[]')
-        FROM request_errors WHERE request_id = r.request_id),
+        FROM request_errors LEFT JOIN slices s USING (slice_id) WHERE request_id = r.request_id),
     'events', (
         SELECT coalesce(json_agg(json_build_object(
             'event_id', event_id, 'revision', revision, 'created_at', utc_text(created_at),
@@ -173,12 +175,17 @@ LEFT JOIN ended e USING (from_at) LEFT JOIN came c USING (from_at)
 GROUP BY s.from_at ORDER BY s.from_at;
 
 -- stock --
--- What is open and what stands red, now; the oldest in seconds.
+-- What is open, and what stands red and can be helped (nobody withdrew it, its content is there), now; the oldest in
+-- seconds.
 SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()) AS due,
        (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()) AS waiting,
        (SELECT count(*) FROM document_requests WHERE status = 'PROCESSING' AND lease_until IS NOT NULL) AS in_hand,
        (SELECT count(*) FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD') AS at_thunderhead,
-       (SELECT count(*) FROM document_requests WHERE status IN ('FAILED', 'STOPPED')) AS red,
+       (SELECT count(*) FROM document_requests r
+        WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL
+          AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (
+              SELECT category FROM request_errors e
+              WHERE e.request_id = r.request_id ORDER BY error_id DESC LIMIT 1))) AS red,
        (SELECT count(*) FROM document_requests WHERE spent > 0 AND ended_at IS NULL) AS retrying,
        (SELECT count(*) FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS outbox,
        (SELECT count(*) FROM final_events WHERE set_aside_at IS NOT NULL) AS set_aside,
@@ -188,12 +195,13 @@ SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_a
         WHERE published_at IS NULL AND set_aside_at IS NULL) AS oldest_event_seconds;
 
 -- red_by_category --
--- What stands at FAILED or STOPPED, by its last error.
+-- What stands at FAILED or STOPPED and can be helped, as stock counts it, by its last error.
 SELECT r.status, r.stage, e.category, count(*) AS number
 FROM document_requests r
 LEFT JOIN LATERAL (
     SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
-WHERE r.status IN ('FAILED', 'STOPPED')
+WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
+  AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC LIMIT 50;
 
 -- retrying_by_category --

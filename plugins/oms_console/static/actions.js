@@ -2,12 +2,12 @@
 import { get, post } from "./api.js";
 import { confirmed, showResults } from "./dialog.js";
 import { el, note, say } from "./dom.js";
-import { number, plural, whatRetriggerDoes } from "./words.js";
+import { isWithdrawn, number, plural, whatRetriggerDoes } from "./words.js";
 
 const groupsTable = (groups) => el("table", {},
   el("thead", {}, el("tr", {}, ["Requests", "Ended", "At", "Last error", "What happens"].map((head) => el("th", {}, head)))),
   el("tbody", {}, groups.map((group) => el("tr", {}, el("td", { class: "n" }, number(group.number)), el("td", {}, group.status),
-    el("td", {}, group.stage), el("td", {}, group.category ?? "–"), el("td", {}, whatRetriggerDoes(group.stage))))));
+    el("td", {}, group.stage), el("td", {}, group.category ?? "–"), el("td", {}, isWithdrawn(group) ? "left alone: it was withdrawn" : whatRetriggerDoes(group.stage))))));
 
 async function run(path, body) {
   try {
@@ -36,7 +36,7 @@ export async function retriggerRows(rows) {
 export async function retriggerFilter(filter, query) {
   let counted;
   try { counted = await get(`requests/count?${query}`); } catch (error) { say(error.message); return false; }
-  if (!counted.number) { say("None of these stands at FAILED or STOPPED: there is nothing to retrigger."); return false; }
+  if (!counted.number) { say("None of these stands at FAILED or STOPPED without having been withdrawn: there is nothing to retrigger."); return false; }
   const content = el("div", {}, groupsTable(counted.groups),
     counted.is_bound ? note("warn", `There are more than ${number(counted.number)}: narrow the search. At most so many are retriggered at once.`) : null);
   if (!(await confirmed(`Try ${plural(counted.number, "request")} again?`, content, "Retrigger"))) return false;

@@ -3,7 +3,7 @@ import { el, svg } from "./dom.js";
 import { clock, number } from "./words.js";
 
 // On a phone fewer units across, so that the texts stay as large as others.
-const WIDTH = document.documentElement.clientWidth < 700 ? 400 : 960, HEIGHT = 220, LEFT = 44, BOTTOM = 22, TOP = 10;
+const WIDTH = document.documentElement.clientWidth < 700 ? 320 : 960, HEIGHT = 220, LEFT = 44, BOTTOM = 22, TOP = 10;
 const SERIES = ["completed", "stopped", "failed"];
 
 /** The least of 1, 2, 5 · 10^n that is not below `value`. */

@@ -3,11 +3,10 @@ import { get } from "./api.js";
 import { chart } from "./chart.js";
 import { el, empty, fill, note } from "./dom.js";
 import { at } from "./links.js";
-import { keepFresh } from "./refresh.js";
-import { duration, instant, number } from "./words.js";
+import { keepFresh, news } from "./refresh.js";
+import { SYSTEMS, duration, instant, number } from "./words.js";
 
 const RANGES = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
-const NAMES = { THUNDERHEAD: "Thunderhead", REFERENCE_DATA: "Reference data", KAFKA: "Kafka", DATABASE: "OMS Database" };
 
 const tile = (name, value, more, href, kind = "") => el(href ? "a" : "div", { class: `tile ${kind}`, href },
   el("span", { class: "tile-name" }, name), el("span", { class: "tile-value" }, value), el("span", { class: "quiet small" }, more || "\u00a0"));
@@ -16,7 +15,7 @@ function tiles({ stock, steps, step_seconds }) {
   const minutes = Math.max(1, 300 / step_seconds);
   const perMinute = steps.slice(-minutes).reduce((sum, step) => sum + Number(step.completed), 0) / ((minutes * step_seconds) / 60);
   return el("div", { class: "tiles" },
-    tile("Need a person", number(stock.red), "FAILED or STOPPED", at("search", { status: ["FAILED", "STOPPED"] }), Number(stock.red) ? "bad" : ""),
+    tile("Need a person", number(stock.red), "FAILED or STOPPED", at("search", { status: ["FAILED", "STOPPED"], withdrawn: "false" }), Number(stock.red) ? "bad" : ""),
     tile("Retrying", number(stock.retrying), "failed before, not ended", at("retrying"), Number(stock.retrying) ? "warn" : ""),
     tile("Due", number(stock.due), stock.oldest_due_seconds === null ? "nothing waits" : `oldest ${duration(stock.oldest_due_seconds)}`, at("search", { status: "QUEUED" })),
     tile("Waiting", number(stock.waiting), "for a back-off", at("search", { status: "QUEUED" })),
@@ -30,14 +29,14 @@ function healthRow(system, probe, dial) {
   const state = !probe.answers ? ["bad", `does not answer (${probe.why})`] : dial?.paused_at ? ["warn", `paused by ${dial.paused_by}: ${dial.paused_why ?? "no reason given"}`]
     : dial?.open_until ? ["bad", "breaker open until ", instant(dial.open_until), dial.last_error ? `: ${dial.last_error}` : ""]
       : dial?.failures > 0 ? ["warn", `on probation after ${number(dial.failures)} outages`] : ["good", `answers in ${probe.milliseconds} ms`];
-  return el("li", { class: `health ${state[0]}` }, el("span", { class: "dot", "aria-hidden": "true" }), el("strong", {}, NAMES[system]), " ", el("span", { class: "long" }, state.slice(1)));
+  return el("li", { class: `health ${state[0]}` }, el("span", { class: "dot", "aria-hidden": "true" }), el("strong", {}, SYSTEMS[system]), " ", el("span", { class: "long" }, state.slice(1)));
 }
 
 function red(groups) {
   if (!groups.length) return empty("Nothing needs a person", "Requests that end FAILED or STOPPED are listed here, by their error.");
-  return el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ["Last error", "Ended", "At", "Requests"].map((head) => el("th", { scope: "col" }, head)))),
+  return el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ["Last error", "Ended", "At", "Requests"].map((head) => el("th", { scope: "col", class: head === "Requests" ? "n" : "" }, head)))),
     el("tbody", {}, groups.map((group) => el("tr", {},
-      el("td", { "data-label": "Last error" }, el("a", { href: at("search", { category: group.category, status: group.status }) }, group.category ?? "none kept")),
+      el("td", { "data-label": "Last error" }, el("a", { href: at("search", { category: group.category, status: group.status, withdrawn: "false" }) }, group.category ?? "none kept")),
       el("td", { "data-label": "Ended" }, group.status), el("td", { "data-label": "At" }, group.stage), el("td", { "data-label": "Requests", class: "n" }, number(group.number))))));
 }
 
@@ -55,11 +54,12 @@ export async function dashboard(page) {
     const [probes, dials] = await Promise.all([get("health"), get("systems").catch(() => [])]);
     fill(parts.health, Object.entries(probes).map(([system, probe]) => healthRow(system, probe, dials.find((dial) => dial.system === system && dial.document_type === "*"))));
   };
+  const isNews = news();
   const showCounts = async () => {
     const shown = await get(`dashboard?over=${over}`);
     fill(parts.tiles, tiles(shown));
     fill(parts.chart, chart(shown.steps, shown.step_seconds));
-    fill(parts.red, red(shown.red));
+    if (isNews(shown.red)) fill(parts.red, red(shown.red));
   };
   await keepFresh(async () => {
     const [counts] = await Promise.allSettled([showCounts(), showHealth()]);

@@ -2,11 +2,11 @@
 import { get, put, remove } from "./api.js";
 import { asked, confirmed } from "./dialog.js";
 import { el, fill, note, say } from "./dom.js";
-import { instant, number } from "./words.js";
+import { SYSTEMS, instant, number } from "./words.js";
 
 const hasLimits = (system) => system.system === "THUNDERHEAD";
 const isOfOneType = (system) => system.document_type !== "*";
-const titleOf = (system) => (isOfOneType(system) ? `${system.system}, ${system.document_type}` : system.system);
+const titleOf = (system) => `${SYSTEMS[system.system] ?? system.system}${isOfOneType(system) ? `, ${system.document_type}` : ""}`;
 
 export async function dial(page, { me }) {
   const list = el("div", { class: "columns" });

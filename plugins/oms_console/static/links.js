@@ -31,4 +31,7 @@ export function taskInstancePath({ job, dag_run_id, map_index }) {
 
 export const taskInstanceLink = (row, ...children) => (row.job ? airflowLink(taskInstancePath(row), ...children) : null);
 
+/** The same, by the task's name and map index. */
+export const instanceLink = (row) => taskInstanceLink(row, `${TASKS[row.job]} [${row.map_index}]`);
+
 export const requestLink = (id) => el("a", { href: at(`requests/${id}`) }, String(id));

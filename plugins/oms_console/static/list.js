@@ -1,7 +1,7 @@
 // A list of requests: the same on task instances, runs and in the search; on a phone each row is a card.
 import { cancel, retriggerRows, retryNow } from "./actions.js";
 import { el } from "./dom.js";
-import { at, requestLink, taskInstanceLink } from "./links.js";
+import { at, instanceLink, requestLink } from "./links.js";
 import { badge, dueIn, instant, isRed, number, plural } from "./words.js";
 
 const cell = (label, ...children) => el("td", { "data-label": label }, ...children);
@@ -22,7 +22,7 @@ function attemptsCell(row) {
 
 /** Since when it stands so, and the task instance that brought it there. */
 function sinceCell(row) {
-  const link = taskInstanceLink(row, `${row.job === "document_monitoring" ? "poll_slice" : "process_slice"} [${row.map_index}]`);
+  const link = instanceLink(row);
   return cell("Since", instant(row.ended_at ?? row.created_at), link ? el("div", { class: "small" }, link) : null);
 }
 

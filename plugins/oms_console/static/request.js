@@ -2,9 +2,9 @@
 import { get, send } from "./api.js";
 import { cancel, retriggerRows, retryNow } from "./actions.js";
 import { el, empty, fill, note, say } from "./dom.js";
-import { at, isFramed, taskInstanceLink } from "./links.js";
-import { keepFresh } from "./refresh.js";
-import { badge, dueIn, instant, isRed, number, whatRetriggerDoes } from "./words.js";
+import { at, instanceLink, isFramed, taskInstanceLink } from "./links.js";
+import { keepFresh, news } from "./refresh.js";
+import { badge, dueIn, instant, isRed, isWithdrawn, number, whatRetriggerDoes } from "./words.js";
 
 const EXTENSIONS = { json: "json", xml: "xml", pdf: "pdf", metadata: "metadata.json" };
 
@@ -13,17 +13,21 @@ function head(shown, me, changed) {
   const button = (text, can, act) => (can && me.may.act ? el("button", { class: "plain", onclick: async () => { if (await act([row])) changed(); } }, text) : null);
   return el("div", { class: "title" },
     el("h1", {}, isFramed && history.length > 1 ? el("button", { class: "back", "aria-label": "Back", onclick: () => history.back() }, "←") : null, `Request ${shown.request_id} `, badge(shown.status)),
-    el("div", { class: "buttons" }, button("Retrigger", isRed(shown), retriggerRows), button("Retry now", shown.due_at, retryNow),
+    el("div", { class: "buttons" }, button("Retrigger", isRed(shown) && !isWithdrawn(row), retriggerRows), button("Retry now", shown.due_at, retryNow),
       button("Withdraw", shown.status === "QUEUED", cancel)));
 }
+
+/** What stands between backticks is code. */
+const withCode = (text) => text.split("`").map((part, n) => (n % 2 ? el("code", {}, part) : part));
 
 function why(shown) {
   const last = shown.errors.at(-1);
   if (!last || shown.status === "COMPLETED") return null;
   const help = shown.help[last.category];
-  return note(isRed(shown) ? "bad" : "warn", el("strong", {}, help?.title ?? last.category), el("p", { class: "long" }, last.description),
-    help ? el("p", {}, help.meaning, " ", el("em", {}, help.what_to_do)) : null,
-    isRed(shown) ? el("p", {}, `A retrigger means ${whatRetriggerDoes(shown.stage)}.`) : shown.due_at ? el("p", {}, `It is tried again by itself: ${dueIn(shown.due_at)}.`) : null);
+  const again = isRed(shown) && !isWithdrawn({ ...shown, category: last.category });
+  return note(again ? "bad" : "warn", el("strong", {}, help?.title ?? last.category), el("p", { class: "long" }, last.description),
+    help ? el("p", {}, withCode(help.meaning), " ", el("em", {}, withCode(help.what_to_do))) : null,
+    again ? el("p", {}, `A retrigger means ${whatRetriggerDoes(shown.stage)}.`) : shown.due_at ? el("p", {}, `It is tried again by itself: ${dueIn(shown.due_at)}.`) : null);
 }
 
 function facts(shown) {
@@ -51,14 +55,14 @@ const table = (heads, rows) => el("table", { class: "cards" }, el("thead", {}, e
 
 function attempts(shown) {
   if (!shown.batches.length) return empty("Nothing has been sent to Thunderhead", "A batch appears here with the first submission.");
-  return table(["Attempt", "Batch name", "Thunderhead's id", "Status", "Config", "Submitted", "Ended", "Document"], shown.batches.map((batch) =>
-    [batch.attempt, batch.batch_name, batch.thunderhead_batch_id, batch.status, batch.batch_config_id, instant(batch.submitted_at), instant(batch.ended_at), batch.dms_document_id]));
+  return table(["Attempt", "Batch name", "Thunderhead's id", "Status", "Config", "Submitted", "Ended", "Document", "Last held by"], shown.batches.map((batch) =>
+    [batch.attempt, batch.batch_name, batch.thunderhead_batch_id, batch.status, batch.batch_config_id, instant(batch.submitted_at), instant(batch.ended_at), batch.dms_document_id, instanceLink(batch)]));
 }
 
 function errors(shown) {
   if (!shown.errors.length) return empty("No error", "Nothing has gone wrong with it so far.");
-  return table(["When", "Attempt", "Stage", "Category", "Text"], shown.errors.map((error) =>
-    [instant(error.at), error.attempt, error.stage, error.category, el("span", { class: "long" }, error.description)]));
+  return table(["When", "Attempt", "Stage", "Category", "Text", "In"], shown.errors.map((error) =>
+    [instant(error.at), error.attempt, error.stage, error.category, el("span", { class: "long" }, error.description), instanceLink(error)]));
 }
 
 function events(shown) {
@@ -103,8 +107,10 @@ export async function request(page, { me, id }) {
   const data = el("div");
   const section = (title, idOf, content) => el("section", { id: idOf }, el("h2", {}, title), content);
   let isFirst = true;
+  const isNews = news();
   const show = async () => {
     const shown = await get(`requests/${encodeURIComponent(id)}`);
+    if (!isNews(shown)) return;
     document.title = `Request ${shown.request_id}`;
     fill(parts.head, head(shown, me, show));
     fill(parts.why, why(shown));

@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { el, empty, fill, note } from "./dom.js";
 import { at } from "./links.js";
 import { requestList } from "./list.js";
-import { keepFresh } from "./refresh.js";
+import { keepFresh, news } from "./refresh.js";
 import { number, plural, whatRetriggerDoes } from "./words.js";
 
 function clearing(shown, isRun) {
@@ -19,8 +19,10 @@ export async function slices(page, { me }) {
   const params = new URLSearchParams(location.search);
   const isRun = !/^\d+$/.test(params.get("map_index") ?? "");
   const selected = new Set();
-  const show = async () => {
+  const isNews = news();
+  const show = async (isAsked) => {
     const shown = await get(`slices?${params}`);
+    if (!isNews(shown) && !isAsked) return undefined;
     if (!shown.job) return fill(page, empty("This is no job of OMS", "The tab shows the requests of document_processing and document_monitoring."));
     if (!shown.slices.length) return fill(page, empty("No slice is worked here", isRun
       ? "This run has claimed nothing. Where something was due, the claim's log says why."
@@ -29,7 +31,7 @@ export async function slices(page, { me }) {
     return fill(page,
       el("h1", {}, isRun ? `${plural(shown.slices.length, "slice")} of this run` : `Slice ${shown.slices[0].ordinal + 1}: ${shown.slices[0].label}`),
       clearing(shown, isRun),
-      shown.requests.length ? requestList(shown.requests, { mayAct: me.may.act, selected, changed: show })
+      shown.requests.length ? requestList(shown.requests, { mayAct: me.may.act, selected, changed: () => show(true) })
         : empty("Nothing has ended here", "Later runs have taken over what this slice had in its hands, and go on with it; find the requests by ", el("a", { href: at("search") }, "search"), "."),
       rest > 0 ? el("p", { class: "quiet" }, `${number(rest)} more are not shown; those that need a person come first.`) : null);
   };

@@ -4,11 +4,13 @@ import { el } from "./dom.js";
 export const STATUSES = ["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "STOPPED"];
 export const CATEGORIES = ["VALIDATION_ERROR", "PROCESSING_ERROR", "TIMEOUT_ERROR", "INTERNAL_ERROR", "CONFIGURATION_ERROR",
   "STOPPED_AT_THUNDERHEAD", "BATCH_UNKNOWN", "OVERDUE", "WORKER_DIED", "CANCELLED", "UNKNOWN_ERROR"];
+export const SYSTEMS = { THUNDERHEAD: "Thunderhead", REFERENCE_DATA: "Reference data", KAFKA: "Kafka", DATABASE: "OMS Database" };
 const RETRIGGER = { ENRICHMENT: "a new attempt, from the configuration on", SUBMISSION: "a new attempt",
   GENERATION: "a new attempt, with a new Thunderhead batch", MONITORING: "asking Thunderhead about the same batch again" };
 
 export const whatRetriggerDoes = (stage) => RETRIGGER[stage] ?? "a new attempt";
 export const isRed = (row) => row.status === "FAILED" || row.status === "STOPPED";
+export const isWithdrawn = (row) => row.status === "STOPPED" && row.category === "CANCELLED";
 export const number = (value) => Number(value ?? 0).toLocaleString("en");
 export const plural = (n, one, many = `${one}s`) => `${number(n)} ${Number(n) === 1 ? one : many}`;
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
 
-from plugins.oms_console import database
+from plugins.oms_console import database, requests
 from plugins.oms_console.app import create_app
 
 JSON = {"Content-Type": "application/json", "X-OMS-Console": "1"}
@@ -29,7 +29,7 @@ class Console:
     http: httpx.AsyncClient
     db: psycopg.Connection
     log_in: Callable[[str | None], None]
-    made: list[int] = field(default_factory=list)
+    audited: list[tuple[str, ...]]  # user, event and what, as Airflow's audit log would keep an export
 
     async def get(self, path: str, **params: Any) -> Any:
         """What a GET answers. Fails where that is not 200."""
@@ -100,6 +100,8 @@ async def console(
     monkeypatch.setattr(database, "database_url", url)
     monkeypatch.setattr(_AuthManagerState, "instance", SimpleAuthManager())
     monkeypatch.setattr(DagModel, "get_team_name", lambda _dag_id: None)  # else it would ask Airflow's own database
+    audited: list[tuple[str, ...]] = []
+    monkeypatch.setattr(requests, "audit", lambda *what: audited.append(what))
     app = create_app()
 
     def log_in(role: str | None) -> None:
@@ -110,4 +112,4 @@ async def console(
     log_in("op")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console", headers={"Host": "console"}) as http:
-        yield Console(http, db, log_in)
+        yield Console(http, db, log_in, audited)

@@ -44,6 +44,38 @@ async def test_another_number_than_was_confirmed_does_nothing(console: Console) 
     assert console.timeline(failed) == []
 
 
+async def test_what_was_withdrawn_is_neither_counted_nor_driven(console: Console) -> None:
+    withdrawn, stopped = console.request("STOPPED"), console.request("STOPPED")
+    console.error(withdrawn, "CANCELLED", "withdrawn by its client")
+    console.error(stopped, "STOPPED_AT_THUNDERHEAD")
+    assert (await console.get("requests/count", status="STOPPED"))["number"] == 1
+    assert (await console.get("requests/count", category="CANCELLED"))["number"] == 0
+    assert (await console.get("requests/count", withdrawn="true"))["number"] == 0
+    assert (await console.get("dashboard"))["stock"]["red"] == 1
+
+    named = (await console.post("retriggers", request_ids=[withdrawn])).json()["results"]
+    all_of_them = (await console.post("retriggers", filter={"status": ["STOPPED"]}, expected=1)).json()["results"]
+
+    assert named == [{"request_id": withdrawn, "done": False, "result": "left alone: withdrawn by its client; "
+                      "whoever wants it after all hands in a new request"}]  # fmt: skip
+    assert [row["request_id"] for row in all_of_them] == [stopped]
+    assert console.timeline(withdrawn) == []
+
+
+async def test_several_statuses_are_one_query_for_list_export_count_and_button(console: Console) -> None:
+    failed, stopped, queued = console.request("FAILED"), console.request("STOPPED"), console.request()
+    console.request("COMPLETED")
+    several = ["FAILED", "STOPPED", "QUEUED"]
+    assert [row["request_id"] for row in (await console.get("requests", status=several))["items"]] == [
+        queued, stopped, failed,
+    ]  # fmt: skip
+    exported = (await console.http.get("/api/requests.csv", params={"status": several})).text
+    assert len(exported.splitlines()) == 1 + 3
+    assert (await console.get("requests/count", status=several))["number"] == 2
+    answer = await console.post("retriggers", filter={"status": several}, expected=2)
+    assert {row["request_id"] for row in answer.json()["results"] if row["done"]} == {failed, stopped}
+
+
 async def test_a_filter_for_healthy_requests_drives_nothing(console: Console) -> None:
     console.request("FAILED")
     assert (await console.get("requests/count", status="COMPLETED"))["number"] == 0

@@ -57,6 +57,7 @@ async def test_what_is_no_job_of_ours_shows_nothing(console: Console, dag_id: st
 FOUND_BY: list[dict[str, Any]] = [
     {"correlation_id": "mine"}, {"batch_id": 4711}, {"metadata": "POLICY_NUMBER:P:1"}, {"document": "POSHOOFF"},
     {"document": "POLICY"}, {"status": "STOPPED"}, {"status": ["STOPPED", "QUEUED"], "document": "POSHOOFF"},
+    {"status": ["STOPPED", "COMPLETED"], "batch_id": 4711}, {"withdrawn": "false", "status": "STOPPED"},
     {"category": "OVERDUE"}, {"created_to": "2020-01-01T00:00:00Z"}, {"retrying": "true"},
 ]  # fmt: skip
 
@@ -114,6 +115,13 @@ async def test_lists_pages_and_exports_hold_no_personal_data(console: Console) -
         assert "Ada" not in text
 
 
+async def test_an_export_is_audited_without_the_metadata_it_was_asked_by(console: Console) -> None:
+    console.request("FAILED", {"POLICY_NUMBER": "secret-policy"})
+    text = await console.http.get("/api/requests.csv?status=FAILED&status=STOPPED&metadata=POLICY_NUMBER:secret-policy")
+    assert len(text.text.splitlines()) == 2
+    assert console.audited == [("ada", "oms.export", '{"status":["FAILED","STOPPED"]}')]
+
+
 async def test_an_export_is_no_formula(console: Console) -> None:
     mine = console.request("FAILED", request_correlation_id="=1+1")
     console.error(mine, "VALIDATION_ERROR", "@SUM(A1)")
@@ -129,6 +137,21 @@ async def test_a_page_tells_what_an_error_means_and_where_it_happened(console: C
     assert shown["help"]["OVERDUE"]["what_to_do"]
     entry = shown["timeline"][0]
     assert (entry["job"], entry["dag_run_id"], entry["map_index"]) == ("document_monitoring", "run", 2)
+
+
+async def test_errors_and_attempts_name_the_task_instance_that_had_them(console: Console) -> None:
+    mine = console.request("FAILED")
+    slice_id = console.slice("document_processing", "run", 1, mine)
+    console.error(mine, "TIMEOUT_ERROR")
+    console.db.execute("UPDATE request_errors SET slice_id = %s", [slice_id])
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status, slice_id)"
+        " VALUES (%s, 1, 'b', '1', 'FAILED', %s)",
+        [mine, slice_id],
+    )
+    shown = await console.get(f"requests/{mine}")
+    for row in (shown["errors"][0], shown["batches"][0]):
+        assert (row["job"], row["dag_run_id"], row["map_index"]) == ("document_processing", "run", 1)
 
 
 @pytest.mark.parametrize("request_id", [0, 999, 2**70])
