@@ -61,11 +61,7 @@ class Airflow:
 
     def connect_database(self, url: str) -> None:
         """The OMS Database of the test, as the Connection ``oms_db``."""
-        said = conninfo_to_dict(url)
-        self.connect(
-            "oms_db", conn_type="postgres", host=said.get("host"), port=int(said.get("port") or 5432),
-            login=said.get("user"), password=said.get("password"), schema=said.get("dbname"),
-        )  # fmt: skip
+        self.connect("oms_db", **database_connection(url))
 
     async def run(self, dag_id: str, params: Mapping[str, Any] | None = None, **settings: Any) -> DagRun:
         """One run to its end, under these settings (``slice_size=2``). Fails where there is no such DAG."""
@@ -87,6 +83,15 @@ class Airflow:
                 [dag_id],
             )
             return DagRun(state[0], [TaskInstance(*row) for row in found], log)
+
+
+def database_connection(url: str) -> dict[str, Any]:
+    """A Connection out of a libpq URL, whose host may be the folder of a socket."""
+    said = conninfo_to_dict(url)
+    return {
+        "conn_type": "postgres", "host": said.get("host"), "port": int(said.get("port") or 5432),
+        "login": said.get("user"), "password": said.get("password"), "schema": said.get("dbname"),
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
