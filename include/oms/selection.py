@@ -16,6 +16,7 @@ from include.oms.sql import query
 
 LARGEST_ID = 2**63 - 1
 MOST_NAMED = 10_000  # request or correlation ids in one selection
+NEWEST_LOOKED_AT = 1000  # with a metadata pair or an error category, before all that have it
 
 RequestId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -77,9 +78,17 @@ async def select_requests(
 ) -> list[Selected]:
     """A page of a selection, newest first: ``limit`` requests at most, all with ids below ``before``."""
     cursor = connection.cursor(row_factory=class_row(Selected))
-    page = {"limit": limit, "before": before}
-    await cursor.execute(query("select_requests"), selection.values() | page, prepare=False)
-    return await cursor.fetchall()
+    values = selection.values() | {"limit": limit, "before": before}
+
+    async def page(newest: int | None) -> list[Selected]:
+        await cursor.execute(query("select_requests"), values | {"newest": newest}, prepare=False)
+        return await cursor.fetchall()
+
+    if selection.metadata or selection.category:  # half of a million may have it, and the page be among the newest
+        found = await page(limit + NEWEST_LOOKED_AT)
+        if len(found) == limit:
+            return found
+    return await page(None)
 
 
 async def pages(

@@ -1,7 +1,8 @@
 -- select_requests --
 -- A page of the requests that a selection means, newest first, each with its last error. A value that is NULL does
--- not matter. Never prepared: planned with its values, so that those that matter find their index. The console's list,
--- counts, export and button are made of this query, and so is document_retrigger.
+-- not matter. Never prepared: planned with its values, so that those that matter find their index. Metadata and error
+-- category are looked for among the newest that have them, as many as are asked for. The console's list, counts, export
+-- and button are made of this query, and so is document_retrigger.
 WITH RECURSIVE systems AS (  -- every source system, one index probe each; looked at for correlation ids only
     (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
     UNION ALL
@@ -30,7 +31,9 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(category)s::text IS NULL OR e.category = %(category)s::text
        -- Red requests are few and have their own index; of all the others, those that ever had such an error.
        AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE OR r.request_id = ANY (ARRAY(
-           SELECT request_id FROM request_errors WHERE category = %(category)s::text))))
+           SELECT n.request_id FROM request_errors n
+           WHERE n.category = %(category)s::text AND n.request_id < %(before)s::bigint
+           ORDER BY n.request_id DESC LIMIT %(newest)s::bigint))))
   AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
   AND (%(withdrawn)s::boolean IS NULL
        OR (r.status = 'STOPPED' AND e.category IS NOT DISTINCT FROM 'CANCELLED') = %(withdrawn)s::boolean)
@@ -46,7 +49,8 @@ WHERE r.request_id < %(before)s::bigint
             AND n.created_at < %(created_to)s::timestamptz), %(before)s::bigint))
   AND (%(keys)s::text[] IS NULL OR r.request_id = ANY (ARRAY(  -- those with the first pair, by its index
       SELECT request_id FROM request_metadata m
-      WHERE m.key = (%(keys)s::text[])[1] AND m.value = (%(values)s::text[])[1] AND m.request_id < %(before)s::bigint)))
+      WHERE m.key = (%(keys)s::text[])[1] AND m.value = (%(values)s::text[])[1] AND m.request_id < %(before)s::bigint
+      ORDER BY m.request_id DESC LIMIT %(newest)s::bigint)))
   AND (coalesce(cardinality(%(keys)s::text[]), 0) <= 1 OR NOT EXISTS (
       SELECT FROM unnest(%(keys)s::text[], %(values)s::text[]) AS wanted (key, value)
       WHERE NOT EXISTS (SELECT FROM request_metadata m WHERE m.request_id = r.request_id

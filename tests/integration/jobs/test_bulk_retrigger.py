@@ -72,6 +72,18 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(
     assert await selected(oms, selection(**wanted)) == hits[::-1], "newest first"
 
 
+@pytest.mark.parametrize("filled", [{"metadata": (("COUNTRY", "SE"),)}, {"category": "OVERDUE"}])
+async def test_the_newest_that_have_it_are_not_all(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, filled: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("include.oms.selection.NEWEST_LOOKED_AT", 0)
+    having = {"metadata": {"COUNTRY": "SE"}, "category": "OVERDUE"}
+    wanted = [await ended(oms, source_system="ARCADE", **having) for _ in range(3)]
+    for _ in range(3):
+        await ended(oms, **having)
+    assert await selected(oms, selection(source_system="ARCADE", **filled)) == wanted[::-1]
+
+
 async def test_only_red_ends_that_nobody_withdrew(oms: Oms) -> None:
     red = [await ended(oms), await ended(oms, "STOPPED", category="STOPPED_AT_THUNDERHEAD")]
     await ended(oms, "COMPLETED", category=None)
@@ -259,6 +271,6 @@ async def test_it_serves_a_search_of_any_status_page_by_page(oms: Oms) -> None:
 )
 async def test_each_selection_has_its_index(oms: Oms, wanted: dict[str, Any], index: str) -> None:
     await oms.connection.execute("SET enable_seqscan = off")
-    values = Selection.model_validate(wanted).values() | {"before": 2**62, "limit": 10}
+    values = Selection.model_validate(wanted).values() | {"before": 2**62, "limit": 10, "newest": None}
     plan = await oms.connection.execute("EXPLAIN " + query("select_requests"), values, prepare=False)
     assert index in str(await plan.fetchall())
