@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import dag, get_current_context, task
 
 from include.jobs.notify import DEFAULT_ARGS
-from include.jobs.schedules import MONITORING_SCHEDULE, MOST_ACTIVE_RUNS, START
+from include.jobs.schedules import MONITORING_SCHEDULE, MOST_ACTIVE_RUNS, SLICE_LABEL_TEMPLATE, START
 
 if TYPE_CHECKING:
     from include.oms.slices import SliceRef
@@ -39,21 +39,13 @@ def document_monitoring() -> None:
 
         return claim(Job.MONITORING, get_current_context()["run_id"])
 
-    @task(map_index_template="{{ task.op_kwargs['a_slice']['label'] }}", execution_timeout=timedelta(minutes=30))
+    @task(map_index_template=SLICE_LABEL_TEMPLATE, execution_timeout=timedelta(minutes=30))
     def poll_slice(a_slice: SliceRef) -> None:
         from include.jobs.slices import poll
 
         poll(a_slice, get_current_context()["ti"])
 
-    @task(execution_timeout=timedelta(minutes=5))
-    def publish_waiting_events() -> None:
-        from include.jobs.slices import publish
-
-        publish()
-
-    claimed = claim_due_batches()
-    poll_slice.expand(a_slice=claimed)
-    claimed >> publish_waiting_events()  # what an earlier run could not publish; a leaf, so that red stays red
+    poll_slice.expand(a_slice=claim_due_batches())
 
 
 document_monitoring()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import dag, get_current_context, task
 
 from include.jobs.notify import DEFAULT_ARGS
-from include.jobs.schedules import MOST_ACTIVE_RUNS, PROCESSING_SCHEDULE, START
+from include.jobs.schedules import MOST_ACTIVE_RUNS, PROCESSING_SCHEDULE, SLICE_LABEL_TEMPLATE, START
 
 if TYPE_CHECKING:
     from include.oms.slices import SliceRef
@@ -39,7 +39,7 @@ def document_processing() -> None:
 
         return claim(Job.PROCESSING, get_current_context()["run_id"])
 
-    @task(map_index_template="{{ task.op_kwargs['a_slice']['label'] }}", execution_timeout=timedelta(minutes=30))
+    @task(map_index_template=SLICE_LABEL_TEMPLATE, execution_timeout=timedelta(minutes=30))
     def process_slice(a_slice: SliceRef) -> None:
         from include.jobs.slices import process
 

@@ -17,6 +17,9 @@ AT_LEAST_EVERY = timedelta(minutes=10)
 # Runs may overlap: leases keep their slices apart, a slow slice holds up nobody, and a cleared run starts at once.
 MOST_ACTIVE_RUNS = 4
 
+# A slice's name in the grid: as it was cut, and once it is over as it has grown.
+SLICE_LABEL_TEMPLATE = "{{ slice_label | default(task.op_kwargs['a_slice']['label']) }}"
+
 
 def whenever_due(job: str, interval_seconds: float) -> AssetOrTimeSchedule:
     """A run whenever ``job`` has something to do: looked at once an interval, and at once when work comes."""

@@ -5,40 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import psycopg
 import uvloop
+from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
-from psycopg.rows import dict_row
 
-from include.jobs.connections import (
-    REFERENCE_DATA_API,
-    THUNDERHEAD_API,
-    http_session,
-    kafka_producer,
-    oms_database_url,
-)
+from include.jobs.connections import REFERENCE_DATA_API, THUNDERHEAD_API, http_session, oms_database_url
 from include.jobs.notify import NeedsAPerson
-from include.oms import database, monitoring, processing, publishing
-from include.oms.errors import Unavailable
+from include.jobs.publishing import publishing_ends
+from include.oms import database, monitoring, processing
 from include.oms.model import Job
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import settings
 from include.oms.slices import Claim, SliceRef, SliceReport, claim_slices
 from include.oms.thunderhead import Thunderhead
-from include.oms.topics import name_topics
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance
 
 T = TypeVar("T")
 
+SLICE_LABEL = (
+    "slice_label"  # in the task's context: the name of a slice that has grown; see the DAGs' map_index_template
+)
+
 log = logging.getLogger("oms")
 
 
 def claim(job: Job, dag_run_id: str) -> list[SliceRef]:
-    """The slices for this run. Raises AirflowSkipException where there is nothing to do, not even to publish."""
+    """The slices for this run. Raises AirflowSkipException where there is nothing to do."""
 
     async def claimed() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=job) as connection:
@@ -47,94 +43,69 @@ def claim(job: Job, dag_run_id: str) -> list[SliceRef]:
     found = _run(claimed())
     for reference in found.slices:
         log.info("claimed slice %s", reference["label"])
-    if not found.slices and not (job is Job.MONITORING and found.events_wait):
+    if not found.slices:
         raise AirflowSkipException(found.why_none or "nothing is due")
     return found.slices
 
 
 def process(a_slice: SliceRef, ti: TaskInstance) -> None:
     """Hand the requests of one slice to Thunderhead."""
+    url, slice_id = oms_database_url(), a_slice["slice_id"]
 
     async def processed() -> SliceReport:
         async with (
             await database.connect(url, settings(), application_name=Job.PROCESSING) as connection,
             http_session(THUNDERHEAD_API, settings()) as (thunderhead, thunderhead_url),
             http_session(REFERENCE_DATA_API, settings()) as (reference_data, reference_data_url),
+            publishing_ends(url, settings(), soon=False) as tell_ends,
         ):
             return await processing.process_slice(
                 connection,
-                a_slice["slice_id"],
+                slice_id,
                 generation=ti.max_tries,
                 map_index=ti.map_index or 0,
                 thunderhead=Thunderhead(thunderhead, thunderhead_url, settings()),
                 reference_data=ReferenceData(reference_data, reference_data_url, settings()),
                 settings=settings(),
+                tell_ends=tell_ends,
             )
 
-    url = oms_database_url()
-    _finish(a_slice, url, _run(processed()))
+    _finish(a_slice, _run(processed()))
 
 
 def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
     """Ask Thunderhead about the batches of one slice."""
+    url, slice_id = oms_database_url(), a_slice["slice_id"]
 
     async def polled() -> SliceReport:
         async with (
             await database.connect(url, settings(), application_name=Job.MONITORING) as connection,
             http_session(THUNDERHEAD_API, settings()) as (session, base_url),
+            publishing_ends(url, settings(), soon=True) as tell_ends,
         ):
             return await monitoring.poll_slice(
                 connection,
-                a_slice["slice_id"],
+                slice_id,
                 generation=ti.max_tries,
                 map_index=ti.map_index or 0,
                 thunderhead=Thunderhead(session, base_url, settings()),
                 settings=settings(),
+                tell_ends=tell_ends,
             )
 
-    url = oms_database_url()
-    _finish(a_slice, url, _run(polled()))
+    _finish(a_slice, _run(polled()))
 
 
-def publish(slice_id: int | None = None, url: str | None = None) -> None:
-    """Publish final events that wait; with ``slice_id`` only those of the requests which that slice ended.
-
-    A broker that is out is nobody's failure: the events wait, and the next run tries again.
-    """
-    url = url or oms_database_url()
-    _run(_name_topics(url))
-    with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        done = publishing.publish_waiting_events(
-            connection, lambda: kafka_producer(settings()), settings(), slice_id=slice_id
-        )
-    if done.acknowledged:
-        log.info("published %d final events", done.acknowledged)
-    if done.waiting or done.set_aside:
-        log.warning("%d final events wait, %d are set aside: %s", done.waiting, done.set_aside, done.reason)
-
-
-async def _name_topics(url: str) -> None:
-    """What ended before enrichment needs a topic; while the Reference Data API is out, those events wait."""
-    async with await database.connect(url, settings(), application_name="topics") as connection:
-        if not await database.rows(connection, "documents_without_topic"):
-            return
-        async with http_session(REFERENCE_DATA_API, settings()) as (session, base_url):
-            try:
-                await name_topics(connection, ReferenceData(session, base_url, settings()), settings().kafka_topic)
-            except Unavailable as error:
-                log.warning("some events wait for the name of their topic: Reference Data API: %s", error)
-
-
-def _finish(a_slice: SliceRef, url: str, report: SliceReport) -> None:
-    """Publish what ended, tell what happened, and go red where a person is needed."""
+def _finish(a_slice: SliceRef, report: SliceReport) -> None:
+    """Tell what happened, and go red where a person is needed."""
+    label = a_slice["label"]
+    if report.label:  # the slice's number stays as Airflow shows it
+        label = f"{label.partition(':')[0]}: {report.label}"
+        cast("dict[str, str]", get_current_context())[SLICE_LABEL] = label
     counts = ", ".join(f"{n} {what}" for what, n in report.counts.items())
-    log.info("slice %s: %s", a_slice["label"], counts or "nothing left to do")
+    log.info("slice %s: %s", label, counts or "nothing left to do")
     if report.stopped_early:
         log.warning("stopped early, no attempt spent: %s", report.stopped_early)
-    try:
-        publish(a_slice["slice_id"], url)
-    except Exception:  # the ends are committed; the next run of document_monitoring publishes them
-        log.exception("final events could not be published now")
     for end in report.red_ends:
         log.error("request %s %s at %s: %s: %s", end.request_id, end.status, end.stage, end.category, end.description)
     if report.red_ends:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from time import monotonic
 
 from include.oms.model import Category, Stage
 from include.oms.settings import Settings
@@ -22,7 +23,23 @@ class HeldBatch:
     thunderhead_batch_id: int
     polls: int
     spent: int
-    age_seconds: float  # since it was submitted
+    age_seconds: float  # since it was submitted, at the time of ``seen_at``
+    due_in_seconds: float = 0.0  # from ``seen_at`` to its next poll
+    seen_at: float = field(default_factory=monotonic)
+
+    @property
+    def due_at(self) -> float:
+        """When it is to be asked about, by time.monotonic."""
+        return self.seen_at + self.due_in_seconds
+
+    def as_of_now(self) -> HeldBatch:
+        """The same batch at the time of a poll."""
+        now = monotonic()
+        return replace(self, age_seconds=self.age_seconds + now - self.seen_at, due_in_seconds=0.0, seen_at=now)
+
+    def again_in(self, seconds: float, *, was_answered: bool) -> HeldBatch:
+        """The same batch after a poll, to be asked about once more."""
+        return replace(self, due_in_seconds=seconds, polls=self.polls + was_answered)
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,35 @@
 """document_processing: one slice, from claimed requests to batches at Thunderhead.
 
-Enrich, build the XML, write the intent, submit, record. Each write is one statement, committed before the next
-step begins, so a worker may die at any line; docs/state-machine.md says who picks up what.
+Enrich, build the XML, write the intent, submit, record; then take more into the slice, where more is due. Each write
+is one statement, committed before the next step begins, so a worker may die at any line; docs/state-machine.md says
+who picks up what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
+from include.oms import database
 from include.oms.breaker import Breaker, System, health_of
 from include.oms.enrichment import enrich
 from include.oms.lease import Lease, renewed
-from include.oms.model import Category, Stage
+from include.oms.model import Category, Job, Stage
 from include.oms.recording import record
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import Settings
-from include.oms.slices import SliceReport, close_slice, open_slice, take_over
+from include.oms.slices import SliceReport, Stay, close_slice, open_slice, take_more, take_over
 from include.oms.sql import query
 from include.oms.state_machine import Outcome
 from include.oms.submission import Submission
 from include.oms.thunderhead import Thunderhead
-from include.oms.work import Document, HeldRequest, Result, in_doubt
+from include.oms.work import Contents, Document, HeldRequest, Result, in_doubt
+
+LOOK_SECONDS = 0.1  # a worker that waits for more looks so often
 
 
 async def process_slice(
@@ -35,27 +41,47 @@ async def process_slice(
     thunderhead: Thunderhead,
     reference_data: ReferenceData,
     settings: Settings,
+    tell_ends: Callable[[], None] = lambda: None,
 ) -> SliceReport:
     """Work one slice to its end, or until an outage stops it early.
 
     ``generation`` is the task instance's ``max_tries``: higher than the one that last worked the slice means
-    that an operator cleared it, and its ended requests are driven again. Raises psycopg.Error where the
-    database is out of reach; a later run then takes over.
+    that an operator cleared it, and its ended requests are driven again. ``tell_ends`` is called after each commit
+    that ended requests. Raises psycopg.Error where the database is out of reach; a later run then takes over.
     """
     opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
-    report = SliceReport()
+    report = SliceReport(tell_ends)
     await take_over(
         connection, opened, report, reclaim="reclaim_slice", hold="hold_requests", lease_seconds=settings.lease_seconds
     )
     lease = opened.lease
+    worked, stay = Contents(), Stay(opened, settings)
     async with renewed(lease, connection, renewal="renew_request_leases", lease_seconds=settings.lease_seconds):
         held = await held_requests(connection, lease)
-        report.count("held", len(held))
-        documents = await _prepare(connection, held, reference_data, lease, report, settings)
-        if documents:
-            await _submit(connection, documents, thunderhead, lease, report, settings)
-    await close_slice(connection, lease, report)
+        while held:
+            worked.add(held)
+            report.count("held", len(held))
+            documents = await _prepare(connection, held, reference_data, lease, report, settings)
+            if documents:
+                await _submit(connection, documents, thunderhead, lease, report, settings)
+            held = [] if report.stopped_early else await _more(connection, lease, stay, settings)
+    await close_slice(connection, lease, report, worked.label_if_grown)
     return report
+
+
+async def _more(
+    connection: AsyncConnection[DictRow], lease: Lease, stay: Stay, settings: Settings
+) -> list[HeldRequest]:
+    """What has come due meanwhile, or comes in the next moment; nothing where it is time to end."""
+    stay.works()
+    while not (stay.is_over or stay.is_idle):
+        asked_at = monotonic()
+        (queue,) = await database.rows(connection, "requests_are_due")
+        if queue["are_due"] and await take_more(connection, Job.PROCESSING, lease, settings, most=settings.slice_size):
+            lease.took_all_at(asked_at, settings.lease_seconds)
+            return await held_requests(connection, lease)
+        await asyncio.sleep(LOOK_SECONDS)
+    return []
 
 
 async def held_requests(connection: AsyncConnection[DictRow], lease: Lease) -> list[HeldRequest]:

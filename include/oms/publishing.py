@@ -68,10 +68,8 @@ def publish_waiting_events(
     connection: Connection[DictRow],
     producer_for: Callable[[], Producer],
     settings: Settings,
-    *,
-    slice_id: int | None = None,
 ) -> Published:
-    """Publish what waits, in the order of the ends; with ``slice_id``, only what that slice ended.
+    """Publish what waits, in the order of the ends.
 
     No producer is made where nothing waits. Returns when the broker has acknowledged, refused or kept silent for
     ``publish_timeout_seconds``. Raises psycopg.Error.
@@ -80,9 +78,7 @@ def publish_waiting_events(
     producer: Producer | None = None
     while True:
         with connection.transaction():
-            events = connection.execute(
-                query("take_waiting_events"), {"slice_id": slice_id, "limit": EVENTS_A_TRANSACTION}
-            ).fetchall()
+            events = connection.execute(query("take_waiting_events"), {"limit": EVENTS_A_TRANSACTION}).fetchall()
             if not events:
                 return total
             producer = producer or producer_for()

@@ -75,6 +75,8 @@ async def _record_ends(
         actor=Job.PROCESSING,
     )
     report.count("ended", len(ended))
+    if ended:
+        report.tell_ends()
 
 
 async def _record_put_backs(

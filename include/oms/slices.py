@@ -1,13 +1,17 @@
 """Claiming work and taking a slice of it up: what both jobs have in common.
 
-A claim cuts due work into slices. A worker opens its slice: the first one works what was claimed, a later one
-takes over what its predecessor held, and one that comes after an operator's clear drives the slice's ended
-requests again. Told apart by the generation (Airflow's ``ti.max_tries``), never by the try number.
+A claim cuts due work into slices. A worker opens its slice: the first one works what was claimed, and takes more into
+the slice for a while; a later one takes over what its predecessor held, and one that comes after an operator's clear
+drives the slice's ended requests again. Told apart by the generation (Airflow's ``ti.max_tries``), never by the try
+number. See docs/decisions/0006-workers-stay-a-while.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 from typing import TypedDict
 
 from psycopg import AsyncConnection
@@ -20,6 +24,8 @@ from include.oms.lease import Lease
 from include.oms.model import Job
 from include.oms.retrigger import retrigger_slice
 from include.oms.settings import Settings
+
+AHEAD_SECONDS = 1.0  # a poll that falls due so soon is taken already: who takes it waits for it
 
 NEEDS = {
     Job.PROCESSING: (System.REFERENCE_DATA, System.THUNDERHEAD),
@@ -38,13 +44,11 @@ class SliceRef(TypedDict):
 class Claim:
     """What a claim came to.
 
-    ``why_none`` says why it took nothing where an outside system forbids it; ``events_wait`` whether there is
-    something to publish all the same.
+    ``why_none`` says why it took nothing where an outside system forbids it.
     """
 
     slices: list[SliceRef]
     why_none: str | None = None
-    events_wait: bool = False
 
 
 @dataclass
@@ -52,11 +56,14 @@ class SliceReport:
     """What a worker did with its slice, for its log and the colour of its task instance.
 
     ``red_ends`` are the requests that stand at FAILED or STOPPED because of the slice, whichever worker ended them.
+    ``tell_ends`` is called after each commit that ended requests.
     """
 
+    tell_ends: Callable[[], None] = lambda: None
     counts: dict[str, int] = field(default_factory=dict)
     red_ends: list[End] = field(default_factory=list)
     stopped_early: str | None = None
+    label: str | None = None  # the slice's new name, where it took more than it was cut with
 
     def count(self, what: str, n: int = 1) -> None:
         """Add to one of the counts."""
@@ -72,20 +79,62 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     if mine := await database.rows(connection, "slices_of_run", job=job, dag_run_id=dag_run_id):
         return Claim(_refs(mine))
     healths = [await health_of(connection, system) for system in NEEDS[job]]
-    if why_not := next((health.why_not for health in healths if health.why_not), None):
-        return Claim([], why_not)
-    on_probation = any(health.on_probation for health in healths)
-    limit = REQUESTS_ON_PROBATION if on_probation else settings.slice_size * settings.max_slices
-    found = await database.rows(
+    why_not = next((health.why_not for health in healths if health.why_not), None)
+    found: list[DictRow] = []
+    if not why_not:
+        room = settings.slice_size * await _free_slices(connection, job, settings)
+        limit = REQUESTS_ON_PROBATION if any(health.on_probation for health in healths) else room
+        found = await _claim(connection, job, settings, limit=limit, dag_run_id=dag_run_id)
+    if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
+        found = await database.rows(
+            connection, "cut_empty_slice", dag_run_id=dag_run_id, label=label, lease_seconds=settings.lease_seconds
+        )
+    return Claim(_refs(found), why_not)
+
+
+async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None, settings: Settings) -> str | None:
+    """Why a worker of document_monitoring is needed although no poll is due; None where it is not."""
+    (outbox,) = await database.rows(connection, "events_wait")
+    if outbox["events_wait"]:
+        return "final events that wait to be published"
+    if settings.slice_seconds and not why_not and await work_is_on_its_way(connection):
+        return "requests on their way to Thunderhead"
+    return None
+
+
+async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings: Settings) -> int:
+    """How many more slices may be at work; one at least, for those at work may be in vain."""
+    (row,) = await database.rows(connection, "slices_at_work", job=job)
+    return max(settings.max_slices - int(row["at_work"]), 1)
+
+
+async def _claim(
+    connection: AsyncConnection[DictRow],
+    job: Job,
+    settings: Settings,
+    *,
+    limit: int,
+    dag_run_id: str | None = None,
+    lease: Lease | None = None,
+) -> list[DictRow]:
+    """Into new slices of a run, or into the slice whose lease is given."""
+    return await database.rows(
         connection,
         "claim_due_requests" if job is Job.PROCESSING else "claim_due_batches",
         dag_run_id=dag_run_id,
+        slice_id=lease and lease.slice_id,
+        lease_token=lease and lease.token,
         limit=limit,
         slice_size=settings.slice_size,
         lease_seconds=settings.lease_seconds,
+        **({"ahead_seconds": AHEAD_SECONDS if settings.slice_seconds else 0} if job is Job.MONITORING else {}),
     )
-    (outbox,) = await database.rows(connection, "events_wait")
-    return Claim(_refs(found), events_wait=outbox["events_wait"])
+
+
+async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
+    """Whether document_processing will hand something over to Thunderhead in a moment."""
+    (row,) = await database.rows(connection, "work_is_on_its_way")
+    return bool(row["on_its_way"])
 
 
 def _refs(found: list[DictRow]) -> list[SliceRef]:
@@ -109,11 +158,12 @@ async def open_slice(
 
     ``generation`` is the task instance's ``max_tries``. Raises LookupError where there is no such slice.
     """
+    asked_at = monotonic()
     found = await database.rows(connection, "open_slice", slice_id=slice_id, generation=generation, map_index=map_index)
     if not found:
         raise LookupError(f"there is no slice {slice_id}")
     (row,) = found
-    lease = Lease(slice_id, row["lease_token"])
+    lease = Lease(slice_id, row["lease_token"], asked_at + (0 if row["reopened"] else row["holds_for_seconds"]))
     return OpenedSlice(lease, row["former_token"], row["reopened"], row["cleared"])
 
 
@@ -142,7 +192,51 @@ async def take_over(
         report.count("retriggered", len(again))
 
 
-async def close_slice(connection: AsyncConnection[DictRow], lease: Lease, report: SliceReport) -> None:
-    """The worker is through with it; the report gets what its task instance has to be red for."""
-    await database.execute(connection, "close_slice", slice_id=lease.slice_id, lease_token=lease.token)
+class Stay:
+    """How long a worker stays at its slice and takes more work into it: ``slice_seconds`` in all, and without work only
+    ``linger_seconds``. Whoever took a slice over, or works it after a clear, stays for what it holds and no longer."""
+
+    def __init__(self, opened: OpenedSlice, settings: Settings) -> None:
+        self._ends_at = -inf if opened.reopened else monotonic() + settings.slice_seconds
+        self._linger_seconds = settings.linger_seconds
+        self._lingers_until = monotonic() + self._linger_seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more work is to be taken."""
+        return monotonic() >= self._ends_at
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there has been no work for so long that it is not worth waiting for."""
+        return monotonic() >= self._lingers_until
+
+    def works(self) -> None:
+        """There is work."""
+        self._lingers_until = monotonic() + self._linger_seconds
+
+
+async def take_more(
+    connection: AsyncConnection[DictRow], job: Job, lease: Lease, settings: Settings, *, most: int
+) -> bool:
+    """Claim due work into a slice that has a worker already; whether there was any.
+
+    None while a system that the job needs is paused, out or on probation.
+    """
+    for system in NEEDS[job]:
+        health = await health_of(connection, system)
+        if health.why_not or health.on_probation:
+            return False
+    return most > 0 and bool(await _claim(connection, job, settings, limit=min(most, settings.slice_size), lease=lease))
+
+
+async def close_slice(
+    connection: AsyncConnection[DictRow], lease: Lease, report: SliceReport, label: str | None = None
+) -> None:
+    """The worker is through with it; the report gets what its task instance has to be red for.
+
+    ``label`` is the slice's new name, where it took more than it was cut with.
+    """
+    await database.rows(connection, "close_slice", slice_id=lease.slice_id, lease_token=lease.token, label=label)
+    report.label = label
     report.red_ends = await red_ends_of_slice(connection, lease.slice_id)

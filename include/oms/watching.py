@@ -1,7 +1,8 @@
 """When a job has work: now, in a while, or when somebody brings some.
 
 A watcher lies down, looks, and waits for the first of three: the next thing falling due, the end of its interval, a
-NOTIFY. It lies down before it looks, so work that comes in between is either seen or told.
+NOTIFY. It lies down before it looks, so work that comes in between is either seen or told. While a worker of its job
+is at work, who takes what comes, nobody needs to tell the watcher but that worker, when it is through.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ async def work_is_due(
     fired_at, told = -inf, False
     while True:
         await database.execute(connection, "lie_down", job=job)
-        due_in = await _due_in(connection, job)
+        due_in, is_at_work = await _due_in(connection, job)
         since_fired = monotonic() - fired_at
         if due_in > 0:
+            if is_at_work:
+                await database.execute(connection, "get_up", job=job)
             told = await _is_told(connection, job, min(due_in, interval_seconds))
         elif since_fired < interval_seconds and -due_in > since_fired and not told:  # it was due then already
             told = await _is_told(connection, job, interval_seconds - since_fired)
@@ -44,10 +47,11 @@ async def work_is_due(
             await asyncio.sleep(LEAST_GAP_SECONDS)
 
 
-async def _due_in(connection: AsyncConnection[DictRow], job: Job) -> float:
-    """Seconds from now, negative where it has been due for a while; infinity where nothing is in sight."""
+async def _due_in(connection: AsyncConnection[DictRow], job: Job) -> tuple[float, bool]:
+    """Seconds from now, negative where it has been due for a while, infinity where nothing is in sight; and whether a
+    worker of the job is at work."""
     (row,) = await database.rows(connection, f"{job}_due_in")
-    return inf if row["due_in"] is None else float(row["due_in"])
+    return inf if row["due_in"] is None else float(row["due_in"]), row["at_work"]
 
 
 async def _is_told(connection: AsyncConnection[DictRow], job: Job, most_seconds: float) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import TypeVar
 
 from include.oms.errors import OutcomeUnknown, Unavailable
@@ -116,6 +118,31 @@ def in_doubt(requests: Sequence[HeldRequest], settling_seconds: float) -> tuple[
                 )
             )
     return documents, results
+
+
+@dataclass
+class Contents:
+    """What a slice has held: its name, where it has grown."""
+
+    times: int = 0
+    systems: Counter[str] = field(default_factory=Counter)
+    first_id: float = inf
+    last_id: int = 0
+
+    def add(self, requests: Sequence[HeldRequest]) -> None:
+        """Requests that it was cut with, or took later."""
+        ids = [request.request_id for request in requests]
+        self.first_id, self.last_id = min(self.first_id, *ids), max(self.last_id, *ids)
+        self.systems.update(request.source_system for request in requests)
+        self.times += 1
+
+    @property
+    def label_if_grown(self) -> str | None:
+        """As claim_due_requests writes it; None where it holds what it was cut with."""
+        if self.times < 2:
+            return None
+        parts = ", ".join(f"{n} {system}" for system, n in sorted(self.systems.items()))
+        return f"{self.systems.total()} requests, {self.first_id} to {self.last_id}: {parts}"
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

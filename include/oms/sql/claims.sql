@@ -1,5 +1,6 @@
 -- claim_due_requests --
--- Cut due requests into slices, a lease each. Claimers never wait on each other.
+-- Cut due requests into slices, a lease each; or, for a worker that has a slice and can take more, into that one.
+-- Claimers never wait on each other.
 -- Source systems take turns; within one, the rank decides (priority, then waiting). Nothing before its due_at, and
 -- nothing that the dial forbids. Requests whose worker died come in slices that are an eighth as large each time, so
 -- that one that kills its worker is soon alone.
@@ -38,7 +39,7 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
     FROM (
         SELECT r.request_id, r.rank_at, r.source_system, r.document_type, r.takeovers,
                EXISTS (SELECT FROM slices s WHERE s.slice_id = r.slice_id AND s.opened_at IS NOT NULL) AS worker_died
-        FROM document_requests r WHERE r.lease_until < now()
+        FROM document_requests r WHERE r.lease_until < now() AND %(slice_id)s::bigint IS NULL
         ORDER BY r.lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED) a
 ), wanted AS (
     SELECT *, row_number() OVER (ORDER BY turn, rank_at, request_id) AS nth,
@@ -56,21 +57,28 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
           AND nth_of_type <= coalesce((SELECT n FROM room WHERE document_type = w.document_type), nth_of_type)) parted
     WHERE deaths = 0 OR part < %(limit)s / %(slice_size)s
 ), cut AS (
-    INSERT INTO slices (job, dag_run_id, ordinal, size, label)
-    SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), CASE sum(n)
+    INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
+    SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), now() + %(lease_seconds)s * interval '1 second',
+        CASE sum(n)
         WHEN 1 THEN format('request %%s of %%s', min(first_id), min(source_system))
         ELSE format('%%s requests, %%s to %%s: %%s', sum(n), min(first_id), max(last_id),
                     string_agg(n || ' ' || source_system, ', ' ORDER BY source_system)) END
     FROM (SELECT ordinal, source_system, count(*) AS n, min(request_id) AS first_id, max(request_id) AS last_id
-          FROM due GROUP BY ordinal, source_system) part
+          FROM due WHERE %(slice_id)s::bigint IS NULL GROUP BY ordinal, source_system) part
     GROUP BY ordinal
     RETURNING slice_id, ordinal, label, lease_token
+), grown AS (
+    UPDATE slices SET size = size + (SELECT count(*) FROM due)
+    WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+    RETURNING slice_id, 0 AS ordinal, label, lease_token
+), into_slices AS (
+    SELECT * FROM cut UNION ALL SELECT * FROM grown
 ), claimed AS (
     UPDATE document_requests r
-    SET status = 'PROCESSING', slice_id = cut.slice_id, lease_token = cut.lease_token,
+    SET status = 'PROCESSING', slice_id = s.slice_id, lease_token = s.lease_token,
         lease_until = now() + %(lease_seconds)s * interval '1 second',
         takeovers = r.takeovers + due.worker_died::integer
-    FROM due JOIN cut USING (ordinal)
+    FROM due JOIN into_slices s USING (ordinal)
     WHERE r.request_id = due.request_id
     RETURNING r.request_id, r.slice_id, due.worker_died
 ), doubt AS (  -- a worker that died may have submitted: its names are looked up, after the settling time
@@ -82,18 +90,23 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
     SELECT request_id, CASE WHEN worker_died THEN 'TAKEN_OVER' ELSE 'CLAIMED' END, 'document_processing', slice_id
     FROM claimed
 )
-SELECT slice_id, ordinal, label FROM cut ORDER BY ordinal;
+SELECT slice_id, ordinal, label FROM into_slices WHERE EXISTS (SELECT FROM due) ORDER BY ordinal;
 
 -- slices_of_run --
 -- The slices that this run has claimed already: a claim that runs twice answers the same.
 SELECT slice_id, ordinal, label FROM slices
 WHERE job = %(job)s AND dag_run_id = %(dag_run_id)s ORDER BY ordinal;
 
+-- slices_at_work --
+-- How many slices of a job have a worker, or will have one in a moment.
+SELECT count(*)::integer AS at_work FROM slices
+WHERE job = %(job)s AND closed_at IS NULL AND lease_until > now();
+
 -- open_slice --
 -- Take a slice up. The first worker writes under the claim's own lease; every later one under a new token,
 -- so that whoever held it before can write nothing more.
 WITH seen AS (
-    SELECT slice_id, opened_at, generation, lease_token FROM slices WHERE slice_id = %(slice_id)s FOR UPDATE
+    SELECT slice_id, opened_at, generation, lease_token, lease_until FROM slices WHERE slice_id = %(slice_id)s FOR UPDATE
 )
 UPDATE slices s
 SET opened_at = now(), closed_at = NULL, map_index = %(map_index)s,
@@ -101,6 +114,7 @@ SET opened_at = now(), closed_at = NULL, map_index = %(map_index)s,
     lease_token = CASE WHEN seen.opened_at IS NULL THEN s.lease_token ELSE nextval('lease_tokens') END
 FROM seen WHERE s.slice_id = seen.slice_id
 RETURNING s.lease_token, seen.lease_token AS former_token, seen.opened_at IS NOT NULL AS reopened,
+    coalesce(extract(epoch FROM seen.lease_until - now()), 0)::float AS holds_for_seconds,
     coalesce(%(generation)s > seen.generation, false) AS cleared;
 
 -- reclaim_slice --
@@ -136,12 +150,26 @@ LEFT JOIN batch_payloads x USING (batch_key)
 WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status = 'PROCESSING'
 ORDER BY r.rank_at, r.request_id;
 
+-- requests_are_due --
+-- Whether there may be something to claim.
+SELECT EXISTS (SELECT FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()) AS are_due;
+
 -- renew_request_leases --
--- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
+-- Hold on to what a worker still works. Nothing renewed: it holds nothing, or the slice has passed to another worker.
+WITH slice AS (
+    UPDATE slices SET lease_until = now() + %(lease_seconds)s * interval '1 second'
+    WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+)
 UPDATE document_requests SET lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PROCESSING'
 RETURNING request_id;
 
 -- close_slice --
--- The worker is through with it.
-UPDATE slices SET closed_at = now() WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s;
+-- The worker is through with it, and nobody is at it any more: the watcher of its job looks for itself again. Where it
+-- took more than it was cut with, it has another label now.
+WITH closed AS (
+    UPDATE slices SET closed_at = now(), lease_until = NULL, label = coalesce(%(label)s, label)
+    WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+    RETURNING job
+)
+SELECT pg_notify('oms_work', job) FROM closed;

@@ -33,10 +33,10 @@ WITH sent AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT request_id, 'ACCEPTED', %(actor)s,
            jsonb_strip_nulls(jsonb_build_object('origin_user', %(origin_user)s::text)) FROM accepted
-), woken AS (  -- the watcher of document_processing, if it waits to be told
-    SELECT pg_notify('oms_work', job) FROM watchers WHERE job = 'document_processing' AND waiting
+), woken AS (  -- the watchers that wait to be told: document_monitoring starts while document_processing does
+    SELECT count(pg_notify('oms_work', job)) FROM watchers WHERE waiting
 )
-SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted LEFT JOIN woken ON true;
+SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted CROSS JOIN woken;
 
 -- stored_requests --
 -- The requests that hold these correlation ids, with the hash that tells a replay from a conflict.

@@ -1,25 +1,46 @@
 -- claim_due_batches --
--- Cut batches whose next poll is due into slices, a lease each. Claimers never wait on each other.
+-- Cut batches whose next poll is due into slices, a lease each; or, for a worker that has a slice and can take more,
+-- into that one. Claimers never wait on each other.
 WITH due AS (
     SELECT batch_key, request_id, ((row_number() OVER (ORDER BY next_poll_at) - 1) / %(slice_size)s)::integer AS ordinal
     FROM (SELECT batch_key, request_id, next_poll_at FROM thunderhead_batches
-          WHERE status = 'PROCESSING_THUNDERHEAD' AND next_poll_at <= now()
+          WHERE status = 'PROCESSING_THUNDERHEAD' AND next_poll_at <= now() + %(ahead_seconds)s * interval '1 second'
             AND (lease_until IS NULL OR lease_until < now())
           ORDER BY next_poll_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) due_polls
 ), cut AS (
-    INSERT INTO slices (job, dag_run_id, ordinal, size, label)
-    SELECT 'document_monitoring', %(dag_run_id)s, ordinal, count(*), CASE count(*)
+    INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
+    SELECT 'document_monitoring', %(dag_run_id)s, ordinal, count(*), now() + %(lease_seconds)s * interval '1 second',
+        CASE count(*)
         WHEN 1 THEN format('request %%s', min(request_id))
         ELSE format('%%s requests, %%s to %%s', count(*), min(request_id), max(request_id)) END
-    FROM due GROUP BY ordinal
+    FROM due WHERE %(slice_id)s::bigint IS NULL GROUP BY ordinal
     RETURNING slice_id, ordinal, label, lease_token
+), grown AS (
+    UPDATE slices SET size = size + (SELECT count(*) FROM due)
+    WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND EXISTS (SELECT FROM due)
+    RETURNING slice_id, 0 AS ordinal, label, lease_token
+), into_slices AS (
+    SELECT * FROM cut UNION ALL SELECT * FROM grown
 ), claimed AS (
     UPDATE thunderhead_batches b
-    SET slice_id = cut.slice_id, lease_token = cut.lease_token,
+    SET slice_id = s.slice_id, lease_token = s.lease_token,
         lease_until = now() + %(lease_seconds)s * interval '1 second'
-    FROM due JOIN cut USING (ordinal) WHERE b.batch_key = due.batch_key
+    FROM due JOIN into_slices s USING (ordinal) WHERE b.batch_key = due.batch_key
 )
-SELECT slice_id, ordinal, label FROM cut ORDER BY ordinal;
+SELECT slice_id, ordinal, label FROM into_slices ORDER BY ordinal;
+
+-- cut_empty_slice --
+-- A slice with nothing in it yet, for a worker that takes up what document_processing is about to hand over, or that
+-- publishes what could not be.
+INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
+VALUES ('document_monitoring', %(dag_run_id)s, 0, 0, now() + %(lease_seconds)s * interval '1 second', %(label)s)
+RETURNING slice_id, ordinal, label;
+
+-- work_is_on_its_way --
+-- Whether document_processing has, or will have in a moment, requests in its hands: they will soon be at Thunderhead.
+SELECT EXISTS (SELECT FROM document_requests WHERE lease_until >= now())
+    OR EXISTS (SELECT FROM document_requests
+               WHERE status = 'QUEUED' AND due_at BETWEEN now() - interval '15 seconds' AND now()) AS on_its_way;
 
 -- reclaim_batches --
 -- Move what a former worker of this slice still holds under the new token.
@@ -30,13 +51,18 @@ WHERE slice_id = %(slice_id)s AND lease_token = %(former_token)s AND status = 'P
 -- held_batches --
 -- The batches that a worker is to ask about.
 SELECT b.batch_key, b.request_id, b.batch_name, b.thunderhead_batch_id, b.polls, r.spent,
-       extract(epoch FROM now() - b.submitted_at)::float AS age_seconds
+       extract(epoch FROM now() - b.submitted_at)::float AS age_seconds,
+       extract(epoch FROM b.next_poll_at - now())::float AS due_in_seconds
 FROM thunderhead_batches b JOIN document_requests r USING (request_id)
 WHERE b.slice_id = %(slice_id)s AND b.lease_token = %(lease_token)s AND b.status = 'PROCESSING_THUNDERHEAD'
 ORDER BY b.next_poll_at, b.batch_key;
 
 -- renew_batch_leases --
--- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
+-- Hold on to what a worker still works. Nothing renewed: it holds nothing, or the slice has passed to another worker.
+WITH slice AS (
+    UPDATE slices SET lease_until = now() + %(lease_seconds)s * interval '1 second'
+    WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+)
 UPDATE thunderhead_batches SET lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PROCESSING_THUNDERHEAD'
 RETURNING batch_key;
@@ -44,18 +70,18 @@ RETURNING batch_key;
 -- schedule_polls --
 -- Not ended yet: let the batches go and say when to ask again.
 UPDATE thunderhead_batches b
-SET next_poll_at = now() + w.wait_seconds * interval '1 second', polls = b.polls + w.asked::integer,
+SET next_poll_at = now() + w.wait_seconds * interval '1 second', polls = w.polls,
     lease_token = NULL, lease_until = NULL
-FROM unnest(%(batch_keys)s::bigint[], %(wait_seconds)s::float[], %(asked)s::boolean[]) AS w (batch_key, wait_seconds, asked)
+FROM unnest(%(batch_keys)s::bigint[], %(wait_seconds)s::float[], %(polls)s::integer[]) AS w (batch_key, wait_seconds, polls)
 WHERE b.batch_key = w.batch_key AND b.lease_token = %(lease_token)s;
 
 -- end_batches --
 -- What Thunderhead made of them. The fence: only batches under the worker's own lease are changed and returned.
 UPDATE thunderhead_batches b
-SET status = w.status, dms_document_id = w.dms_document_id, ended_at = now(), polls = b.polls + 1,
+SET status = w.status, dms_document_id = w.dms_document_id, ended_at = now(), polls = w.polls,
     slice_id = %(slice_id)s, lease_token = NULL, lease_until = NULL
-FROM unnest(%(batch_keys)s::bigint[], %(statuses)s::text[], %(dms_document_ids)s::bigint[])
-    AS w (batch_key, status, dms_document_id)
+FROM unnest(%(batch_keys)s::bigint[], %(statuses)s::text[], %(dms_document_ids)s::bigint[], %(polls)s::integer[])
+    AS w (batch_key, status, dms_document_id, polls)
 WHERE b.batch_key = w.batch_key AND b.lease_token = %(lease_token)s AND b.status = 'PROCESSING_THUNDERHEAD'
 RETURNING b.request_id;
 

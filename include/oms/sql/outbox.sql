@@ -5,7 +5,6 @@ SELECT e.event_seq, e.request_id, e.revision, e.topic, e.traceparent, e.event::t
 FROM final_events e JOIN document_requests ended USING (request_id)
 WHERE e.published_at IS NULL AND e.set_aside_at IS NULL
   AND (e.topic IS NOT NULL OR ended.attempts > 0)  -- else it ended before enrichment: its topic has yet to be named
-  AND (%(slice_id)s::bigint IS NULL OR ended.slice_id = %(slice_id)s)
   AND NOT EXISTS (
       SELECT FROM final_events earlier
       WHERE earlier.request_id = e.request_id AND earlier.revision < e.revision

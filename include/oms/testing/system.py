@@ -31,6 +31,7 @@ QUICK: dict[str, Any] = {
     "first_poll_seconds": 0.001,
     "slice_size": 10,
     "max_slices": 5,
+    "slice_seconds": 0,  # one step at a time: a worker does what its slice was cut with
 }
 
 

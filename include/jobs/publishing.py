@@ -1,0 +1,108 @@
+"""Publishing final events while a slice is worked: each end goes out as soon as it is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from include.jobs.connections import REFERENCE_DATA_API, http_session, kafka_producer
+from include.oms import database, publishing
+from include.oms.errors import Unavailable
+from include.oms.reference_data import ReferenceData
+from include.oms.settings import Settings
+from include.oms.sql import query
+from include.oms.topics import name_topics
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+log = logging.getLogger("oms")
+
+
+class Publisher:
+    """One connection and one producer for a whole task, both made when first needed. A context manager."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url = url
+        self._settings = settings
+        self._connection: Connection[DictRow] | None = None
+        self._producer: Producer | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def producer(self) -> Producer:
+        """The producer; making it takes some tenths of a second, most of which pass in the background."""
+        self._producer = self._producer or kafka_producer(self._settings)
+        return self._producer
+
+    def publish(self) -> None:
+        """Publish all that waits, whoever ended it.
+
+        A broker that is out is nobody's failure: the events wait, and the next run tries again.
+        Raises psycopg.Error.
+        """
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
+        if self._connection.execute(query("documents_without_topic")).fetchone():
+            asyncio.run(self._name_topics())
+        done = publishing.publish_waiting_events(self._connection, self.producer, self._settings)
+        if done.acknowledged:
+            log.info("published %d final events", done.acknowledged)
+        if done.waiting or done.set_aside:
+            log.warning("%d final events wait, %d are set aside: %s", done.waiting, done.set_aside, done.reason)
+
+    async def _name_topics(self) -> None:
+        """What ended before enrichment needs a topic; while the Reference Data API is out, those events wait."""
+        async with (
+            await database.connect(self._url, self._settings, application_name="topics") as connection,
+            http_session(REFERENCE_DATA_API, self._settings) as (session, base_url),
+        ):
+            reference_data = ReferenceData(session, base_url, self._settings)
+            try:
+                await name_topics(connection, reference_data, self._settings.kafka_topic)
+            except Unavailable as error:
+                log.warning("some events wait for the name of their topic: Reference Data API: %s", error)
+
+
+@asynccontextmanager
+async def publishing_ends(url: str, settings: Settings, *, soon: bool) -> AsyncIterator[Callable[[], None]]:
+    """What the block is to call after each commit that ended requests: they are published meanwhile.
+
+    So is what an earlier run could not publish, at the latest at the end. ``soon``: there will be some, so the producer
+    is made at once.
+    """
+    has_ends, is_over = asyncio.Event(), False
+
+    async def publish_meanwhile() -> None:
+        with Publisher(url, settings) as publisher:
+            if soon:
+                await asyncio.to_thread(publisher.producer)
+            while await has_ends.wait():
+                has_ends.clear()
+                try:
+                    await asyncio.to_thread(publisher.publish)
+                except Exception:  # the ends are committed: the next run of document_monitoring publishes them
+                    log.exception("final events could not be published now")
+                if is_over and not has_ends.is_set():
+                    return
+
+    publishing_task = asyncio.create_task(publish_meanwhile())
+    try:
+        yield has_ends.set
+    finally:
+        is_over = True
+        has_ends.set()
+        await publishing_task
