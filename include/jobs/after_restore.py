@@ -1,0 +1,26 @@
+"""For whoever restored the OMS Database: `python -m include.jobs.after_restore`, with Airflow's Connections.
+
+What it does and when to run it: docs/runbooks/restore.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
+from include.oms import database
+from include.oms.after_restore import CaughtUp, catch_up
+from include.oms.settings import settings
+from include.oms.thunderhead import Thunderhead
+
+
+async def _caught_up() -> CaughtUp:
+    async with (
+        await database.connect(oms_database_url(), settings(), application_name="after_restore") as connection,
+        http_session(THUNDERHEAD_API, settings()) as (session, base_url),
+    ):
+        return await catch_up(connection, Thunderhead(session, base_url, settings()), settings())
+
+
+if __name__ == "__main__":
+    print(asyncio.run(_caught_up()).report())
