@@ -1,0 +1,92 @@
+"""History: what jobs, intake and console ask of the database, with ever more finished requests behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from include.local.bench.figures import Figure, Section, paired_ratio
+from include.local.bench.history_fill import make_history
+from include.local.bench.history_plans import write_plans
+from include.local.bench.history_probes import PROBES, Connections, Probe
+from include.local.bench.settings import BenchSettings
+from include.local.order import Say
+from include.local.part import Part
+from include.local.postgres import superuser_url
+from include.local.system import System
+
+SIZES = (10_000, 100_000, 1_000_000)
+LARGE = 10_000_000
+ROUNDS = 5
+LEAST_TIMES, LEAST_SECONDS = 8, 0.06  # of one probe in one round at one size
+LARGEST_RATIO = 1.2
+OURS = ("postgresql", "oms-migrations")
+
+HOW = f"""The functions that the jobs, the intake and the console call, each in a transaction that is rolled back, on \
+databases with the same live work in front - 500 requests due, 500 batches at Thunderhead whose poll is due, 100 \
+events waiting - and ever more finished requests behind, of 90 days: with payload, metadata, batches, errors, \
+timeline, events. {ROUNDS} rounds of {LEAST_TIMES} times or more, in turn, of which the quickest counts; medians of \
+the rounds: measured with the most requests behind, beside it with the fewest; each ratio is the median of the \
+rounds' own. `ARGS="--only history --ten-million"` adds ten million. \
+The plans are in [query-plans.md](query-plans.md)."""
+
+
+class HistorySystem(System):
+    """A database alone."""
+
+    def _make_parts(self) -> list[Part]:
+        return [part for part in super()._make_parts() if part.name in OURS]
+
+
+def bench_history(settings: BenchSettings, say: Say, *, ten_million: bool = False) -> Section:
+    """Measure it, and write the plans. Raises LocalError where the database does not come up."""
+    sizes = (*SIZES, LARGE) if ten_million else SIZES
+    with HistorySystem(settings, say) as system:
+        url = superuser_url(settings, system.secrets)
+        urls = dict[int, str]()
+        for size in sizes:
+            began = time.monotonic()
+            urls[size] = make_history(url, size)
+            say(f"  {size:,} finished requests made in {time.monotonic() - began:.1f} s")
+        figures = asyncio.run(_measure(urls, say))
+        write_plans(urls[max(urls)], max(urls))
+        return Section("History", HOW, figures)
+
+
+async def _measure(urls: Mapping[int, str], say: Say) -> list[Figure]:
+    connections = {size: await Connections.open(url) for size, url in urls.items()}
+    figures = list[Figure]()
+    for number, probe in enumerate(PROBES, start=1):
+        figures.append(_figure(probe.what, await _rounds(probe, connections)))
+        say(f"  {number} of {len(PROBES)}: {probe.what}: {figures[-1].ours}; {figures[-1].ratio}")
+    for each in connections.values():
+        await each.close()
+    return figures
+
+
+async def _rounds(probe: Probe, connections: Mapping[int, Connections]) -> dict[int, list[float]]:
+    """The quickest of each round, by size: what else the machine does comes on top, and is not what is asked."""
+    found: dict[int, list[float]] = {size: [] for size in connections}
+    for _ in range(ROUNDS):
+        for size, to in connections.items():
+            found[size].append(await _least_seconds(probe, to))
+    return found
+
+
+async def _least_seconds(probe: Probe, connections: Connections) -> float:
+    seconds, until = list[float](), time.monotonic() + LEAST_SECONDS
+    while len(seconds) < LEAST_TIMES or time.monotonic() < until:
+        seconds.append(await probe.seconds(connections))
+    return min(seconds)
+
+
+def _figure(what: str, seconds: Mapping[int, Sequence[float]]) -> Figure:
+    least, most = min(seconds), max(seconds)
+    ratios = {size: paired_ratio(found, seconds[least]) for size, found in seconds.items() if size != least}
+    return Figure(
+        what, f"{median(seconds[most]) * 1000:.2f} ms", f"{median(seconds[least]) * 1000:.2f} ms",
+        ", ".join(f"{size:,}: {ratio:.2f}" for size, ratio in ratios.items()), f"at most {LARGEST_RATIO}",
+        max(ratios.values()) <= LARGEST_RATIO,
+    )  # fmt: skip

@@ -1,0 +1,66 @@
+"""Databases with so many finished requests in them, and the same live work in front: made by set-based SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from include.oms.sql import load
+
+_SQL = load(__package__)
+SERIAL = {
+    "slices": "slice_id", "document_requests": "request_id", "thunderhead_batches": "batch_key",
+    "request_errors": "error_id", "request_timeline": "entry_id", "final_events": "event_seq",
+}  # fmt: skip
+TABLES = (*SERIAL, "request_payloads", "request_metadata", "batch_payloads")
+PARTS = ("slices", "requests", "payloads", "metadata", "batches", "xml", "errors", "timeline", "events")
+LIVE = {"queued": 500, "in_flight": 500, "outbox": 100}
+
+
+def database_name(requests: int) -> str:
+    """Of the database with so many finished requests."""
+    return f"history_{requests}"
+
+
+def make_history(server_url: str, requests: int, template: str = "oms") -> str:
+    """A database with so many finished requests, 500 due, 500 in flight, 100 events waiting. Returns where it is.
+
+    ``server_url``: the superuser's; ``template``: a migrated database with no requests in it. The tables are made new
+    in the transaction that fills them, so PostgreSQL writes no WAL, and indexes are built when the rows are there.
+    """
+    name = database_name(requests)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        connection.execute(made)
+    url = make_conninfo(server_url, dbname=name)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # no looks at keys: the rows fit as they are made
+        connection.execute("SET maintenance_work_mem = '256MB'")
+        _fill(connection, requests)
+        connection.execute("RESET session_replication_role")
+        for kind, number in LIVE.items():
+            connection.execute(_SQL[f"live_{kind}"], {"n": number})
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")  # or it comes while something is measured
+    return url
+
+
+def _fill(connection: psycopg.Connection[Any], requests: int) -> None:
+    indexes = connection.execute(_SQL["plain_indexes"], {"tables": list(TABLES)}).fetchall()
+    with connection.transaction():
+        connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, TABLES))))
+        for name, _ in indexes:
+            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+        for part in PARTS:
+            connection.execute(_SQL[f"history_{part}"], {"n": requests})
+        for _, definition in indexes:
+            connection.execute(definition)
+    for table, column in SERIAL.items():
+        move_on = sql.SQL("SELECT setval(pg_get_serial_sequence({}, {}), coalesce(max({}), 1)) FROM {}")
+        connection.execute(
+            move_on.format(sql.Literal(table), sql.Literal(column), sql.Identifier(column), sql.Identifier(table))
+        )

@@ -1,0 +1,60 @@
+"""docs/query-plans.md: how PostgreSQL carries out what the history bench measures, told by its auto_explain."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from psycopg.errors import Diagnostic
+
+from include.local.bench.history_probes import PROBES, Connections, Probe
+from include.local.settings import ROOT
+
+FILE = ROOT / "docs" / "query-plans.md"
+EXPLAIN = (
+    "LOAD 'auto_explain'",
+    "SET auto_explain.log_min_duration = 0",
+    "SET auto_explain.log_analyze = on",
+    "SET auto_explain.log_buffers = on",
+    "SET auto_explain.log_timing = off",
+    "SET auto_explain.log_level = notice",
+)
+HEAD = """# Query plans
+
+Written by `make bench ARGS="--only history"`: the plans of the statements that it measures, with {size:,} finished
+requests behind them, 500 due, 500 at Thunderhead, and 100 events waiting. "Index" with the name of an index of open
+rows is what keeps a figure flat; a `Seq Scan` of a table that grows would be what does not.
+"""
+STATEMENT = re.compile(r"[\s\S]*?\n(?=\S[^\n]*\(cost=)")  # comes before its plan
+
+
+def write_plans(url: str, size: int, file: Path = FILE) -> None:
+    """Carry every probe out once more, and keep what PostgreSQL tells of its statements."""
+    file.write_text("\n".join([HEAD.format(size=size), *asyncio.run(_sections(url))]), encoding="utf-8")
+
+
+async def _sections(url: str) -> list[str]:
+    connections = await Connections.open(url)
+    for probe in PROBES:
+        await probe.seconds(connections)  # the pages are read, the catalogue is known
+    for statement in EXPLAIN:
+        await connections.jobs.execute(statement)
+        connections.intake.execute(statement)
+    sections = [f"## {probe.what}\n\n{await _plans(probe, connections)}" for probe in PROBES]
+    await connections.close()
+    return sections
+
+
+async def _plans(probe: Probe, connections: Connections) -> str:
+    told: list[str] = []
+
+    def listen(notice: Diagnostic) -> None:
+        told.append(STATEMENT.sub("", notice.message_primary or "", count=1).rstrip())
+
+    for connection in (connections.jobs, connections.intake):
+        connection.add_notice_handler(listen)
+    await probe.seconds(connections, begin=told.clear)
+    for connection in (connections.jobs, connections.intake):
+        connection.remove_notice_handler(listen)
+    return "\n".join(f"```\n{plan}\n```\n" for plan in told if "(cost=" in plan)

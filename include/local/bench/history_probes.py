@@ -1,0 +1,183 @@
+"""What is measured with a history behind it: the domain's own functions, each in a transaction that is rolled back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, TypeAlias
+
+import msgspec
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import DictRow, dict_row
+
+from include.local.bench.history_fill import LIVE
+from include.local.part import nothing
+from include.oms import database
+from include.oms.ends import End, bring_to_end
+from include.oms.intake.accepting import Caller, accept_all
+from include.oms.intake.checking import NewRequest
+from include.oms.intake.database import Database
+from include.oms.intake.finding import Search, find
+from include.oms.intake.shape import SentRequest
+from include.oms.lease import Lease
+from include.oms.model import RED_ENDS, Job, Stage, Status
+from include.oms.selection import Selection, select_requests
+from include.oms.settings import Settings, settings
+from include.oms.slices import SliceRef, claim_slices, open_slice
+from include.oms.sql import load, query
+
+_SQL = load(__package__)
+_numbers = count(1)
+CALLER = Caller("CIBT", "a client")
+ENDED_TOGETHER = 100  # contract: most a look-up at Thunderhead
+
+
+class OneConnection(Database):
+    """The intake's database on a connection of ours, so that what it stores can be taken back."""
+
+    def __init__(self, connection: Connection[DictRow]) -> None:
+        self._connection = connection
+
+    def rows(self, name: str, /, *, prepare: bool | None = None, **values: Any) -> list[DictRow]:
+        """As the intake runs it."""
+        return self._connection.execute(query(name), values, prepare=prepare).fetchall()
+
+
+@dataclass
+class Connections:
+    """To one database: as the jobs and the console have it, and as the intake and the publishing have it."""
+
+    jobs: AsyncConnection[DictRow]
+    intake: Connection[DictRow]
+    lease: Lease | None = None  # on the slice that was opened last
+
+    @classmethod
+    async def open(cls, url: str) -> Connections:
+        """Both."""
+        jobs = await database.connect(url, Settings(), application_name="bench")
+        jobs.prepare_threshold = None  # a task has a connection of its own: nothing is ever run so often in it
+        return cls(jobs, Connection.connect(url, autocommit=True, row_factory=dict_row))
+
+    async def close(self) -> None:
+        """Both."""
+        await self.jobs.close()
+        self.intake.close()
+
+
+Work: TypeAlias = Callable[[Connections], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One thing that is done again and again; ``before`` comes before it, unmeasured, in the same transaction."""
+
+    what: str
+    work: Work
+    before: Work | None = None
+
+    async def seconds(self, connections: Connections, begin: Callable[[], None] = nothing) -> float:
+        """How long it takes, once; nothing of it remains. ``begin`` is called when the clock starts."""
+        async with connections.jobs.transaction(force_rollback=True):
+            with connections.intake.transaction(force_rollback=True):
+                if self.before:
+                    await self.before(connections)
+                begin()
+                began = time.perf_counter()
+                await self.work(connections)
+                return time.perf_counter() - began
+
+
+async def _claim(connections: Connections, job: Job) -> SliceRef:
+    claim = await claim_slices(connections.jobs, job, f"bench {next(_numbers)}", settings())
+    assert claim.slices, f"{job} finds its work"
+    return claim.slices[0]
+
+
+def _hold(job: Job, held: str, renewal: str) -> Probe:
+    """What a worker reads of its slice, and its hold on it renewed."""
+
+    async def before(connections: Connections) -> None:
+        claimed = await _claim(connections, job)
+        opened = await open_slice(connections.jobs, claimed["slice_id"], generation=0, map_index=0)
+        connections.lease = opened.lease
+
+    async def work(connections: Connections) -> None:
+        assert connections.lease
+        lease = {"slice_id": connections.lease.slice_id, "lease_token": connections.lease.token}
+        assert await database.rows(connections.jobs, held, **lease)
+        assert await database.rows(connections.jobs, renewal, lease_seconds=60, **lease)
+
+    return Probe(f"slice of {job}, read and renewed", work, before)
+
+
+async def _end(connections: Connections) -> None:
+    found = await (await connections.jobs.execute(_SQL["in_flight"], {"n": ENDED_TOGETHER})).fetchall()
+    ends = [End(row["request_id"], Status.COMPLETED, Stage.GENERATION) for row in found]
+    told = await bring_to_end(
+        connections.jobs, ends, from_status=Status.PROCESSING, lease_token=None, slice_id=1, actor=Job.MONITORING
+    )
+    assert len(told) == ENDED_TOGETHER
+
+
+async def _take_events(connections: Connections) -> None:
+    found = connections.intake.execute(query("take_waiting_events"), {"limit": 1000}).fetchall()
+    assert len(found) == LIVE["outbox"]
+
+
+async def _accept(connections: Connections, number: int) -> None:
+    requests = [_new(f"NEW-{next(_numbers)}") for _ in range(number)]
+    accept_all(OneConnection(connections.intake), CALLER, requests)
+
+
+async def _find(connections: Connections) -> None:
+    found, _ = find(OneConnection(connections.intake), "ARCADE", Search(document_type="INVOICE"))
+    assert len(found) == Search().limit
+
+
+def _due(job: Job) -> Work:
+    return lambda connections: database.rows(connections.jobs, f"{job}_due_in")
+
+
+def _select(number: int, **fields: Any) -> Work:
+    selection = Selection(**fields)
+
+    async def work(connections: Connections) -> None:
+        found = await select_requests(connections.jobs, selection, limit=50)
+        assert len(found) == number, f"{len(found)} for {fields}"
+
+    return work
+
+
+def _new(correlation_id: str) -> NewRequest:
+    sent = {
+        "document_type": "POLICY", "document_name": "POSHOOFF", "document_language": "EN", "source_environment": "PROD",
+        "request_correlation_id": correlation_id, "document_content": {"a": 1},
+        "document_metadata": [{"key": "POLICY_ID", "value": correlation_id}, {"key": "CUSTOMER_ID", "value": "7"}],
+    }  # fmt: skip
+    return NewRequest(msgspec.json.decode(msgspec.json.encode(sent), type=SentRequest), None, correlation_id.encode())
+
+
+PROBES = (
+    Probe("claim of document_processing, 500 due", lambda it: _claim(it, Job.PROCESSING)),
+    Probe("claim of document_monitoring, 500 due", lambda it: _claim(it, Job.MONITORING)),
+    _hold(Job.PROCESSING, "held_requests", "renew_request_leases"),
+    _hold(Job.MONITORING, "held_batches", "renew_batch_leases"),
+    Probe("watcher's look, document_processing", _due(Job.PROCESSING)),
+    Probe("watcher's look, document_monitoring", _due(Job.MONITORING)),
+    Probe(f"end of {ENDED_TOGETHER} requests", _end),
+    Probe(f"outbox, {LIVE['outbox']} waiting", _take_events),
+    Probe("intake: one request stored", lambda it: _accept(it, 1)),
+    Probe("intake: 100 requests stored in one call", lambda it: _accept(it, 100)),
+    Probe("intake: a client's search", _find),
+    Probe("search: the newest", _select(50)),
+    Probe("search: red ones", _select(50, statuses=RED_ENDS)),
+    Probe("search: by correlation id", _select(1, correlation_ids=("H-5000",))),
+    Probe("search: by document's name", _select(50, document_name="IVCLFCAP")),
+    Probe("search: by document's name or type", _select(50, document="POLICY")),
+    Probe("search: by metadata", _select(1, metadata=(("POLICY_ID", "P5000"),))),
+    Probe("search: by metadata that many have", _select(50, metadata=(("FOOTER_ID", "2"),))),
+    Probe("search: by category of the last error", _select(50, category="PROCESSING_ERROR")),
+    Probe("search: by Thunderhead's id", _select(1, batch_id=50_001)),
+)
