@@ -23,6 +23,10 @@ class Unavailable(OmsError):
         self.retry_after = retry_after
 
 
+class Limited(Unavailable):
+    """The outside system takes no more calls for a moment; ``retry_after`` says for how long."""
+
+
 class OutcomeUnknown(OmsError):
     """No readable answer: the call may have had its effect. Look the name up before trying again."""
 

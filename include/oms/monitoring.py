@@ -11,9 +11,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
 from include.oms import database
+from include.oms.adaptive_rate import AdaptiveRate
 from include.oms.breaker import Breaker, System, health_of
 from include.oms.ends import End, bring_to_end
-from include.oms.errors import Unavailable
+from include.oms.errors import Limited, Unavailable
 from include.oms.failure_rules import backoff_of
 from include.oms.lease import Lease, renewed
 from include.oms.model import ENDS, BatchStatus, Job, Stage, Status
@@ -89,6 +90,7 @@ class Polling:
         self._lease = lease
         self._report = report
         self._settings = settings
+        self._rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=settings.poll_timeout_seconds / 3)
         self._held: dict[int, HeldBatch] = {}
         self._request_ids: set[int] = set()
         self._times_taken = 0
@@ -145,8 +147,12 @@ class Polling:
             return
         await self._breaker.heed(self._connection)
         answered = await asyncio.gather(
-            *(_poll(chunk, self._thunderhead, self._breaker, self._settings) for chunk in chunks(due, MOST_IDS_A_CALL))
+            *(
+                _poll(chunk, self._thunderhead, self._breaker, self._rate, self._settings)
+                for chunk in chunks(due, MOST_IDS_A_CALL)
+            )
         )
+        await self._rate.share(self._connection)
         verdicts = [verdict for answer in answered for verdict in answer]
         over = [verdict for verdict in verdicts if verdict.outcome in BATCH_STATUS_AT_END]
         for verdict in verdicts:
@@ -178,14 +184,21 @@ async def held_batches(connection: AsyncConnection[DictRow], lease: Lease) -> li
 
 
 async def _poll(
-    batches: Sequence[HeldBatch], thunderhead: Thunderhead, breaker: Breaker, settings: Settings
+    batches: Sequence[HeldBatch], thunderhead: Thunderhead, breaker: Breaker, rate: AdaptiveRate, settings: Settings
 ) -> list[Verdict]:
     """One bulk look-up, then the reasons of those that failed."""
     try:
         if breaker.is_open:
             raise Unavailable(breaker.reason)
+        await rate.wait()
+        began = monotonic()
         found = await thunderhead.find_by_ids([batch.thunderhead_batch_id for batch in batches])
         breaker.answered()
+        rate.answered(monotonic() - began)
+    except Limited as error:
+        breaker.answered()
+        rate.limited(error.retry_after or 0.0)
+        return [Verdict(batch, Stage.GENERATION, Outcome.UNAVAILABLE) for batch in batches]
     except Unavailable as error:
         if not breaker.is_open:
             breaker.failed(str(error), error.retry_after)

@@ -10,14 +10,16 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms import database
+from include.oms.adaptive_rate import AdaptiveRate
 from include.oms.breaker import Breaker, System
 from include.oms.dial import calls_per_second, places_in_line
-from include.oms.errors import OutcomeUnknown, Rejected, Unavailable
+from include.oms.errors import Limited, OutcomeUnknown, Rejected, Unavailable
 from include.oms.lease import Lease
 from include.oms.model import Category, Stage
 from include.oms.recording import record
@@ -26,9 +28,10 @@ from include.oms.slices import SliceReport
 from include.oms.state_machine import Outcome
 from include.oms.thunderhead import Thunderhead
 from include.oms.traces import span_of
-from include.oms.work import Document, HeldRequest, Result, chunks, failed, unavailable, unsure
+from include.oms.work import Document, HeldRequest, Result, failed, unavailable, unsure
 
 INTENTS_A_COMMIT = 100  # few enough that an intent is submitted soon after it is written
+AT_ONCE_SECONDS = 0.2  # where there is a rate: so long a time's worth of calls goes out together
 RECORD_EVERY_SECONDS = 0.1  # answers that come together are written together
 
 
@@ -51,6 +54,7 @@ class Submission:
         self._lease = lease
         self._report = report
         self._settings = settings
+        self._rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=settings.submit_timeout_seconds / 3)
         self._results: list[Result] = []
 
     async def submit_all(self, documents: Sequence[Document]) -> None:
@@ -69,19 +73,22 @@ class Submission:
     async def _feed(
         self, queue: asyncio.Queue[Document | None], documents: Sequence[Document], submitters: int
     ) -> None:
-        rate = await calls_per_second(self._connection, System.THUNDERHEAD)
-        size = INTENTS_A_COMMIT if rate is None else min(max(int(rate), 1), INTENTS_A_COMMIT)
-        for chunk in chunks(documents, size):
+        fed = 0
+        while fed < len(documents):
             await self._breaker.heed(self._connection)
+            rate = await calls_per_second(self._connection, System.THUNDERHEAD)
+            size = INTENTS_A_COMMIT if rate is None else min(max(int(rate * AT_ONCE_SECONDS), 1), INTENTS_A_COMMIT)
+            chunk = documents[fed : fed + size]
             if rate is not None and not self._breaker.is_open:
                 await self._wait_in_line(chunk)
             for document in await self._with_intents(chunk):
                 await queue.put(document)
+            fed += size
         for _ in range(submitters):
             await queue.put(None)
 
     async def _wait_in_line(self, documents: Sequence[Document]) -> None:
-        """Until the last of them may be called: a chunk is a second's worth at most."""
+        """Until the last of them may be called."""
         types = [document.request.document_type for document in documents]
         await asyncio.sleep(max(await places_in_line(self._connection, System.THUNDERHEAD, types)))
 
@@ -124,13 +131,20 @@ class Submission:
             if in_doubt and request.spent >= self._settings.max_attempts:
                 return self._never_answered(request)
             in_doubt = False
+            await self._rate.wait()
+            began = monotonic()
             batch_id = await self._submit_once(document)
+            self._rate.answered(monotonic() - began)
         except Rejected as error:
             self._breaker.answered()
             return failed(
                 request, Stage.SUBMISSION, Category.VALIDATION_ERROR, str(error),
                 max_attempts=self._settings.max_attempts,
             )  # fmt: skip
+        except Limited as error:
+            self._breaker.answered()
+            self._rate.limited(error.retry_after or 0.0)
+            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
         except Unavailable as error:
             self._breaker.failed(str(error), error.retry_after)
             return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
@@ -163,7 +177,9 @@ class Submission:
                 await asyncio.wait_for(finished.wait(), RECORD_EVERY_SECONDS)
             await self._record()
         await self._record()  # what came in during the last write
+        await self._rate.share(self._connection, at_the_end=True)
 
     async def _record(self) -> None:
         results, self._results = self._results, []
+        await self._rate.share(self._connection)
         await record(self._connection, results, lease=self._lease, report=self._report, settings=self._settings)

@@ -12,11 +12,12 @@ from typing import Any
 import aiohttp
 
 from include.oms.answers import Answer, call, clean_text, problem_text
-from include.oms.errors import OutcomeUnknown, Rejected, Unavailable
+from include.oms.errors import Limited, OutcomeUnknown, Rejected, Unavailable
 from include.oms.model import Category
 from include.oms.settings import Settings
 
 MOST_IDS_A_CALL = 100  # contract: batchIds
+LONGEST_PAUSE_SECONDS = 5.0  # a 429 that asks for less slows us down; for more, it stops us as an outage does
 _BIGINT = range(1, 2**63)
 _ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # readable, and surely nothing was made
 _NEVER_ACCEPTED = {400, 413, 422}
@@ -108,7 +109,7 @@ class Thunderhead:
         except (TimeoutError, aiohttp.ClientError) as error:
             raise Unavailable(f"no answer: {error.__class__.__name__}") from error
         if answer.status != 200:
-            raise Unavailable(f"answered {answer.status}", retry_after=answer.retry_after)
+            raise _unavailable(answer, f"answered {answer.status}")
         return answer.content
 
     async def _call(self, method: str, path: str, *, timeout_seconds: float, **more: Any) -> Answer:
@@ -133,12 +134,19 @@ def _submitted(answer: Answer, batch_name: str) -> int:
         if reason is not None and answer.status in _NEVER_ACCEPTED:
             raise Rejected(f"{answer.status}: {reason}")
         if reason is not None and answer.status in _ANSWERED_WITHOUT_EFFECT:
-            raise Unavailable(f"{answer.status}: {reason}", retry_after=answer.retry_after)
+            raise _unavailable(answer, f"{answer.status}: {reason}")
     raise OutcomeUnknown(
         f"answered {answer.status}, with nothing that tells the effect",
         retry_after=answer.retry_after,
         category=Category.INTERNAL_ERROR,
     )
+
+
+def _unavailable(answer: Answer, message: str) -> Unavailable:
+    """What refuses us for a moment, and what is out."""
+    is_short = answer.retry_after is not None and answer.retry_after <= LONGEST_PAUSE_SECONDS
+    kind = Limited if answer.status == 429 and is_short else Unavailable
+    return kind(message, retry_after=answer.retry_after)
 
 
 def _batch(content: Any) -> Batch | None:
