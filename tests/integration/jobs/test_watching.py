@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from include.oms import database, watching
 from include.oms.model import Job
 from include.oms.testing.system import Oms
+
+IS_LISTENING = "SELECT FROM pg_stat_activity WHERE application_name = 'watcher' AND query LIKE '%%waiting = false%%'"
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +81,34 @@ async def test_nothing_is_due_while_thunderhead_is_paused_or_out(oms: Oms) -> No
         async with watcher(oms, Job.PROCESSING, 0.1) as watch:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(watch), 0.5)
+
+
+async def test_what_comes_is_left_to_the_worker_that_is_at_work(oms: Oms) -> None:
+    await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    await oms.queued()
+    async with watcher(oms, Job.PROCESSING, 60) as watch:
+        waiting = asyncio.create_task(seconds_to(watch))
+        while not await oms.rows(IS_LISTENING):  # noqa: ASYNC110 - the condition is in the database
+            await asyncio.sleep(0.01)
+        assert not await oms.rows("SELECT FROM watchers WHERE job = 'document_processing' AND waiting")
+        await oms.process(slice_id)  # which tells the watcher when it is through
+        assert await waiting < 1.4, "sooner than what is due for too long"
+
+
+async def test_what_a_worker_does_not_get_to_is_due_for_another(oms: Oms) -> None:
+    await oms.queued()
+    await oms.claim(Job.PROCESSING)
+    await oms.queued(due_at=datetime.now(UTC) - timedelta(minutes=1))
+    async with watcher(oms, Job.PROCESSING, 60) as watch:
+        await asyncio.wait_for(anext(watch), 10)
+
+
+async def test_monitoring_begins_with_processing(oms: Oms) -> None:
+    async with watcher(oms, Job.MONITORING, 60) as watch:
+        waiting = asyncio.create_task(seconds_to(watch))
+        while not await oms.rows("SELECT FROM watchers WHERE job = 'document_monitoring' AND waiting"):  # noqa: ASYNC110 - the condition is in the database
+            await asyncio.sleep(0.01)
+        await oms.queued()
+        await oms.rows("SELECT pg_notify('oms_work', job) FROM watchers WHERE waiting")  # as the intake does
+        assert await waiting < 5
