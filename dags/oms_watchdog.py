@@ -1,6 +1,7 @@
 """Look again and again for work that is late, and tell people once.
 
-- When: every OMS_WATCHDOG_INTERVAL_SECONDS.
+- When: every OMS_WATCHDOG_INTERVAL_SECONDS while anything is late or was told to be; a watcher in the triggerer looks
+  so often. Every ten minutes otherwise, and where there is no triggerer.
 - Reads: every open state, each with its deadline (OMS_LATE_*_SECONDS): requests due or held, polls due, batches at
   Thunderhead, final events in the outbox, systems that are paused or out, requests in nobody's hands.
 - Writes: `age_alarms`, how many looks in a row found what.
@@ -15,15 +16,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DeltaTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
 from include.jobs.notify import DEFAULT_ARGS
-from include.jobs.schedules import START
-from include.oms.settings import settings
+from include.jobs.schedules import START, WATCHDOG_SCHEDULE
 
 
 @dag(
-    schedule=DeltaTriggerTimetable(timedelta(seconds=settings().watchdog_interval_seconds)),
+    schedule=WATCHDOG_SCHEDULE,
     start_date=START,
     catchup=False,
     max_active_runs=1,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, DeltaTriggerTimetable
 
-from include.jobs.watch import WorkIsDue
+from include.jobs.watch import LateWork, WorkIsDue
 from include.oms.settings import settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,3 +31,14 @@ def whenever_due(job: str, interval_seconds: float) -> AssetOrTimeSchedule:
 
 PROCESSING_SCHEDULE = whenever_due("document_processing", settings().processing_interval_seconds)
 MONITORING_SCHEDULE = whenever_due("document_monitoring", settings().monitoring_interval_seconds)
+
+# A run a minute whose only news is that all is well would be most of what Airflow keeps of an idle day.
+WATCHDOG_SCHEDULE = AssetOrTimeSchedule(
+    timetable=DeltaTriggerTimetable(AT_LEAST_EVERY),
+    assets=[
+        Asset(
+            "late_work",
+            watchers=[AssetWatcher(name="work_is_late", trigger=LateWork(settings().watchdog_interval_seconds))],
+        )
+    ],
+)

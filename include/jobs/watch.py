@@ -47,3 +47,39 @@ class WorkIsDue(BaseEventTrigger):
             except Error as error:
                 log.warning("%s cannot be watched now, trying again: %s", job, error)
                 await asyncio.sleep(self.interval_seconds)
+
+
+class LateWork(BaseEventTrigger):
+    """Fires once an interval while oms_watchdog has anything to say, or nobody can know whether it has. Never ends."""
+
+    def __init__(self, interval_seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.interval_seconds = interval_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """How another triggerer makes the same watcher again."""
+        return f"{__name__}.LateWork", {"interval_seconds": self.interval_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """An event for every run that is to be made."""
+        while True:
+            if await self._needs_a_look():
+                yield TriggerEvent("oms_watchdog")  # type: ignore[no-untyped-call]
+            await asyncio.sleep(self.interval_seconds)
+
+    async def _needs_a_look(self) -> bool:
+        """A connection a look: they are rare. Without a database the run itself finds that out, and tells."""
+        from psycopg import Error
+
+        from include.jobs.connections import oms_database_url_async
+        from include.oms import database
+        from include.oms.overdue import needs_a_look
+        from include.oms.settings import settings
+
+        try:
+            url = await oms_database_url_async()
+            async with await database.connect(url, settings(), application_name="oms_watchdog watcher") as connection:
+                return await needs_a_look(connection, settings())
+        except Error as error:
+            log.warning("late work cannot be looked for: %s", error)
+            return True

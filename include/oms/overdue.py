@@ -70,8 +70,7 @@ class Look:
 
 async def look_for_late_work(connection: AsyncConnection[DictRow], settings: Settings) -> list[Look]:
     """Look once, and count the looks in a row. Whoever tells what is to be told says so by ``mark_told``."""
-    deadlines = {state.lower(): seconds for state, seconds in deadline_seconds(settings).items()}
-    found = {row["state"]: row for row in await database.rows(connection, "late_work", **deadlines)}
+    found = await _late_work(connection, settings)
     noted = await database.rows(
         connection,
         "note_looks",
@@ -84,6 +83,19 @@ async def look_for_late_work(connection: AsyncConnection[DictRow], settings: Set
         Look(**{**found[state], "state": state}, told_late=alarms[state]["told_late"], to_tell=alarms[state]["to_tell"])
         for state in State
     ]
+
+
+async def needs_a_look(connection: AsyncConnection[DictRow], settings: Settings) -> bool:
+    """Whether a look would have anything to say: something is late, or was and nobody was told that it is well."""
+    (alarms,) = await database.rows(connection, "alarms_stand")
+    late = await _late_work(connection, settings)
+    return bool(alarms["alarms_stand"]) or any(row["number"] for row in late.values())
+
+
+async def _late_work(connection: AsyncConnection[DictRow], settings: Settings) -> dict[str, DictRow]:
+    """What is late, by state; of every state there is a row."""
+    deadlines = {state.lower(): seconds for state, seconds in deadline_seconds(settings).items()}
+    return {row["state"]: row for row in await database.rows(connection, "late_work", **deadlines)}
 
 
 async def mark_told(connection: AsyncConnection[DictRow], looks: Sequence[Look]) -> None:

@@ -46,6 +46,10 @@ UNION ALL  -- since when is told by the looks in a row: every new try of the bre
 SELECT 'OUT', count(*), min(system || ' ' || document_type), NULL
 FROM outside_systems WHERE failures > 0 AND open_until IS NOT NULL;
 
+-- alarms_stand --
+-- Whether anything was late at the last look, or counts as late with those who were told.
+SELECT EXISTS (SELECT FROM age_alarms WHERE late OR told_late OR looks > 0) AS alarms_stand;
+
 -- note_looks --
 -- Keep what a look found; the states for which this differs from what was told often enough in a row.
 WITH looked AS (

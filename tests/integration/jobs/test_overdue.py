@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from include.jobs import connections
+from include.jobs.watch import LateWork
 from include.oms.model import Job
-from include.oms.overdue import Look, State, deadline_seconds, look_for_late_work, looks_needed, mark_told
+from include.oms.overdue import (
+    Look,
+    State,
+    deadline_seconds,
+    look_for_late_work,
+    looks_needed,
+    mark_told,
+    needs_a_look,
+)
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
 
@@ -154,3 +165,49 @@ async def test_an_outage_has_as_many_looks_as_its_deadline_has_minutes(oms: Oms)
     await out(oms)
     told = [(await look(oms))[State.OUT].to_tell for _ in range(15)]
     assert told == [False] * 14 + [True]
+
+
+async def test_a_look_is_needed_from_the_first_late_one_until_it_was_told_that_all_is_well(oms: Oms) -> None:
+    assert not await needs_a_look(oms.connection, oms.settings)
+    await look(oms)
+    assert not await needs_a_look(oms.connection, oms.settings), "all is well"
+    await paused(oms)
+    for is_paused in (True, False):
+        if not is_paused:
+            await oms.connection.execute("UPDATE outside_systems SET paused_at = NULL, paused_by = NULL")
+        for _ in range(oms.settings.alarm_looks):
+            assert await needs_a_look(oms.connection, oms.settings)
+            looks = await look(oms)
+        await mark_told(oms.connection, [it for it in looks.values() if it.to_tell])
+        assert await needs_a_look(oms.connection, oms.settings) == is_paused
+
+
+async def test_what_was_late_for_one_look_only_needs_one_more(oms: Oms) -> None:
+    await paused(oms)
+    await look(oms)
+    await oms.connection.execute("UPDATE outside_systems SET paused_at = NULL, paused_by = NULL")
+    assert await needs_a_look(oms.connection, oms.settings)
+    await look(oms)
+    assert not await needs_a_look(oms.connection, oms.settings)
+
+
+@pytest.mark.parametrize("database", ["there, and all is well", "there, and work is late", "out of reach"])
+async def test_the_watcher_fires_where_there_is_something_to_say_or_nobody_knows(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    async def url() -> str:
+        return "host=127.0.0.1 port=1" if database == "out of reach" else oms.url
+
+    monkeypatch.setattr(connections, "oms_database_url_async", url)
+    if "late" in database:
+        await polls_are_due(oms)
+    events = LateWork(interval_seconds=0.05).run()
+    try:
+        if "well" in database:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(events), 0.5)
+        else:
+            for _ in range(2):
+                await asyncio.wait_for(anext(events), 10)
+    finally:
+        await events.aclose()  # type: ignore[attr-defined]
