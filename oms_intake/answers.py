@@ -12,9 +12,7 @@ from include.oms.problems import Problem
 
 def json_answer(content: object, status: int = 200, **headers: str) -> Response:
     """The content as JSON."""
-    answer = Response(msgspec.json.encode(content), status, mimetype="application/json")
-    answer.headers.update(headers)
-    return answer
+    return Response(msgspec.json.encode(content), status, headers, content_type="application/json")
 
 
 def problem_content(problem: Problem, detail: str, status: int | None = None, **members: Any) -> dict[str, Any]:
@@ -34,5 +32,5 @@ def problem_answer(problem: Problem, detail: str, status: int | None = None, **m
     """A problem as an answer."""
     content = problem_content(problem, detail, status, **members)
     answer = json_answer(content, content["status"])
-    answer.mimetype = "application/problem+json"
+    answer.content_type = "application/problem+json"
     return answer

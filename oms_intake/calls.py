@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
 import time
-from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
@@ -25,25 +25,28 @@ def watch_calls(app: Flask) -> None:
 def _begin() -> None:
     g.began_at = time.perf_counter()
     sent = request.headers.get("X-Request-Id", "")
-    g.call_id = sent if _CALL_ID.fullmatch(sent) else uuid4().hex
+    g.call_id = sent if _CALL_ID.fullmatch(sent) else secrets.token_hex(16)
 
 
 def _end(answer: Response) -> Response:
-    seconds = time.perf_counter() - g.began_at
-    route = request.url_rule.rule if request.url_rule else "unmatched"
-    answer.headers["X-Request-Id"] = g.call_id
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers.setdefault("Cache-Control", "no-store")
-    CALL_SECONDS.labels(request.method if request.url_rule else "-", route, answer.status_code).observe(seconds)
+    call = g._get_current_object()  # once: each look through Flask's proxies costs a microsecond
+    seconds = time.perf_counter() - call.began_at
+    rule, method, status = request.url_rule, request.method, answer.status_code
+    route = rule.rule if rule else "unmatched"
+    headers = answer.headers
+    headers["X-Request-Id"] = call.call_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Cache-Control", "no-store")
+    CALL_SECONDS.labels(method if rule else "-", route, status).observe(seconds)
     log.info(
         "call",
-        call_id=g.call_id,
-        client=g.get("subject"),
-        source_system=g.get("source_system"),
-        request_id=g.get("request_id"),
-        method=request.method,
+        call_id=call.call_id,
+        client=call.get("subject"),
+        source_system=call.get("source_system"),
+        request_id=call.get("request_id"),
+        method=method,
         route=route,
-        status=answer.status_code,
+        status=status,
         ms=round(seconds * 1000, 2),
     )
     return answer

@@ -38,6 +38,7 @@ limit_request_fields = 60
 limit_request_field_size = 16_380  # a JWT with many claims
 forwarded_allow_ips = ""  # nothing is believed that a gateway would say; the intake needs no client address
 accesslog = None  # the app logs each call, as JSON
+logger_class = "oms_intake.server.ServerLog"
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,

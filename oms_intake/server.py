@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from oms_intake.settings import intake_settings
@@ -25,6 +26,12 @@ STOPPING_SECONDS = 2
 """From connecting to the end of the headers, once the server is stopping."""
 
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+class ServerLog(Logger):  # type: ignore[misc]
+    """gunicorn's log without the access log's part: with a logconfig_dict, it would put together every line of it."""
+
+    access_log_enabled = False
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
@@ -41,11 +48,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def enqueue_req(self, conn: TConn) -> None:
         """Called when a connection is opened, and when its next call begins: hand it to a thread, or wait on."""
         if self._is_there(conn):
-            self._coming.pop(conn, None)
+            if self._coming.pop(conn, None):
+                with suppress(OSError):
+                    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             self._worked[conn] = time.monotonic() + self._settings.intake_call_seconds
             conn.data_ready = True
-            with suppress(OSError):
-                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
             super().enqueue_req(conn)
         else:
             self._coming.setdefault(conn, time.monotonic() + self._settings.intake_head_seconds)
@@ -103,16 +110,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         try:
             conn.sock.setblocking(False)
             seen = conn.sock.recv(LARGEST_HEAD, socket.MSG_PEEK)
-            # To be told when there is more than what was seen, not of that again.
-            conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
-            if not seen:
-                return True
             head += seen
+            is_there = not seen or b"\r\n\r\n" in head or len(head) >= LARGEST_HEAD
+            if not is_there:  # to be told when there is more than what was seen, not of that again
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, len(seen) + 1)
         except BlockingIOError:
-            pass
+            is_there = b"\r\n\r\n" in head
         except OSError:
-            return True
-        return b"\r\n\r\n" in head or len(head) >= LARGEST_HEAD
+            is_there = True
+        return is_there
 
     def _give_up(self, conn: TConn) -> None:
         del self._coming[conn]

@@ -6,15 +6,14 @@ a little longer, for an answer at all - a frozen server keeps no promise of its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import psycopg
 import structlog
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from include.oms.intake.refusals import DatabaseOutOfReach
 from include.oms.sql import query
@@ -24,6 +23,13 @@ ANSWER_GRACE_SECONDS = 1.0
 
 log = structlog.get_logger()
 R = TypeVar("R")
+
+
+class _Dead(psycopg.OperationalError):
+    """The connection broke."""
+
+
+OUTAGES = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)  # PoolTimeout is one of the first
 
 
 class BoundedConnection(psycopg.Connection[DictRow]):
@@ -97,23 +103,26 @@ class Database:
         connection.answer_seconds = self._answer_seconds
 
     def _once_more_if_dead(self, work: Callable[[BoundedConnection], R]) -> R:
-        with _errors_told_apart():
-            with self._pool.connection() as connection:
-                try:
-                    return work(connection)
-                except psycopg.OperationalError:
-                    if not connection.broken:
-                        raise
-            self._pool.check()  # its neighbours are as dead
-            with self._pool.connection() as connection:
-                return work(connection)
+        """An outage becomes DatabaseOutOfReach; a mistake of ours stays what it is."""
+        try:
+            try:
+                return self._on_a_connection(work)
+            except _Dead:
+                self._pool.check()  # its neighbours are as dead
+                return self._on_a_connection(work)
+        except OUTAGES as error:
+            cause = error.__cause__ if isinstance(error, _Dead) else error
+            log.warning("database_out_of_reach", error=type(cause).__name__, sqlstate=getattr(cause, "sqlstate", None))
+            raise DatabaseOutOfReach("the OMS Database does not answer in time") from cause
 
-
-@contextmanager
-def _errors_told_apart() -> Iterator[None]:
-    """An outage becomes DatabaseOutOfReach; a mistake of ours stays what it is."""
-    try:
-        yield
-    except (PoolTimeout, psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
-        log.warning("database_out_of_reach", error=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
-        raise DatabaseOutOfReach("the OMS Database does not answer in time") from error
+    def _on_a_connection(self, work: Callable[[BoundedConnection], R]) -> R:
+        """Raises _Dead where the connection is gone. Not ``pool.connection()``: that commits what has committed."""
+        connection = self._pool.getconn()
+        try:
+            return work(connection)
+        except psycopg.OperationalError as error:
+            if connection.broken:
+                raise _Dead from error
+            raise
+        finally:
+            self._pool.putconn(connection)  # mended or replaced, whatever has happened to it

@@ -6,6 +6,7 @@ NaN and Infinity are refused. So are texts that PostgreSQL cannot hold (NUL) or 
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator
@@ -27,14 +28,10 @@ _UNFIT = re.compile("[\0\ud800-\udfff]")
 
 def read_json(body: bytes) -> Any:
     """The body as Python values, numbers as ``msgspec.Raw``. Raises Malformed, or Invalid where it is too deep."""
+    if body.startswith(codecs.BOM_UTF8):
+        raise Malformed("line 1, column 1: Unexpected UTF-8 BOM")
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_members,
-            parse_int=msgspec.Raw,
-            parse_float=msgspec.Raw,
-            parse_constant=_not_a_number,
-        )
+        return _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Malformed(f"byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
@@ -101,3 +98,8 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_a_number(literal: str) -> NoReturn:
     raise Malformed(f"{literal} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_int=msgspec.Raw, parse_float=msgspec.Raw, parse_constant=_not_a_number
+)
