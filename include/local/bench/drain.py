@@ -4,132 +4,138 @@ from __future__ import annotations
 
 import subprocess
 import time
-from datetime import UTC, datetime
-from itertools import cycle, islice
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from math import ceil
 from statistics import median
-from typing import Any
-
-import httpx
-import psycopg
 
 from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.bare import BareOrder, drain_barely
-from include.local.bench.figures import Figure, Section, paired_ratio
+from include.local.bench.figures import Figure, Section, paired_ratio, percentile
+from include.local.bench.processes import JOBS as JOB_PARTS
+from include.local.bench.processes import cpu_seconds, part_pids, watched
+from include.local.bench.requests import calls_so_far, hand_in, tell_the_simulator, wait_for_ends
 from include.local.demo.events import read_events
-from include.local.demo.intake_client import PATH
-from include.local.demo.sample import samples
 from include.local.order import Say
 from include.local.part import LocalError
 from include.local.system import System
 
-REQUESTS = 2000
+SMALL, LARGE = 2_000, 10_000
 ROUNDS = 2
-BULK = 500  # contract: most a call
 PATIENCE_SECONDS = 120.0
-LOOK_SECONDS = 0.2
-LEAST_RATIO = 0.4
+IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each drain
+AFTER_SECONDS = 3.0  # the workers' last moments count, too
 CONTROL = {"rendering": False}  # the simulator's own work on a PDF would hide everybody else's
-ENDED = "SELECT count(*) FROM document_requests WHERE request_id = ANY (%s) AND status = 'COMPLETED'"
 
-HOW = f"""{REQUESTS} requests accepted while both jobs are paused; the clock starts when they are resumed, and stops \
-with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does only the same HTTP calls \
-and row writes, in bulk, with as many calls in flight, and publishes nothing. The simulator takes 0.5 s a document \
-and renders none. {ROUNDS} rounds of each, in turn."""
+HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while both jobs are paused; the clock starts when they are \
+resumed, and stops with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does only \
+the same HTTP calls and row writes, in bulk, with as many calls in flight, and publishes nothing. "Under way" is \
+between the 10th and the 90th percentile of the ends. The simulator takes 0.5 s a document and renders none. {ROUNDS} \
+rounds of each, in turn. CPU is that of the scheduler, the triggerer and all task processes, above what the same use \
+while nothing is to do; memory is their peak above the same, shared pages counted once."""
+
+
+@dataclass
+class _Side:
+    """What one side came to, round by round; ``seconds`` from the start to each end."""
+
+    seconds: list[list[float]] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+    calls: list[int] = field(default_factory=list)
+
+    def figures(self, rate: Callable[[Sequence[float]], float]) -> list[float]:
+        return [rate(it) for it in self.seconds]
 
 
 def bench_drain(system: System, say: Say) -> Section:
     """Measure it. Raises LocalError where either side does not come to an end."""
     api = AirflowApi(system.settings, system.secrets)
-    bare, ours = list[list[float]](), list[list[float]]()
-    _tell_the_simulator(system, "PUT", CONTROL)
+    figures: list[Figure] = []
+    tell_the_simulator(system, CONTROL)
     try:
-        for number in range(ROUNDS):
-            api.set_paused(JOBS, True)
-            _accept(system, f"{number}A")
-            bare.append(_drain_barely(system))
-            ids = _accept(system, f"{number}B")
-            ours.append(_drain(system, api, ids))
-            say(f"  documents/s: {_over_all(ours[-1]):.0f}, bare script {_over_all(bare[-1]):.0f}")
+        for requests in (SMALL, LARGE):
+            bare, ours = _Side(), _Side()
+            for number in range(ROUNDS):
+                _drain_barely(system, api, f"{requests}-{number}A", requests, bare)
+                _drain(system, api, f"{requests}-{number}B", requests, ours)
+                say(
+                    f"  {requests} documents/s: {_over_all(ours.seconds[-1]):.0f},"
+                    f" bare script {_over_all(bare.seconds[-1]):.0f}"
+                )
+            figures += _figures(requests, ours, bare)
     finally:
-        _tell_the_simulator(system, "DELETE", None)
-    return Section("Drain", HOW, _figures(ours, bare))
+        tell_the_simulator(system, None)
+    return Section("Drain", HOW, figures)
 
 
-def _tell_the_simulator(system: System, method: str, control: Any) -> None:
-    headers = {"Authorization": f"Bearer {system.addresses.thunderhead_token}"}
-    try:
-        url = f"{system.addresses.thunderhead_url}/control"
-        httpx.request(method, url, json=control, headers=headers).raise_for_status()
-    except httpx.HTTPError as error:
-        raise LocalError(f"Thunderhead's simulator cannot be told: {error}") from error
-
-
-def _accept(system: System, run: str) -> list[int]:
-    """Hand the requests in. Returns their ids."""
-    lines = [it.request for it in samples("") if it.expected == "COMPLETED" and it.source_system == "CIBT"]
-    stamp = f"{datetime.now(UTC):%H%M%S}-{run}"
-    requests = [
-        {**line, "request_correlation_id": f"{stamp}-{number}"}
-        for number, line in enumerate(islice(cycle(lines), REQUESTS))
-    ]
-    headers = {"Authorization": f"Bearer {system.env['OMS_TOKEN']}"}
-    try:
-        with httpx.Client(base_url=system.env["OMS_INTAKE_URL"], headers=headers, timeout=30) as intake:
-            ids = [it for start in range(0, REQUESTS, BULK) for it in _stored(intake, requests[start : start + BULK])]
-    except httpx.HTTPError as error:
-        raise LocalError(f"The intake does not take requests in bulk: {error}") from error
-    if len(ids) != REQUESTS:
-        raise LocalError(f"The intake stored {len(ids)} of {REQUESTS} requests.")
-    return ids
-
-
-def _stored(intake: httpx.Client, requests: list[dict[str, Any]]) -> list[int]:
-    answer = intake.post(f"{PATH}/bulk", json=requests).raise_for_status().json()
-    return [result["request_id"] for result in answer["results"] if result["status"] == httpx.codes.ACCEPTED]
-
-
-def _drain_barely(system: System) -> list[float]:
+def _drain_barely(system: System, api: AirflowApi, run: str, requests: int, bare: _Side) -> None:
+    api.set_paused(JOBS, True)
+    hand_in(system, run, requests)
     settings, addresses = system.settings, system.addresses
-    slices = min(settings.max_slices, ceil(REQUESTS / settings.slice_size))
+    slices = min(settings.max_slices, ceil(requests / settings.slice_size))
     order = BareOrder(
         addresses.database_url, addresses.reference_data_url, addresses.thunderhead_url, addresses.thunderhead_token,
         in_flight=slices * settings.concurrency, first_poll_seconds=settings.first_poll_seconds,
     )  # fmt: skip
     try:
-        return drain_barely(order, PATIENCE_SECONDS)
+        bare.seconds.append(drain_barely(order, PATIENCE_SECONDS))
     except subprocess.SubprocessError as error:
         raise LocalError(f"The bare script failed: {getattr(error, 'stderr', None) or error}") from error
 
 
-def _drain(system: System, api: AirflowApi, ids: list[int]) -> list[float]:
-    """Let the jobs do it. Returns the seconds to each event."""
-    began, deadline = time.time(), time.monotonic() + PATIENCE_SECONDS
-    api.set_paused(JOBS, False)
-    with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
-        while (row := connection.execute(ENDED, [ids]).fetchone()) and row[0] < len(ids):
-            if time.monotonic() > deadline:
-                raise LocalError(f"{row[0]} of {len(ids)} requests have ended after {PATIENCE_SECONDS:.0f} s.")
-            time.sleep(LOOK_SECONDS)
+def _drain(system: System, api: AirflowApi, run: str, requests: int, ours: _Side) -> None:
+    """Let the jobs do it."""
+    ids = hand_in(system, run, requests)
+    parts = part_pids(system, JOB_PARTS)
+    before = cpu_seconds(parts)
+    with watched(parts) as idling:
+        time.sleep(IDLE_SECONDS)
+    idle_rate = (cpu_seconds(parts) - before) / IDLE_SECONDS
+    calls, began = calls_so_far(system).calls, time.time()
+    with watched(parts) as usage:
+        api.set_paused(JOBS, False)
+        wait_for_ends(system, ids, PATIENCE_SECONDS)
+        time.sleep(AFTER_SECONDS)
+    ours.cpu.append(usage.cpu_seconds - idle_rate * (time.time() - began))
+    ours.megabytes.append((usage.peak_bytes - idling.peak_bytes) / 2**20)
+    ours.calls.append(calls_so_far(system).calls - calls)
     events = read_events(system.addresses.kafka, system.settings.kafka_topic, set(ids), PATIENCE_SECONDS)
     at = {event.request_id: event.at - began for event in events}
     if len(at) < len(ids):
         raise LocalError(f"{len(ids) - len(at)} events did not come.")
-    return list(at.values())
+    ours.seconds.append(list(at.values()))
 
 
-def _over_all(seconds: list[float]) -> float:
+def _over_all(seconds: Sequence[float]) -> float:
     return len(seconds) / max(seconds)
 
 
-def _figures(ours: list[list[float]], bare: list[list[float]]) -> list[Figure]:
-    rates = [_over_all(it) for it in ours], [_over_all(it) for it in bare]
-    firsts = [min(it) for it in ours], [min(it) for it in bare]
-    ratio = paired_ratio(*rates)
+def _under_way(seconds: Sequence[float]) -> float:
+    return 0.8 * len(seconds) / max(percentile(seconds, 0.9) - percentile(seconds, 0.1), 0.001)
+
+
+def _figures(requests: int, ours: _Side, bare: _Side) -> list[Figure]:
+    def rate(what: str, of: Callable[[Sequence[float]], float], least: float | None) -> Figure:
+        mine, others = ours.figures(of), bare.figures(of)
+        ratio = paired_ratio(mine, others)
+        aim, is_met = (f"at least {least}", ratio >= least) if least else ("", None)
+        what = f"{requests:,}: {what}"
+        return Figure(what, f"{median(mine):.0f}", f"{median(others):.0f}", f"{ratio:.2f}", aim, is_met)
+
+    firsts = ours.figures(min), bare.figures(min)
+    first = Figure(
+        f"{requests:,}: from the start to the first end", f"{median(firsts[0]):.1f} s", f"{median(firsts[1]):.1f} s"
+    )
+    if requests == SMALL:
+        return [rate("documents/s over all", _over_all, 0.4), first]
+    cpu = median(ours.cpu) / requests * 1000
+    calls = median(ours.calls) / requests
     return [
-        Figure(
-            "documents/s over all", f"{median(rates[0]):.0f}", f"{median(rates[1]):.0f}", f"{ratio:.2f}",
-            f"at least {LEAST_RATIO}", ratio >= LEAST_RATIO,
-        ),
-        Figure("from the start to the first end", f"{median(firsts[0]):.1f} s", f"{median(firsts[1]):.1f} s"),
-    ]  # fmt: skip
+        rate("documents/s over all", _over_all, 0.6),
+        rate("documents/s under way", _under_way, 0.7),
+        first,
+        Figure(f"{requests:,}: CPU seconds per 1,000", f"{cpu:.2f}", aim="at most 0.6", is_met=cpu <= 0.6),
+        Figure(f"{requests:,}: Thunderhead calls a document", f"{calls:.2f}", aim="at most 1.05", is_met=calls <= 1.05),
+        Figure(f"{requests:,}: peak memory of the jobs", f"{median(ours.megabytes):.0f} MB"),
+    ]

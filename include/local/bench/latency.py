@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+import psycopg
 
 from include.local.bench.figures import Figure, Section, percentile
 from include.local.demo.events import read_events
@@ -16,54 +19,71 @@ from include.local.part import LocalError
 from include.local.system import System
 
 REQUESTS = 30
+IN_A_STREAM = 20
 WARM_UP = 2  # not counted: the first run after a start finds everything cold
-PAUSE_SECONDS = (1.0, 3.0)  # between two requests, drawn: none is to meet the jobs in step
+PAUSE_SECONDS = (0.5, 1.5)  # between two requests, drawn: none is to meet the jobs in step
 END_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 LARGEST_P50_SECONDS = 2.5
 LARGEST_SECONDS = 4.0
+AT_WORK = "SELECT FROM slices WHERE closed_at IS NULL AND lease_until > now() LIMIT 1"
 
-HOW = f"""One request at a time into the whole system at its default settings, {REQUESTS} of them, each some seconds \
-after the one before has ended; from the intake's 202 to the broker's time stamp of the final event. Beside it: what \
-Thunderhead itself takes to generate a document."""
+HOW = f"""One request at a time into the whole system at its default settings: {REQUESTS} of them into an idle one, \
+each some time after the last worker of the one before has ended; then {IN_A_STREAM} in a stream, one about every \
+second, which meet a worker that is still there. From the intake's 202 to the broker's time stamp of the final event. \
+Beside it: what Thunderhead itself takes to generate a document."""
 
 
 def bench_latency(system: System, say: Say) -> Section:
     """Measure it. Raises LocalError where a request does not end in time."""
-    accepted = _one_by_one(system, say)
-    wanted = {it.request_id for it in accepted}
+    idle, stream = _hand_in(system, say)
+    wanted = {it.request_id for it in idle + stream}
     events = read_events(system.addresses.kafka, system.settings.kafka_topic, wanted, END_SECONDS)
     told_at = {event.request_id: event.at for event in events}
     if missing := wanted - told_at.keys():
         raise LocalError(f"No event came for these requests: {sorted(missing)}")
-    seconds = [told_at[it.request_id] - it.at for it in accepted]
-    return Section("Latency", HOW, _figures(seconds, generation_seconds(system.addresses)))
+    into_idle, in_stream = ([told_at[it.request_id] - it.at for it in accepted] for accepted in (idle, stream))
+    return Section("Latency", HOW, _figures(into_idle, in_stream, generation_seconds(system.addresses)))
 
 
-def _one_by_one(system: System, say: Say) -> list[Accepted]:
+def _hand_in(system: System, say: Say) -> tuple[list[Accepted], list[Accepted]]:
+    """One by one: those that met an idle system, and those that met a worker."""
     began = datetime.now(UTC)
     chance = random.Random(1)  # noqa: S311 - no secret
     completing = [it for it in samples(f"{began:%H%M%S}") if it.expected == "COMPLETED"]
     accepted: list[Accepted] = []
-    with IntakeClient(system.env["OMS_INTAKE_URL"], system.settings) as intake:
+    with (
+        IntakeClient(system.env["OMS_INTAKE_URL"], system.settings) as intake,
+        psycopg.connect(system.addresses.database_url, autocommit=True) as connection,
+    ):
         for sample in completing[: WARM_UP + REQUESTS]:
+            _wait_until(lambda: connection.execute(AT_WORK).fetchone() is None, "a worker is still at work")
             time.sleep(chance.uniform(*PAUSE_SECONDS))
             accepted.append(intake.hand_in(sample))
-            _wait(intake, began.isoformat(), len(accepted))
+            _wait_for_ends(intake, began.isoformat(), len(accepted))
             say(f"  request {len(accepted)} of {WARM_UP + REQUESTS} has ended")
-    return accepted[WARM_UP:]
+        idle = len(accepted)
+        for sample in completing[idle : idle + IN_A_STREAM]:
+            time.sleep(chance.uniform(*PAUSE_SECONDS))
+            accepted.append(intake.hand_in(sample))
+        _wait_for_ends(intake, began.isoformat(), len(accepted))
+    return accepted[WARM_UP:idle], accepted[idle:]
 
 
-def _wait(intake: IntakeClient, since: str, number: int) -> None:
+def _wait_for_ends(intake: IntakeClient, since: str, number: int) -> None:
     """Until so many requests are COMPLETED."""
+    _wait_until(lambda: intake.counts(since)["COMPLETED"] >= number, "a request has not ended")
+
+
+def _wait_until(is_so: Callable[[], bool], complaint: str) -> None:
     deadline = time.monotonic() + END_SECONDS
-    while (counts := intake.counts(since))["COMPLETED"] < number:
+    while not is_so():
         if time.monotonic() > deadline:
-            raise LocalError(f"A request has not ended after {END_SECONDS:.0f} s: {dict(counts)}")
+            raise LocalError(f"After {END_SECONDS:.0f} s {complaint}.")
         time.sleep(LOOK_SECONDS)
 
 
-def _figures(seconds: list[float], generation: float) -> list[Figure]:
+def _figures(idle: list[float], stream: list[float], generation: float) -> list[Figure]:
     def figure(what: str, value: float, most: float | None = None) -> Figure:
         return Figure(
             what, f"{value:.2f} s", f"{generation:.2f} s", f"{value / generation:.1f}" if generation else "",
@@ -71,7 +91,9 @@ def _figures(seconds: list[float], generation: float) -> list[Figure]:
         )  # fmt: skip
 
     return [
-        figure("accepted to event, p50", percentile(seconds, 0.5), LARGEST_P50_SECONDS),
-        figure("accepted to event, p95", percentile(seconds, 0.95)),
-        figure(f"accepted to event, worst of {len(seconds)}", max(seconds), LARGEST_SECONDS),
+        figure("accepted to event, p50", percentile(idle, 0.5), LARGEST_P50_SECONDS),
+        figure("accepted to event, p95", percentile(idle, 0.95)),
+        figure(f"accepted to event, worst of {len(idle)}", max(idle), LARGEST_SECONDS),
+        figure("in a stream, p50", percentile(stream, 0.5)),
+        figure("in a stream, p95", percentile(stream, 0.95)),
     ]

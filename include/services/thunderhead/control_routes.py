@@ -20,7 +20,7 @@ _log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lin
 
 
 class ControlRoutes:
-    """GET, PUT and DELETE /control; GET /control/ledger."""
+    """GET, PUT and DELETE /control; GET /control/calls and /control/ledger."""
 
     def __init__(self, ledger: Ledger, misbehaviour: Misbehaviour) -> None:
         self._ledger = ledger
@@ -33,6 +33,7 @@ class ControlRoutes:
             Route("/control", self.show),
             Route("/control", self.change, methods=["PUT"]),
             Route("/control", self.reset, methods=["DELETE"]),
+            Route("/control/calls", self.calls),
             Route("/control/ledger", self.ledger),
         ]
 
@@ -52,6 +53,10 @@ class ControlRoutes:
     async def reset(self, _request: Request) -> Response:
         """Back to what was told at the start."""
         return self._tell(self._at_start)
+
+    async def calls(self, _request: Request) -> Response:
+        """How many calls under /v1 there have been, and how many of them were answered 429 for their number."""
+        return json_answer({"calls": self._misbehaviour.calls, "limited": self._misbehaviour.limited})
 
     async def ledger(self, request: Request) -> Response:
         """All batches by id, a page at a time; ``next`` is the ``after`` of the next page."""

@@ -35,6 +35,7 @@ class Gateway:
             return self._stranger(scope)
         if not path.startswith("/v1/"):
             return None
+        self._misbehaviour.calls += 1
         control = self._misbehaviour.control
         if control.latency_seconds:
             await asyncio.sleep(control.latency_seconds)

@@ -29,6 +29,8 @@ class Misbehaviour:
 
     def __init__(self, control: Control, seed: int) -> None:
         self.control = control
+        self.calls = 0  # under /v1, and those of them that were over the limit
+        self.limited = 0
         self._chance = Random(seed)  # noqa: S311 - repeatable on purpose
         self._second = 0
         self._calls_this_second = 0
@@ -47,6 +49,7 @@ class Misbehaviour:
     def before_any_call(self) -> Answer | None:
         """What a call meets instead of being looked at, or None."""
         if self._is_over_the_limit():
+            self.limited += 1
             seconds, date = _retry_after(1)
             form = self._chance.choice((seconds, date))
             return problem(429, "More calls a second than allowed.", {"Retry-After": form})

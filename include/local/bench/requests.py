@@ -1,0 +1,87 @@
+"""Work for the system, and what became of it: requests handed in in bulk, and when they ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import cycle, islice
+from typing import Any
+
+import httpx
+import psycopg
+
+from include.local.demo.intake_client import PATH
+from include.local.demo.sample import samples
+from include.local.part import LocalError
+from include.local.system import System
+
+BULK = 500  # contract: most a call
+LOOK_SECONDS = 0.2
+ENDED = "SELECT count(*) FROM document_requests WHERE request_id = ANY (%s) AND ended_at IS NOT NULL"
+ENDED_AT = """SELECT extract(epoch FROM ended_at)::float FROM document_requests
+              WHERE request_id = ANY (%s) AND status = 'COMPLETED' ORDER BY ended_at"""
+
+
+def hand_in(system: System, run: str, number: int) -> list[int]:
+    """So many requests that will be COMPLETED, under correlation ids of this run. Returns their ids."""
+    lines = [it.request for it in samples("") if it.expected == "COMPLETED" and it.source_system == "CIBT"]
+    stamp = f"{datetime.now(UTC):%H%M%S}-{run}"
+    requests = [
+        {**line, "request_correlation_id": f"{stamp}-{nth}"} for nth, line in enumerate(islice(cycle(lines), number))
+    ]
+    headers = {"Authorization": f"Bearer {system.env['OMS_TOKEN']}"}
+    try:
+        with httpx.Client(base_url=system.env["OMS_INTAKE_URL"], headers=headers, timeout=30) as intake:
+            ids = [it for start in range(0, number, BULK) for it in _stored(intake, requests[start : start + BULK])]
+    except httpx.HTTPError as error:
+        raise LocalError(f"The intake does not take requests in bulk: {error}") from error
+    if len(ids) != number:
+        raise LocalError(f"The intake stored {len(ids)} of {number} requests.")
+    return ids
+
+
+def wait_for_ends(system: System, ids: Sequence[int], patience_seconds: float) -> list[float]:
+    """Wait until all have ended. Returns when each was COMPLETED, in seconds since the epoch, in order."""
+    deadline = time.monotonic() + patience_seconds
+    with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
+        while (row := connection.execute(ENDED, [list(ids)]).fetchone()) and row[0] < len(ids):
+            if time.monotonic() > deadline:
+                raise LocalError(f"{row[0]} of {len(ids)} requests have ended after {patience_seconds:.0f} s.")
+            time.sleep(LOOK_SECONDS)
+        return [at for (at,) in connection.execute(ENDED_AT, [list(ids)])]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls that Thunderhead's simulator has had so far, and those of them that it answered 429."""
+
+    calls: int
+    limited: int
+
+
+def calls_so_far(system: System) -> Calls:
+    """Raises LocalError where the simulator does not say."""
+    headers = {"Authorization": f"Bearer {system.addresses.thunderhead_token}"}
+    try:
+        answer = httpx.get(f"{system.addresses.thunderhead_url}/control/calls", headers=headers).raise_for_status()
+    except httpx.HTTPError as error:
+        raise LocalError(f"Thunderhead's simulator does not say what it was asked: {error}") from error
+    return Calls(**answer.json())
+
+
+def tell_the_simulator(system: System, control: dict[str, Any] | None) -> None:
+    """What Thunderhead's simulator is to do; None: as at its start."""
+    headers = {"Authorization": f"Bearer {system.addresses.thunderhead_token}"}
+    method = "DELETE" if control is None else "PUT"
+    try:
+        url = f"{system.addresses.thunderhead_url}/control"
+        httpx.request(method, url, json=control, headers=headers).raise_for_status()
+    except httpx.HTTPError as error:
+        raise LocalError(f"Thunderhead's simulator cannot be told: {error}") from error
+
+
+def _stored(intake: httpx.Client, requests: list[dict[str, Any]]) -> list[int]:
+    answer = intake.post(f"{PATH}/bulk", json=requests).raise_for_status().json()
+    return [result["request_id"] for result in answer["results"] if result["status"] == httpx.codes.ACCEPTED]
