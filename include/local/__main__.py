@@ -18,7 +18,7 @@ from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
 INTERRUPTED = 130  # as a shell tells it
-BENCH_PARTS = ("intake", "latency", "drain", "idle")
+BENCH_PARTS = ("drain", "latency", "scale-out", "idle", "intake", "history")
 
 
 def up(options: argparse.Namespace, settings: LocalSettings) -> None:
@@ -56,7 +56,7 @@ def bench(options: argparse.Namespace, settings: LocalSettings) -> None:
     """Measure each figure beside its limit, write docs/benchmarks.md."""
     from include.local.bench.run import run_bench
 
-    run_bench(options.only, settings)
+    run_bench(options.only, settings, ten_million=options.ten_million)
 
 
 def token(options: argparse.Namespace, settings: LocalSettings) -> None:
@@ -117,6 +117,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     breaking.add_argument("--minutes", type=float, default=12, help="break for so long at most (default: %(default)s)")
     measuring = add(bench)
     measuring.add_argument("--only", action="append", choices=BENCH_PARTS, help="this part, not all; may be repeated")
+    measuring.add_argument("--ten-million", action="store_true", help="history: with ten million behind, too")
     for command in (demo, pause, resume, status):
         add(command)
     return parser.parse_args(arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from include.local.settings import LocalSettings
 
 JOBS = ("document_processing", "document_monitoring")
 CALL_SECONDS = 10
+LOOK_SECONDS = 0.5
 
 
 def airflow_url(settings: LocalSettings) -> str:
@@ -58,6 +60,22 @@ class AirflowApi:
             raise LocalError(f"Airflow at {self._url} does not do that: {why}. Is the system up?") from error
         if set(states.values()) != {paused}:
             raise LocalError(f"Airflow says otherwise of what is paused: {states}")
+
+    def run_once(self, dag_id: str, patience_seconds: float) -> str:
+        """Start a run and wait for its end. Returns its state. Raises LocalError where it does not end in time."""
+        runs = f"/api/v2/dags/{dag_id}/dagRuns"
+        deadline = time.monotonic() + patience_seconds
+        try:
+            with self._client() as client:
+                started = client.post(runs, json={"logical_date": None}).raise_for_status().json()
+                while time.monotonic() < deadline:
+                    run = client.get(f"{runs}/{started['dag_run_id']}").raise_for_status().json()
+                    if run["state"] in ("success", "failed"):
+                        return str(run["state"])
+                    time.sleep(LOOK_SECONDS)
+        except httpx.HTTPError as error:
+            raise LocalError(f"Airflow does not run {dag_id}: {str(error).splitlines()[0]}") from error
+        raise LocalError(f"A run of {dag_id} has not ended after {patience_seconds:.0f} s.")
 
     def check_dags(self, expected: Iterable[str]) -> None:
         """Raise NotReady until Airflow knows the DAGs, or has told of a file that it cannot read."""

@@ -1,4 +1,4 @@
-"""Idle: what both jobs cost while nothing is to be done, beside the same Airflow with both paused."""
+"""Idle: what the jobs cost while nothing is to be done, beside the same Airflow with all DAGs paused."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ import psycopg
 
 from include.local.airflow import dag_ids
 from include.local.airflow_api import JOBS, AirflowApi
+from include.local.bench.airflow_growth import RunCost, cost_of_a_run
 from include.local.bench.figures import Figure, Section, paired_ratio
 from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.order import Say
 from include.local.postgres import superuser_url
 from include.local.system import System
 
-ROUNDS = 3
+ROUNDS = 2
 WINDOW_SECONDS = 30.0
 SETTLE_SECONDS = 5.0  # after a pause or a resume: watchers come and go
 LARGEST_SHARE = 0.01  # of a core
+LARGEST_MEGABYTES = 5.0  # a day
+DAY_SECONDS = 86_400
+WATCHDOG = "oms_watchdog"
 COMMITS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname IN ('oms', 'airflow')"
 
 HOW = f"""The whole system with nothing to do: CPU time of Airflow's four processes and all their children, and \
-transactions by pg_stat_database. {ROUNDS} windows of {WINDOW_SECONDS:.0f} s with both jobs on and as many with both \
-paused, in turn; medians, per minute. All other DAGs are paused meanwhile. "Above" is the median of the windows' own \
-differences."""
+transactions by pg_stat_database. {ROUNDS} windows of {WINDOW_SECONDS:.0f} s with both jobs on and as many with all \
+DAGs paused, which stands for an Airflow without any; in turn; medians, per minute. "Above" is the median of the \
+windows' own differences, and the share of the runs that each job makes every ten minutes whatever happens. What is \
+kept a day is that of one idle run each, by counting all rows of Airflow's database (with as much again for their \
+indexes) and all bytes of its task logs before and after, times the runs of a day."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +44,22 @@ class Cost:
 
 
 def bench_idle(system: System, say: Say) -> Section:
-    """Measure it. The other DAGs are on again afterwards. Raises LocalError where Airflow does not do as it is told."""
+    """Measure it. All DAGs are on again afterwards. Raises LocalError where Airflow does not do as it is told."""
     api = AirflowApi(system.settings, system.secrets)
-    others = [dag_id for dag_id in dag_ids() if dag_id not in JOBS]
-    api.set_paused(others, True)
+    api.set_paused(dag_ids(), True)
     on, off = list[Cost](), list[Cost]()
-    for _ in range(ROUNDS):
-        for paused, costs in ((False, on), (True, off)):
-            api.set_paused(JOBS, paused)
-            time.sleep(SETTLE_SECONDS)
-            costs.append(_window(system))
-        say(f"  CPU seconds a minute: {on[-1].cpu_seconds:.2f} on, {off[-1].cpu_seconds:.2f} paused")
-    api.set_paused([*JOBS, *others], False)
-    return Section("Idle", HOW, _figures(on, off))
+    try:
+        for _ in range(ROUNDS):
+            for paused, costs in ((False, on), (True, off)):
+                api.set_paused(JOBS, paused)
+                time.sleep(SETTLE_SECONDS)
+                costs.append(_window(system))
+            say(f"  CPU seconds a minute: {on[-1].cpu_seconds:.2f} on, {off[-1].cpu_seconds:.2f} paused")
+        share = median(it.cpu_seconds for it in off) / 60
+        runs = {dag_id: cost_of_a_run(system, api, dag_id, share, say) for dag_id in (*JOBS, WATCHDOG)}
+    finally:
+        api.set_paused(dag_ids(), False)
+    return Section("Idle", HOW, [*_costs(on, off, runs), *_growth(runs)])
 
 
 def _window(system: System) -> Cost:
@@ -67,18 +76,45 @@ def _transactions(system: System) -> dict[str, int]:
         return dict(connection.execute(COMMITS).fetchall())
 
 
-def _figures(on: list[Cost], off: list[Cost]) -> list[Figure]:
+def _runs_a_day(dag_id: str) -> float:
+    """Of an idle day, by the schedules."""
+    from include.jobs.schedules import AT_LEAST_EVERY  # Airflow takes a second to import
+    from include.oms.settings import settings
+
+    every = settings().watchdog_interval_seconds if dag_id == WATCHDOG else AT_LEAST_EVERY.total_seconds()
+    return DAY_SECONDS / every
+
+
+def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Figure]:
     cpu = [it.cpu_seconds for it in on], [it.cpu_seconds for it in off]
-    share = median(a - b for a, b in zip(*cpu, strict=True)) / 60
+    of_runs = {dag_id: cost.cpu_seconds * _runs_a_day(dag_id) / DAY_SECONDS for dag_id, cost in runs.items()}
+    share = median(a - b for a, b in zip(*cpu, strict=True)) / 60 + sum(of_runs[job] for job in JOBS)
     figures = [
         Figure(
-            "CPU seconds a minute", f"{median(cpu[0]):.2f}", f"{median(cpu[1]):.2f}",
-            f"{paired_ratio(*cpu):.2f}; {share:.1%} of a core above", f"at most {LARGEST_SHARE:.0%} above",
-            share <= LARGEST_SHARE,
-        )
+            "CPU seconds a minute, both jobs", f"{median(cpu[0]):.2f}", f"{median(cpu[1]):.2f}",
+            f"{paired_ratio(*cpu):.2f}; {share:.1%} of a core above, their runs included",
+            f"at most {LARGEST_SHARE:.0%} above", share <= LARGEST_SHARE,
+        ),
+        Figure(f"share of a core, {WATCHDOG}", f"{of_runs[WATCHDOG]:.1%}"),
     ]  # fmt: skip
     for name in ("oms", "airflow"):
         ours, beside = (median(getattr(it, f"{name}_transactions") for it in costs) for costs in (on, off))
         ratio = f"{ours / beside:.2f}" if beside else ""
         figures.append(Figure(f"transactions a minute, database {name}", f"{ours:.0f}", f"{beside:.0f}", ratio))
+    return figures
+
+
+def _growth(runs: dict[str, RunCost]) -> list[Figure]:
+    figures = []
+    for what, dag_ids_ in (("both jobs", JOBS), (f"both jobs and {WATCHDOG}", (*JOBS, WATCHDOG))):
+        rows = sum(runs[it].rows * _runs_a_day(it) for it in dag_ids_)
+        logs = sum(runs[it].log_bytes * _runs_a_day(it) for it in dag_ids_) / 1e6
+        megabytes = sum(runs[it].bytes_in_all * _runs_a_day(it) for it in dag_ids_) / 1e6
+        figures += [
+            Figure(f"Airflow's rows a day, {what}", f"{rows:,.0f}"),
+            Figure(
+                f"kept a day, {what}", f"{megabytes:.1f} MB, {logs:.1f} of it logs", "", "",
+                f"at most {LARGEST_MEGABYTES:.0f} MB", megabytes <= LARGEST_MEGABYTES,
+            ),
+        ]  # fmt: skip
     return figures

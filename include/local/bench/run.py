@@ -6,52 +6,100 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from include.local.bench.drain import bench_drain
 from include.local.bench.figures import Section
+from include.local.bench.history import bench_history
 from include.local.bench.idle import bench_idle
 from include.local.bench.intake import bench_intake
 from include.local.bench.latency import bench_latency
 from include.local.bench.report import FILE, table, write
+from include.local.bench.scale_out import bench_scale_out
 from include.local.bench.settings import BenchSettings, bench_settings
 from include.local.console import console, say, show_complaints
 from include.local.lock import Lock
 from include.local.order import Say
+from include.local.part import LocalError
 from include.local.settings import ROOT, LocalSettings
 from include.local.supervisor import Supervisor
 from include.local.system import System
 
+# In the order in which they are measured; what each takes on two cores that have nothing else to do, in seconds.
+SECONDS = {"drain": 90, "latency": 150, "scale-out": 70, "idle": 190, "intake": 70, "history": 90}
 OF_THE_WHOLE: Mapping[str, Callable[[System, Say], Section]] = {
-    "latency": bench_latency,
     "drain": bench_drain,
+    "latency": bench_latency,
+    "scale-out": bench_scale_out,
     "idle": bench_idle,
 }
+MOST_SECONDS = 600.0
 
 
-def run_bench(only: Sequence[str] | None, settings: LocalSettings) -> None:
-    """Measure the parts that are asked for, or all; print and write each as it comes. Raises LocalError."""
-    began = time.monotonic()
+class Time:
+    """What is left of the time that the whole bench may take."""
+
+    def __init__(self, most_seconds: float) -> None:
+        self._began, self._most = time.monotonic(), most_seconds
+
+    @property
+    def minutes(self) -> float:
+        """So far."""
+        return (time.monotonic() - self._began) / 60
+
+    def is_enough_for(self, name: str) -> bool:
+        """Whether a part that is to begin now will have ended in time."""
+        return time.monotonic() - self._began + SECONDS[name] <= self._most
+
+
+def run_bench(only: Sequence[str] | None, settings: LocalSettings, *, ten_million: bool = False) -> None:
+    """Measure the parts that are asked for, or all that ten minutes hold; print and write each as it comes.
+
+    A part that fails is told at the end, and does not keep the others from being measured. Raises LocalError.
+    """
+    names = [name for name in SECONDS if not only or name in only]
+    spent = Time(float("inf") if only else MOST_SECONDS)
     own = bench_settings(settings)
+    failed: list[str] = []
     with Lock(settings.var_dir):  # `make up` uses the same ports
         load_before = os.getloadavg()[0]
-        for section in _sections(only or ("intake", *OF_THE_WHOLE), own):
+        for number, (name, measure) in enumerate(_parts(names, own, ten_million), start=1):
+            if not spent.is_enough_for(name):
+                say(f"! {name} is left out: {spent.minutes:.1f} of ten minutes are over. --only {name} measures it.")
+                continue
+            say(f"[{number} of {len(names)}; {spent.minutes:.1f} min] {name}")
+            try:
+                section = measure()
+            except LocalError as error:
+                say(f"! {name} could not be measured: {error}")
+                failed.append(name)
+                continue
             console.print(table(section))
             write(section, load_before)
     _clear(own)
-    say(f"✓ {FILE.relative_to(ROOT)} is written; it took {(time.monotonic() - began) / 60:.1f} minutes")
+    say(f"✓ {FILE.relative_to(ROOT)} is written; it took {spent.minutes:.1f} minutes")
+    if failed:
+        raise LocalError(f"Not measured: {', '.join(failed)}.")
 
 
-def _sections(names: Sequence[str], settings: BenchSettings) -> Iterator[Section]:
-    """The intake has a system without jobs to itself; all others share one that is whole."""
+def _parts(
+    names: Sequence[str], settings: BenchSettings, ten_million: bool
+) -> Iterator[tuple[str, Callable[[], Section]]]:
+    """Those of the whole system share one; the intake and the database each have one to themselves."""
     _clear(settings)
-    if "intake" in names:
-        yield bench_intake(settings, say)
-        _clear(settings)
-    if wanted := [part for name, part in OF_THE_WHOLE.items() if name in names]:
+    if wanted := [name for name in OF_THE_WHOLE if name in names]:
         with System(settings, say) as system:
             show_complaints(system)
-            for part in wanted:
-                yield part(system, say)
+            for name in wanted:
+                yield name, partial(OF_THE_WHOLE[name], system, say)
+    alone = {
+        "intake": partial(bench_intake, settings, say),
+        "history": partial(bench_history, settings, say, ten_million=ten_million),
+    }
+    for name, measure in alone.items():
+        if name in names:
+            _clear(settings)
+            yield name, measure
 
 
 def _clear(settings: LocalSettings) -> None:

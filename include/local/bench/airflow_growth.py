@@ -1,0 +1,89 @@
+"""What Airflow keeps - rows and bytes of its database, bytes of its task logs - and what a run of a DAG adds to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from include.local.airflow import airflow_home
+from include.local.airflow_api import AirflowApi
+from include.local.bench.processes import cpu_seconds, part_pids
+from include.local.order import Say
+from include.local.postgres import superuser_url
+from include.local.system import System
+
+RUN_SECONDS = 60.0
+SETTLE_SECONDS = 3.0  # after a run has ended: what Airflow still writes of it
+INDEX_FACTOR = 2.0  # indexes and page headers take about as much again
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is there at one time, or what came on top between two."""
+
+    runs: int
+    rows: int
+    table_bytes: int  # of the rows alone
+    log_bytes: int
+
+    def __sub__(self, before: Kept) -> Kept:
+        return Kept(
+            self.runs - before.runs,
+            self.rows - before.rows,
+            self.table_bytes - before.table_bytes,
+            self.log_bytes - before.log_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """Of one run of a DAG that finds nothing to do."""
+
+    rows: float
+    database_bytes: float
+    log_bytes: float
+    cpu_seconds: float  # above what Airflow uses anyway
+
+    @property
+    def bytes_in_all(self) -> float:
+        """Database and logs."""
+        return self.database_bytes + self.log_bytes
+
+
+def kept(system: System) -> Kept:
+    """What Airflow keeps now. Its tables are small enough to be counted."""
+    url = superuser_url(system.settings, system.secrets).rpartition("/")[0] + "/airflow"
+    rows = size = runs = 0
+    with psycopg.connect(url) as connection:
+        for (table,) in connection.execute(TABLES).fetchall():
+            name = sql.Identifier(table)
+            counted = sql.SQL("SELECT count(*), coalesce(sum(pg_column_size({}.*)), 0)::bigint FROM {}")
+            number, bytes_ = connection.execute(counted.format(name, name)).fetchone() or (0, 0)
+            rows, size = rows + number, size + bytes_
+            runs += number if table == "dag_run" else 0
+    logs = sum(file.stat().st_size for file in (airflow_home(system.settings) / "logs").rglob("*") if file.is_file())
+    return Kept(runs, rows, size, logs)
+
+
+def cost_of_a_run(system: System, api: AirflowApi, dag_id: str, idle_cpu_share: float, say: Say) -> RunCost:
+    """Run a DAG once by hand, all others being paused. ``idle_cpu_share``: cores that Airflow uses anyway.
+
+    Raises LocalError where it does not end. What its schedule makes meanwhile is counted as one more run.
+    """
+    airflow = part_pids(system)
+    before, cpu, began = kept(system), cpu_seconds(airflow), time.monotonic()
+    api.set_paused([dag_id], False)
+    api.run_once(dag_id, RUN_SECONDS)
+    time.sleep(SETTLE_SECONDS)
+    used = cpu_seconds(airflow) - cpu - idle_cpu_share * (time.monotonic() - began)
+    api.set_paused([dag_id], True)
+    more = kept(system) - before
+    cost = RunCost(
+        more.rows / more.runs, INDEX_FACTOR * more.table_bytes / more.runs, more.log_bytes / more.runs, used / more.runs
+    )
+    say(f"  a run of {dag_id}: {cost.rows:.0f} rows, {cost.bytes_in_all / 1024:.0f} KiB, {cost.cpu_seconds:.1f} CPU s")
+    return cost

@@ -1,0 +1,82 @@
+"""Scale-out: documents a second with 1, 2 and 4 slices at work at the same time, against a slow Thunderhead."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import psycopg
+
+from include.local.airflow_api import JOBS, AirflowApi
+from include.local.bench.figures import Figure, Section, paired_ratio
+from include.local.bench.requests import LOOK_SECONDS, hand_in, tell_the_simulator, wait_for_ends
+from include.local.order import Say
+from include.local.part import LocalError
+from include.local.system import System
+
+SLICES = (1, 2, 4)
+ROUNDS = 2
+LATENCY_SECONDS = 0.2
+PATIENCE_SECONDS = 60.0
+CONTROL = {"latency_seconds": LATENCY_SECONDS, "rendering": False}
+AT_WORK = "SELECT count(*) FROM slices WHERE closed_at IS NULL AND lease_until > now()"
+WORKED_IN = """SELECT count(DISTINCT slice_id) FROM request_timeline
+               WHERE request_id = ANY (%s) AND event = 'CLAIMED'"""
+
+HOW = f"""A Thunderhead that takes {LATENCY_SECONDS * 1000:.0f} ms to answer each call, and 0.5 s a document. As many \
+requests are accepted while both jobs are paused as {", ".join(map(str, SLICES))} slices hold, so that each slice has \
+the same to do; the clock starts when the jobs are resumed, and stops with the last end. {ROUNDS} rounds of each, in \
+turn, medians; beside each: one slice."""
+
+
+def bench_scale_out(system: System, say: Say) -> Section:
+    """Measure it. Raises LocalError where requests do not come to an end, or so many slices may not be at work."""
+    settings = system.settings
+    if settings.max_slices < max(SLICES):
+        raise LocalError(f"OMS_MAX_SLICES is {settings.max_slices}: {max(SLICES)} slices cannot be compared.")
+    api = AirflowApi(settings, system.secrets)
+    found: dict[int, list[float]] = {slices: [] for slices in SLICES}
+    tell_the_simulator(system, CONTROL)
+    try:
+        for number in range(ROUNDS):
+            for slices, rates in found.items():
+                rates.append(_round(system, api, slices, f"S{number}", say))
+    finally:
+        tell_the_simulator(system, None)
+    return Section("Scale-out", HOW, _figures(found))
+
+
+def _round(system: System, api: AirflowApi, slices: int, run: str, say: Say) -> float:
+    """Documents a second."""
+    api.set_paused(JOBS, True)
+    ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
+    with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
+        _wait_until_nobody_is_at_work(connection)
+        began = time.time()
+        api.set_paused(JOBS, False)
+        ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
+        (worked_in,) = connection.execute(WORKED_IN, [ids]).fetchone() or (0,)
+    rate = len(ends) / (ends[-1] - began)
+    say(f"  {len(ids)} requests in {worked_in} slices: {rate:.0f} documents/s")
+    return rate
+
+
+def _wait_until_nobody_is_at_work(connection: psycopg.Connection) -> None:
+    """A worker of the round before would take part in this one."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (row := connection.execute(AT_WORK).fetchone()) and row[0]:
+        if time.monotonic() > deadline:
+            raise LocalError(f"{row[0]} slices of the round before are still at work.")
+        time.sleep(LOOK_SECONDS)
+
+
+def _figures(found: Mapping[int, Sequence[float]]) -> list[Figure]:
+    one = found[SLICES[0]]
+    return [
+        Figure(
+            f"documents/s, {slices} slices at a time", f"{median(rates):.0f}", f"{median(one):.0f}",
+            f"{paired_ratio(rates, one):.2f}",
+        )
+        for slices, rates in found.items() if slices != SLICES[0]
+    ]  # fmt: skip
