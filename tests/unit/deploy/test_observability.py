@@ -1,0 +1,97 @@
+"""What Prometheus, Grafana and the collector are given: it parses, and names only what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.local.settings import ROOT
+
+FOLDER = ROOT / "include" / "deploy" / "observability"
+PROMETHEUS = FOLDER / "prometheus"
+DASHBOARDS = sorted((FOLDER / "grafana" / "dashboards").glob("*.json"))
+HISTOGRAM = ("_bucket", "_count", "_sum")
+
+
+def _load(name: str) -> Any:
+    return yaml.safe_load((FOLDER / name).read_text())
+
+
+def _known_metrics() -> set[str]:
+    """All that can be asked for: the intake's, Airflow's as the collector names them, and Prometheus' own."""
+    from oms_intake import metrics
+
+    source = Path(metrics.__file__).read_text()
+    ours = set(re.findall(r'"(oms_\w+)"', source))
+    ours |= {f"{name}{suffix}" for name in ours for suffix in HISTOGRAM}
+    spec = find_spec("airflow")
+    assert spec and spec.origin
+    template = Path(spec.origin).parent / "_shared" / "observability" / "metrics" / "metrics_template.yaml"
+    airflow = {f"airflow_{it['name'].replace('.', '_')}" for it in yaml.safe_load(template.read_text())["metrics"]}
+    return ours | airflow | {f"{name}_total" for name in airflow} | {"up"}
+
+
+def _expressions() -> list[str]:
+    panels = [panel for file in DASHBOARDS for panel in json.loads(file.read_text())["panels"]]
+    alerts = [rule for group in _load("prometheus/alerts.yml")["groups"] for rule in group["rules"]]
+    return [it["expr"] for panel in panels for it in panel["targets"]] + [rule["expr"] for rule in alerts]
+
+
+def test_every_metric_that_is_shown_or_watched_is_there() -> None:
+    used = {name for text in _expressions() for name in re.findall(r"\b(?:oms|airflow)_\w+|\bup\b", text)}
+    assert len(used) > 10
+    assert used - _known_metrics() == set()
+
+
+def test_every_dashboard_is_of_one_kind() -> None:
+    uids = []
+    for file in DASHBOARDS:
+        dashboard = json.loads(file.read_text())
+        uids.append(dashboard["uid"])
+        assert "id" not in dashboard, "Grafana numbers what it provisions"
+        assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+        assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {"prometheus"}
+    assert len(set(uids)) == len(DASHBOARDS) == 2
+
+
+def test_data_sources_and_targets_are_services(compose: dict[str, Any]) -> None:
+    services = compose["services"].keys()
+    sources = _load("grafana/provisioning/datasources/datasources.yaml")["datasources"]
+    jobs = _load("prometheus/prometheus.yml")["scrape_configs"]
+    addresses = [it["url"].removeprefix("http://") for it in sources]
+    addresses += [target for job in jobs for it in job["static_configs"] for target in it["targets"]]
+    assert {address.partition(":")[0] for address in addresses} <= services
+    provider = _load("grafana/provisioning/dashboards/dashboards.yaml")["providers"][0]
+    assert provider["options"]["path"] in {mount["target"] for mount in compose["services"]["grafana"]["volumes"]}
+
+
+def test_the_collectors_pipelines_are_made_of_what_it_has() -> None:
+    collector = _load("otel/collector.yaml")
+    for pipeline in collector["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert set(names) <= collector[kind].keys()
+    assert set(collector["service"]["extensions"]) <= collector["extensions"].keys()
+
+
+def test_every_alert_names_its_runbook() -> None:
+    for group in _load("prometheus/alerts.yml")["groups"]:
+        for rule in group["rules"]:
+            assert (ROOT / rule["annotations"]["runbook"]).exists(), rule["alert"]
+
+
+def test_prometheus_own_tool_has_nothing_to_say(tmp_path: Path) -> None:
+    if not (promtool := shutil.which("promtool")):
+        pytest.skip("Prometheus' files are parsed, but not checked by promtool: not installed (Debian: prometheus)")
+    subprocess.run([promtool, "check", "config", PROMETHEUS / "prometheus.yml"], check=True)
+    asked = [text.replace("$__rate_interval", "1m") for text in _expressions()]
+    rules = [{"record": f"asked_{number}", "expr": text} for number, text in enumerate(asked)]
+    (tmp_path / "dashboards.yml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    subprocess.run([promtool, "check", "rules", tmp_path / "dashboards.yml"], check=True)
