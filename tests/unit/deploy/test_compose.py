@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from include.local.settings import ROOT
 from tests.e2e.topology.compose import FILE, resolved
 from tests.e2e.topology.image import dockerfile_of
 from tests.unit.deploy.conftest import DOCUMENTED, MUST_BE_SET
@@ -45,6 +46,16 @@ def test_no_secret_has_a_default() -> None:
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = DOCUMENTED | {"OMS_JWT_ISSUER": "https://identity.oms.local"}  # must be set
     assert settings_by_variable().items() - documented.items() == set(), "add these to .env.example"
+
+
+def test_every_setting_of_the_gateway_reaches_it_and_is_documented(compose: dict[str, Any]) -> None:
+    told = re.findall(r"\$\{(OMS_GATEWAY_\w+):=([^}]*)\}", (ROOT / "include" / "gateway" / "start").read_text())
+    environment = compose["services"]["gateway"]["environment"]
+    here = {name for name, value in environment.items() if value}
+    for name, default in told:
+        if name not in here | {"OMS_GATEWAY_DIR", "OMS_GATEWAY_INNER_PORT", "OMS_GATEWAY_ACCESS_LOG"}:
+            assert name in environment, "add it to the gateway's environment"
+            assert DOCUMENTED.get(name) == default, f"{name}: add it to .env.example"
 
 
 def test_every_setting_reaches_who_reads_it(compose: dict[str, Any]) -> None:

@@ -33,7 +33,8 @@ def _known_metrics() -> set[str]:
     ours = set(re.findall(r'"(oms_\w+)"', source))
     ours |= {f"{name}{suffix}" for name in ours for suffix in HISTOGRAM}
     spec = find_spec("airflow")
-    assert spec and spec.origin
+    assert spec is not None
+    assert spec.origin
     template = Path(spec.origin).parent / "_shared" / "observability" / "metrics" / "metrics_template.yaml"
     airflow = {f"airflow_{it['name'].replace('.', '_')}" for it in yaml.safe_load(template.read_text())["metrics"]}
     return ours | airflow | {f"{name}_total" for name in airflow} | {"up"}
