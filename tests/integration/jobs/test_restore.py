@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from include.jobs.testing import Airflow
 from include.local.postgres import programs
 from include.oms import database
 from include.oms.after_restore import IDS_LEFT_BEHIND, CaughtUp, catch_up
 from include.oms.model import Job
 from include.oms.retrigger import retrigger_requests
 from include.oms.testing.outside import cut
-from include.oms.testing.postgres import create_database, database_url
+from include.oms.testing.postgres import ROOT, create_database, database_url
 from include.oms.testing.system import Oms
 
 RESUME = "UPDATE outside_systems SET paused_at = NULL, paused_by = NULL, paused_why = NULL"
@@ -159,3 +163,25 @@ async def caught_up(oms: Oms) -> CaughtUp:
     """The command, as quick as it can be."""
     settings = oms.settings.model_copy(update={"reconciliation_calls_per_second": 1000})
     return await catch_up(oms.connection, oms.thunderhead_client, settings)
+
+
+async def test_the_command_says_what_it_found(oms: Oms, postgres_url: str, tmp_path: Path) -> None:
+    """As an operator runs it: with Airflow's Connections, and nothing of Airflow but them."""
+    past = await live_and_back_up(oms, tmp_path / "oms.dump")
+    async with restored(oms, tmp_path / "oms.dump", postgres_url) as again:
+        airflow = Airflow(tmp_path)
+        airflow.connect_database(again.url)
+        airflow.connect("thunderhead_api", conn_type="http", host=oms.thunderhead_url, password="token")
+        environment = {**os.environ, **airflow.connections, "OMS_RECONCILIATION_CALLS_PER_SECOND": "1000"}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "include.jobs.after_restore",
+            cwd=ROOT,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 120)
+        assert process.returncode == 0
+        assert f"OMS-{past.late[0]}-1, batch" in said.decode()
+        assert await again.rows("SELECT FROM outside_systems WHERE paused_by = 'after_restore'")
