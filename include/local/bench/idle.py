@@ -18,8 +18,8 @@ from include.local.postgres import superuser_url
 from include.local.system import System
 
 ROUNDS = 2
-WINDOW_SECONDS = 30.0
-SETTLE_SECONDS = 5.0  # after a pause or a resume: watchers come and go
+WINDOW_SECONDS = 25.0
+SETTLE_SECONDS = 4.0  # after a pause or a resume: watchers come and go
 LARGEST_SHARE = 0.01  # of a core
 LARGEST_MEGABYTES = 5.0  # a day
 DAY_SECONDS = 86_400
@@ -29,7 +29,7 @@ COMMITS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHE
 HOW = f"""The whole system with nothing to do: CPU time of Airflow's four processes and all their children, and \
 transactions by pg_stat_database. {ROUNDS} windows of {WINDOW_SECONDS:.0f} s with both jobs on and as many with all \
 DAGs paused, which stands for an Airflow without any; in turn; medians, per minute. "Above" is the median of the \
-windows' own differences, and the share of the runs that each job makes every ten minutes whatever happens. What is \
+windows' own differences, and the share of the runs that each makes every ten minutes whatever happens. What is \
 kept a day is that of one idle run each, by counting all rows of Airflow's database (with as much again for their \
 indexes) and all bytes of its task logs before and after, times the runs of a day."""
 
@@ -76,18 +76,16 @@ def _transactions(system: System) -> dict[str, int]:
         return dict(connection.execute(COMMITS).fetchall())
 
 
-def _runs_a_day(dag_id: str) -> float:
-    """Of an idle day, by the schedules."""
+def _runs_a_day() -> float:
+    """Of each of these DAGs on an idle day: their watchers make none."""
     from include.jobs.schedules import AT_LEAST_EVERY  # Airflow takes a second to import
-    from include.oms.settings import settings
 
-    every = settings().watchdog_interval_seconds if dag_id == WATCHDOG else AT_LEAST_EVERY.total_seconds()
-    return DAY_SECONDS / every
+    return DAY_SECONDS / AT_LEAST_EVERY.total_seconds()
 
 
 def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Figure]:
     cpu = [it.cpu_seconds for it in on], [it.cpu_seconds for it in off]
-    of_runs = {dag_id: cost.cpu_seconds * _runs_a_day(dag_id) / DAY_SECONDS for dag_id, cost in runs.items()}
+    of_runs = {dag_id: cost.cpu_seconds * _runs_a_day() / DAY_SECONDS for dag_id, cost in runs.items()}
     share = median(a - b for a, b in zip(*cpu, strict=True)) / 60 + sum(of_runs[job] for job in JOBS)
     figures = [
         Figure(
@@ -107,9 +105,10 @@ def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Fi
 def _growth(runs: dict[str, RunCost]) -> list[Figure]:
     figures = []
     for what, dag_ids_ in (("both jobs", JOBS), (f"both jobs and {WATCHDOG}", (*JOBS, WATCHDOG))):
-        rows = sum(runs[it].rows * _runs_a_day(it) for it in dag_ids_)
-        logs = sum(runs[it].log_bytes * _runs_a_day(it) for it in dag_ids_) / 1e6
-        megabytes = sum(runs[it].bytes_in_all * _runs_a_day(it) for it in dag_ids_) / 1e6
+        rows, logs, megabytes = (
+            sum(getattr(runs[it], name) for it in dag_ids_) * _runs_a_day() / unit
+            for name, unit in (("rows", 1), ("log_bytes", 1e6), ("bytes_in_all", 1e6))
+        )
         figures += [
             Figure(f"Airflow's rows a day, {what}", f"{rows:,.0f}"),
             Figure(

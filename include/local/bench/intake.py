@@ -20,8 +20,8 @@ from include.local.probes import http_answers
 from include.local.system import System
 
 CONNECTIONS = (16, 64)
-ROUNDS = 7  # for each number of connections, either side
-ROUND_SECONDS = 3.0
+ROUNDS = 5  # for each number of connections, either side
+ROUND_SECONDS = 2.5
 WARM_UP_SECONDS = 2.0
 LEAST_RATIO = 0.8
 LARGEST_P99_RATIO = 1.3
