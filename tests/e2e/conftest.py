@@ -42,6 +42,7 @@ class Client:
     airflow: httpx.Client
     thunderhead: httpx.Client
     passwords: dict[str, str]  # of Airflow's users: admin, operator, viewer
+    system: System
 
     def post(self, **content: Any) -> int:
         """Hand a request in; its id."""
@@ -153,7 +154,7 @@ def client() -> Iterator[Client]:
                 _http(env["AIRFLOW_URL"], token) as airflow,
                 _http(env["OMS_THUNDERHEAD_URL"], system.addresses.thunderhead_token) as thunderhead,
             ):
-                yield Client(env, intake, airflow, thunderhead, system.secrets.airflow_passwords)
+                yield Client(env, intake, airflow, thunderhead, system.secrets.airflow_passwords, system)
 
 
 def _http(url: str, token: str) -> httpx.Client:

@@ -6,10 +6,10 @@ import { clock, number } from "./words.js";
 const WIDTH = document.documentElement.clientWidth < 700 ? 320 : 960, HEIGHT = 220, LEFT = 44, BOTTOM = 22, TOP = 10;
 const SERIES = ["completed", "stopped", "failed"];
 
-/** The least of 1, 2, 5 · 10^n that is not below `value`. */
+/** The least of 1, 2, 4 · 10^n that is not below `value`: from 2 on its half is a whole number, too. */
 function niceTop(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map((n) => n * power).find((top) => top >= value);
+  return [1, 2, 4, 10].map((n) => n * power).find((top) => top >= value);
 }
 
 export function chart(steps, stepSeconds) {

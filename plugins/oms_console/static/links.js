@@ -29,7 +29,7 @@ export function taskInstancePath({ job, dag_run_id, map_index }) {
   return `/dags/${job}/runs/${encodeURIComponent(dag_run_id)}/tasks/${TASKS[job]}/mapped/${map_index}`;
 }
 
-export const taskInstanceLink = (row, ...children) => (row.job ? airflowLink(taskInstancePath(row), ...children) : null);
+export const taskInstanceLink = (row, ...children) => (row.job in TASKS ? airflowLink(taskInstancePath(row), ...children) : null);
 
 /** The same, by the task's name and map index. */
 export const instanceLink = (row) => taskInstanceLink(row, `${TASKS[row.job]} [${row.map_index}]`);

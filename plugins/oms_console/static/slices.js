@@ -23,7 +23,7 @@ export async function slices(page, { me }) {
   const show = async (isAsked) => {
     const shown = await get(`slices?${params}`);
     if (!isNews(shown) && !isAsked) return undefined;
-    if (!shown.job) return fill(page, empty("This is no job of OMS", "The tab shows the requests of document_processing and document_monitoring."));
+    if (!shown.job) return fill(page, empty("No requests are driven here", "The tab shows the requests of document_processing and document_monitoring."));
     if (!shown.slices.length) return fill(page, empty("No slice is worked here", isRun
       ? "This run has claimed nothing. Where something was due, the claim's log says why."
       : "Open a mapped instance of process_slice or poll_slice, or the tab of the whole run."));

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from include.local.part import NotReady
+from include.local.supervisor import Supervisor
 from tests.e2e.conftest import Client, wait_for
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -40,7 +44,15 @@ class Person:
     """One user of Airflow's UI, logged in."""
 
     def __init__(self, driver: webdriver.Chrome, url: str) -> None:
-        self.driver, self.url = driver, url
+        self.driver, self.url, self.clicks = driver, url, 0
+
+    def begin(self) -> None:
+        """As at the start of a day: light, a large window, nothing said against the pages."""
+        self.out()
+        self.wide()
+        self.theme("light")
+        self.driver.get_log("browser")
+        self.clicks = 0
 
     def log_in(self, user: str, password: str) -> None:
         """By Airflow's own form."""
@@ -83,23 +95,61 @@ class Person:
         return wait_for(lambda: f"{css} with {text!r} on {self.driver.current_url}", look, 30)
 
     def click(self, css: str, text: str = "") -> None:
-        """As a person does: again, where the page has just drawn itself anew."""
+        """As a person does: again, where the page has just drawn itself anew, and when what was in the way is gone."""
 
         def tried() -> bool:
             try:
                 self.see(css, text).click()
+            except ElementClickInterceptedException:
+                ActionChains(self.driver).move_by_offset(0, 0).perform()
+                return False
             except StaleElementReferenceException:
                 return False
             return True
 
         wait_for(lambda: f"a click on {css} {text}", tried, 30)
+        self.clicks += 1
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The console's API, as its pages call it; what it answers as JSON, or the status where that says no."""
+        self.open_console("dial")
+        return self.driver.execute_async_script(
+            """const [method, path, body, done] = arguments;
+            fetch(`/oms/api/${path}`, {method, body: body === null ? undefined : JSON.stringify(body),
+                  headers: {"Content-Type": "application/json", "X-OMS-Console": "1"}})
+              .then(async (answer) => done(answer.ok ? await answer.json().catch(() => null) : answer.status))""",
+            method,
+            path,
+            body,
+        )
+
+    def open_task_instance(self, it: dict[str, Any]) -> None:
+        """The tab "Requests" of a mapped task instance."""
+        where = f"/dags/{it['dag_id']}/runs/{quote(it['dag_run_id'])}/tasks/{it['task_id']}/mapped/{it['map_index']}"
+        self.open(where)
+        self.click("a[href$='/plugin/oms_task_instance']")
+        self.into("Requests")
+
+    def wide(self) -> None:
+        """A window of a desk."""
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def phone(self) -> None:
+        """A phone's, upright."""
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def theme(self, name: str) -> None:
         """As Airflow's own UI keeps it."""
         self.driver.execute_script("localStorage.setItem('theme', arguments[0])", name)
 
     def photograph(self, name: str) -> None:
-        """Leave a picture of the window."""
+        """Leave a picture of the window, when whatever moves has come to rest."""
+        self.driver.execute_async_script(
+            """const done = arguments[0];
+            Promise.allSettled(document.getAnimations().map((it) => it.finished)).then(() => done());
+            setTimeout(done, 1000);  // what turns for ever"""
+        )
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
@@ -112,23 +162,34 @@ class Person:
         ]
 
 
-@pytest.fixture
-def person(client: Client, tmp_path: Path) -> Iterator[Callable[[str], Person]]:
-    """Logs a user in, in a browser of their own."""
-    opened: list[webdriver.Chrome] = []
+@pytest.fixture(scope="session")
+def people(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Person]]:
+    """Logs users in, each once and in a browser of their own."""
+    known: dict[str, Person] = {}
 
     def logged_in(user: str) -> Person:
-        driver = _chromium(tmp_path / user)
-        opened.append(driver)
-        made = Person(driver, client.env["AIRFLOW_URL"])
-        made.log_in(user, client.passwords[user])
-        return made
+        if user not in known:
+            known[user] = Person(_chromium(tmp_path_factory.mktemp(user)), client.env["AIRFLOW_URL"])
+            known[user].log_in(user, client.passwords[user])
+        return known[user]
 
     try:
         yield logged_in
     finally:
-        for driver in opened:
-            driver.quit()
+        for person in known.values():
+            person.driver.quit()
+
+
+@pytest.fixture
+def person(people: Callable[[str], Person]) -> Callable[[str], Person]:
+    """A user who begins the day."""
+
+    def begun(user: str) -> Person:
+        it = people(user)
+        it.begin()
+        return it
+
+    return begun
 
 
 def _chromium(profile: Path) -> webdriver.Chrome:
@@ -147,6 +208,30 @@ def fate(client: Client, **told: Any) -> Iterator[None]:
         yield
     finally:
         client.control()
+
+
+@contextmanager
+def without(client: Client, name: str) -> Iterator[None]:
+    """One part of the system is down for a while; afterwards it is ready again."""
+    settings = client.system.settings
+    (part,) = (part for part in client.system.parts if part.name == name)
+    supervisor = Supervisor(settings.var_dir, settings.log_dir)
+    supervisor.halt(name)
+    wait_for(lambda: f"the end of {name}", lambda: supervisor.states()[name].ended)
+    try:
+        yield
+    finally:
+        part.prepare()
+        supervisor.launch(name)
+
+        def is_ready() -> bool:
+            with suppress(NotReady):
+                part.probe()
+                return True
+            return False
+
+        wait_for(lambda: f"{name} again", is_ready)
+        part.when_ready()
 
 
 def policy_request(client: Client, policy: str) -> int:

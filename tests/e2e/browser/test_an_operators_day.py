@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.browser.conftest import Person, fate, policy_request
 from tests.e2e.conftest import Client, wait_for
@@ -51,6 +52,7 @@ def test_a_failed_request_is_found_understood_cleared_and_healed(client: Client,
     operator.photograph("task-instance")
 
     operator.click("button[aria-label*='clear' i]")
+    operator.see("[role=dialog] button:not(:disabled)", "Confirm")
     operator.photograph("clear")
     operator.click("[role=dialog] button", "Confirm")
 
@@ -61,6 +63,38 @@ def test_a_failed_request_is_found_understood_cleared_and_healed(client: Client,
     operator.see(".timeline", "RETRIGGERED by airflow:operator, by clearing")
     operator.photograph("request")
     assert operator.complaints() == []
+
+
+def test_two_clicks_to_the_cause_and_four_to_retriggered(client: Client, person: LogIn) -> None:
+    request_id = failed(client, f"P-{uuid4().hex[:8]}", "no such tariff")
+    red = client.red_task_instance(request_id, "document_monitoring", "poll_slice")
+    operator = person("operator")
+
+    operator.open("/dags/document_monitoring")
+    operator.click(f"a[href*='{red['dag_run_id']}'][href$='/tasks/poll_slice/mapped']")  # the red square
+    operator.click("table a[href*='/mapped/']", "20")  # the slice, by its start
+    operator.see("code, pre, div", f"request {request_id} FAILED at GENERATION: VALIDATION_ERROR: no such tariff")
+    assert operator.clicks == 2
+    operator.photograph("log")
+    operator.click("button[aria-label*='clear' i]")
+    operator.click("[role=dialog] button", "Confirm")
+    assert operator.clicks == 4
+    assert client.ended(request_id, revision=2)["status"] == "COMPLETED"
+
+
+def test_a_runs_tab_is_two_clicks_from_the_grid(client: Client, person: LogIn) -> None:
+    request_id = failed(client, f"P-{uuid4().hex[:8]}")
+    red = client.red_task_instance(request_id, "document_monitoring", "poll_slice")
+    operator = person("operator")
+    operator.open("/dags/document_monitoring")
+    operator.click(f"a[href$='{red['dag_run_id']}/']")  # the run's red bar
+    operator.click("a[href$='/plugin/oms_dag_run']")
+    operator.into("Requests")
+    operator.see(".note.bad", "Clearing the failed task instances of this run tries 1 request again")
+    operator.see("details.error summary", "the template needs a date of birth")
+    assert operator.clicks == 2
+    operator.out()
+    operator.photograph("run")
 
 
 def test_a_retrigger_from_the_console_names_its_operator(client: Client, person: LogIn) -> None:
@@ -98,13 +132,7 @@ def test_a_viewer_reads_and_cannot_act(client: Client, person: LogIn) -> None:
     viewer.see(".note.quiet", "Your Airflow role may not see them")
     buttons = [it.text for it in viewer.driver.find_elements(By.CSS_SELECTOR, "button")]
     assert not {"Retrigger", "Show JSON", "Withdraw"} & set(buttons)
-    status = viewer.driver.execute_async_script(
-        """const done = arguments[1];
-        fetch("/oms/api/retriggers", {method: "POST", body: JSON.stringify({request_ids: [arguments[0]]}),
-              headers: {"Content-Type": "application/json", "X-OMS-Console": "1"}}).then((a) => done(a.status))""",
-        request_id,
-    )
-    assert status == 403
+    assert viewer.call("POST", "retriggers", {"request_ids": [request_id]}) == 403
     assert client.get(request_id)["status"] == "FAILED"
 
 
@@ -125,14 +153,49 @@ def test_the_pages_look_right_light_and_dark(client: Client, person: LogIn) -> N
     for theme in ("light", "dark"):
         operator.theme(theme)
         for name, path, sign in (
-            ("dashboard", "", ".health"), ("failed-request", f"requests/{request_id}", ".timeline"),
+            ("dashboard", "", ".health, .chart"), ("failed-request", f"requests/{request_id}", ".timeline"),
             ("retrying", "retrying", "h1"), ("dial", "dial", "form.limits"), ("found", "search", "table.cards"),
             ("reference-data", "reference", "table.cards"),
         ):  # fmt: skip
             operator.open_console(path)
-            operator.see(sign)
+            for one in sign.split(", "):
+                operator.see(one)
             is_dark = operator.driver.execute_script("return document.documentElement.classList.contains('dark')")
             assert is_dark == (theme == "dark")
             operator.out()
             operator.photograph(f"{name}-{theme}")
     assert operator.complaints() == []
+
+
+def test_on_a_phone_nothing_leaves_the_page(client: Client, person: LogIn) -> None:
+    with fate(client, status="STOPPED"):
+        request_id = policy_request(client, "P-phone")
+        assert client.ended(request_id)["status"] == "STOPPED"
+    operator = person("operator")
+    operator.phone()
+    for name, path, sign in (
+        ("dashboard", "", "table.cards"), ("search", "search?status=STOPPED&status=FAILED", "table.cards"),
+        ("request", f"requests/{request_id}", ".timeline"), ("dial", "dial", "form.limits"),
+        ("reference", "reference", "table.cards"),
+    ):  # fmt: skip
+        operator.open_console(path)
+        operator.see(sign)
+        page = "document.documentElement"
+        assert operator.driver.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth"), name
+        operator.out()
+        operator.photograph(f"phone-{name}")
+
+
+def test_a_selection_is_retriggered_by_keyboard(client: Client, person: LogIn) -> None:
+    request_id = failed(client, "P-keyboard")
+    operator = person("operator")
+    operator.open_console(f"search?request_id={request_id}&status=FAILED&status=STOPPED")
+    boxes = operator.driver.find_elements(By.CSS_SELECTOR, "form.search input[name=status]:checked")
+    assert [box.get_attribute("value") for box in boxes] == ["FAILED", "STOPPED"]
+    operator.see("table.cards th input").send_keys(Keys.SPACE)
+    operator.see(".bar button:not(:disabled)", "Retrigger (1)").send_keys(Keys.ENTER)
+    operator.see("dialog", "Try 1 request again?")
+    operator.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    operator.see("dialog", "1 request done")
+    operator.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert client.ended(request_id, revision=2)["status"] == "COMPLETED"
