@@ -30,7 +30,7 @@ OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
 HOW = f"""The real intake - gunicorn as configured, PostgreSQL that waits for its disk, the real Reference Data API - \
 beside a bare Flask endpoint on the same gunicorn configuration and the same tables, which does only the same \
 INSERTs, row by row in one transaction. The load generator is a process of its own with one call in flight a \
-connection. {ROUNDS} rounds of {ROUND_SECONDS:.0f} s for each side, in turn; the ratio is the median of the rounds' \
+connection. {ROUNDS} rounds of {ROUND_SECONDS:g} s for each side, in turn; the ratio is the median of the rounds' \
 own ratios."""
 
 
