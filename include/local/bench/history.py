@@ -59,7 +59,7 @@ async def _measure(urls: Mapping[int, str], say: Say) -> list[Figure]:
     connections = {size: await Connections.open(url) for size, url in urls.items()}
     figures = list[Figure]()
     for number, probe in enumerate(PROBES, start=1):
-        figures.append(_figure(probe.what, await _rounds(probe, connections)))
+        figures.append(history_figure(probe.what, await _rounds(probe, connections)))
         say(f"  {number} of {len(PROBES)}: {probe.what}: {figures[-1].ours}; {figures[-1].ratio}")
     for each in connections.values():
         await each.close()
@@ -82,7 +82,8 @@ async def _least_seconds(probe: Probe, connections: Connections) -> float:
     return min(seconds)
 
 
-def _figure(what: str, seconds: Mapping[int, Sequence[float]]) -> Figure:
+def history_figure(what: str, seconds: Mapping[int, Sequence[float]]) -> Figure:
+    """Seconds by size, round by round: the largest size beside the smallest."""
     least, most = min(seconds), max(seconds)
     ratios = {size: paired_ratio(found, seconds[least]) for size, found in seconds.items() if size != least}
     return Figure(

@@ -59,7 +59,7 @@ def bench_idle(system: System, say: Say) -> Section:
         runs = {dag_id: cost_of_a_run(system, api, dag_id, share, say) for dag_id in (*JOBS, WATCHDOG)}
     finally:
         api.set_paused(dag_ids(), False)
-    return Section("Idle", HOW, [*_costs(on, off, runs), *_growth(runs)])
+    return Section("Idle", HOW, [*_costs(on, off, runs), *idle_growth(runs)])
 
 
 def _window(system: System) -> Cost:
@@ -102,7 +102,8 @@ def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Fi
     return figures
 
 
-def _growth(runs: dict[str, RunCost]) -> list[Figure]:
+def idle_growth(runs: dict[str, RunCost]) -> list[Figure]:
+    """What a day keeps of which nobody has had anything."""
     figures = []
     for what, dag_ids_ in (("both jobs", JOBS), (f"both jobs and {WATCHDOG}", (*JOBS, WATCHDOG))):
         rows, logs, megabytes = (

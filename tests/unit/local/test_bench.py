@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from include.local.airflow_api import JOBS
+from include.local.bench.airflow_growth import RunCost
 from include.local.bench.figures import Figure, Section, paired_ratio, percentile
+from include.local.bench.history import history_figure
+from include.local.bench.idle import WATCHDOG, idle_growth
 from include.local.bench.load import PLACEHOLDER, Order, work
 from include.local.bench.report import write
+from include.local.bench.run import SECONDS, Time
 
 ANSWER = b"HTTP/1.1 202 ACCEPTED\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -37,6 +42,25 @@ def test_one_part_measured_anew_leaves_the_others(tmp_path: Path) -> None:
     assert "| requests/s | 8 | 10 |" in text
     assert text.count("## Intake") == 1
     assert "| 7 |" not in text
+
+
+def test_history_is_judged_by_its_worst_size_beside_the_smallest() -> None:
+    figure = history_figure("claim", {100: [0.010, 0.020], 1000: [0.011, 0.022], 10_000: [0.013, 0.026]})
+    assert (figure.ours, figure.beside, figure.is_met) == ("19.50 ms", "15.00 ms", False)
+    assert figure.ratio == "1,000: 1.10, 10,000: 1.30"
+
+
+def test_what_an_idle_day_keeps_is_what_its_runs_keep() -> None:
+    run = RunCost(rows=10, database_bytes=5000, log_bytes=5000, cpu_seconds=0.5)
+    rows, kept, _, of_all = idle_growth(dict.fromkeys((*JOBS, WATCHDOG), run))
+    assert rows.ours == "2,880"  # two jobs, 144 runs each
+    assert (kept.ours, kept.is_met) == ("2.9 MB, 1.4 of it logs", True)
+    assert of_all.ours == "4.3 MB, 2.2 of it logs"
+
+
+def test_a_part_that_would_not_end_in_time_is_left_out() -> None:
+    assert Time(SECONDS["drain"] + 5).is_enough_for("drain")
+    assert not Time(SECONDS["drain"] - 5).is_enough_for("drain")
 
 
 class Server(asyncio.Protocol):
