@@ -9,13 +9,14 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from oms_intake.parts import parts
 
+BULK = "requests.ask_for_many"  # the endpoint that takes many requests in one body
 DISCARDED_BYTES = 16 * 1024 * 1024
 DISCARDED_SECONDS = 2.0
 
 
 def refuse_large_body() -> None:
     """Before anything else, and without reading it, where the call says how large its body is."""
-    if (request.content_length or 0) > parts().settings.max_body_bytes:
+    if (request.content_length or 0) > _largest():
         raise RequestEntityTooLarge
 
 
@@ -25,11 +26,17 @@ def json_body() -> bytes:
     encoding = request.headers.get("Content-Encoding", "identity")
     if request.mimetype != "application/json" or charset.lower() not in ("utf-8", "utf8") or encoding != "identity":
         raise UnsupportedMediaType
-    largest = parts().settings.max_body_bytes
+    largest = _largest()
     body = request.stream.read(largest + 1)  # a chunked body does not say how large it is
     if len(body) > largest:
         raise RequestEntityTooLarge
     return body
+
+
+def _largest() -> int:
+    """Bytes that this call's body may have."""
+    settings = parts().settings
+    return settings.intake_max_bulk_bytes if request.endpoint == BULK else settings.max_body_bytes
 
 
 def discard_unread_body(answer: Response) -> Response:

@@ -40,9 +40,9 @@ def ask() -> Response:
 def ask_for_many() -> Response:
     """Ask for up to 500 documents."""
     parameters()
-    known, database = parts().reference_data, parts().database
+    known, database, most = parts().reference_data, parts().database, parts().settings.max_body_bytes
     accepting.check_source_system(known, caller())
-    outcomes = bulk.accept_bulk(database, caller(), known, json_body(), datetime.now(UTC))
+    outcomes = bulk.accept_bulk(database, caller(), known, json_body(), datetime.now(UTC), most_bytes_each=most)
     results = [_result(outcome) for outcome in outcomes]
     counts = {name: sum(result["status"] in statuses for result in results) for name, statuses in _COUNTED.items()}
     return json_answer({"results": results, **counts})

@@ -16,16 +16,24 @@ MOST_REQUESTS = 500
 
 
 def accept_bulk(
-    database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime
+    database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, most_bytes_each: int
 ) -> list[Outcome | Invalid]:
-    """What became of each, in the order sent. Raises Malformed, Invalid and TooMany for the call as a whole."""
+    """What became of each, in the order sent. Raises Malformed, Invalid and TooMany for the call as a whole.
+
+    A request larger than the single call's limit is a line like any other that is invalid: each stands alone, and the
+    contract has no 413 for a line.
+    """
     documents = read_json(body)
     if not isinstance(documents, list):
         raise Invalid([Fault("", "must be an array of requests")])
     if len(documents) > MOST_REQUESTS:
         raise TooMany(f"{len(documents)} requests in one call; at most {MOST_REQUESTS} are taken")
     texts = msgspec.json.decode(body, type=list[msgspec.Raw])
-    checked = [_check(text, document, known, now) for text, document in zip(texts, documents, strict=True)]
+    too_large = Invalid([Fault("", f"is larger than {most_bytes_each} bytes")])
+    checked = [
+        _check(text, document, known, now) if memoryview(text).nbytes <= most_bytes_each else too_large
+        for text, document in zip(texts, documents, strict=True)
+    ]
     outcomes = iter(accept_all(database, caller, [new for new in checked if isinstance(new, NewRequest)]))
     return [next(outcomes) if isinstance(new, NewRequest) else new for new in checked]
 

@@ -141,6 +141,16 @@ def test_a_large_body_is_refused(client: httpx.Client, chunked: bool) -> None:
     assert (answer.status_code, problem_of(answer)) == (413, "too-large")
 
 
+def test_a_bulk_call_may_be_larger(client: httpx.Client) -> None:
+    many = [a_request(f"bulk-{number}", document_content={"Text": "x" * 15_000}) for number in range(100)]
+    answer = client.post(f"{PATH}/bulk", json=many)
+    assert answer.json()["accepted"] == 100
+    body = b"[" + b" " * 9_000_000 + b"]"
+    for content in (body, iter([body])):
+        answer = client.post(f"{PATH}/bulk", content=content, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, problem_of(answer)) == (413, "too-large")
+
+
 def test_a_body_of_just_the_limit_is_the_intakes_to_judge(client: httpx.Client) -> None:
     body = b'{"x": "' + b"x" * (1_048_576 - 9) + b'"}'
     assert (
@@ -242,6 +252,11 @@ def test_a_client_that_calls_too_often_is_told_when_to_come_back(
         assert statuses(again, 6)[429] >= 4  # another token, the same client
     with gateway.client(token_of("calm"), **{"X-Client": "eager"}) as calm:
         assert calm.get(PATH).status_code == 200  # nobody speaks for another
+
+
+def test_that_is_in_the_contract_as_it_is_served(stranger: httpx.Client) -> None:
+    told = stranger.get("/openapi.json").json()["paths"][PATH]["post"]["responses"]["429"]
+    assert told["headers"]["Retry-After"]
 
 
 def test_come_back_after_that_time_and_it_works(start_gateway: Start, recorder: Recorder) -> None:

@@ -72,7 +72,7 @@ def test_nothing_to_do(cibt: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"{", 400), (b"{}", 422), (b"null", 422), (b" " * 1_048_577, 413), (b"[" * 99_999, 422)]
+    ("body", "status"), [(b"{", 400), (b"{}", 422), (b"null", 422), (b" " * 8_388_609, 413), (b"[" * 99_999, 422)]
 )
 def test_a_call_that_is_bad_as_a_whole(
     cibt: FlaskClient, db: psycopg.Connection[Any], body: bytes, status: int
@@ -88,3 +88,17 @@ def test_nothing_is_stored_where_one_line_cannot_be_checked(
     reference_data.status = 500
     assert cibt.post(f"{PATH}/bulk", json=[a_request()]).status_code == 503
     assert count_rows(db) == 0
+
+
+def test_500_that_are_larger_together_than_one_may_be(cibt: FlaskClient) -> None:
+    letter = {"Text": "x" * 15_000}
+    answer = cibt.post(f"{PATH}/bulk", json=[a_request(f"R{number}", document_content=letter) for number in range(500)])
+    assert answer.json["accepted"] == 500
+
+
+def test_a_line_has_the_single_calls_limit(cibt: FlaskClient) -> None:
+    large = a_request("L", document_content={"Text": "x" * 1_048_576})
+    assert cibt.post(PATH, json=large).status_code == 413
+    results = cibt.post(f"{PATH}/bulk", json=[a_request("A"), large, a_request("B")]).json["results"]
+    assert [line["status"] for line in results] == [202, 422, 202]
+    assert results[1]["body"]["errors"] == [{"pointer": "", "detail": "is larger than 1048576 bytes"}]

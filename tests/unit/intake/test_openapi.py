@@ -48,6 +48,14 @@ def test_every_answer_has_a_schema() -> None:
             assert all("content" in answer for answer in path[method]["responses"].values())
 
 
+def test_what_the_gateway_may_answer_is_told() -> None:
+    """Not for the two paths that it does not let through."""
+    for name, path in SERVED["paths"].items():
+        for method in path.keys() & {"get", "post"}:
+            told = path[method]["responses"].get("429", {})
+            assert ("Retry-After" in told.get("headers", {})) == (name not in ("/readyz", "/metrics")), name
+
+
 def test_details_may_add_but_not_change() -> None:
     assert merge({"a": {"b": 1}}, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}}
     with pytest.raises(ValueError, match="b would be changed"):
