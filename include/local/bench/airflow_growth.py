@@ -12,12 +12,16 @@ from include.local.airflow import airflow_home
 from include.local.airflow_api import AirflowApi
 from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.order import Say
+from include.local.part import LocalError
 from include.local.postgres import superuser_url
 from include.local.system import System
 
 RUN_SECONDS = 60.0
 SETTLE_SECONDS = 3.0  # after a run has ended: what Airflow still writes of it
+LOOK_SECONDS = 0.5
 INDEX_FACTOR = 2.0  # indexes and page headers take about as much again
+RUNNING = """SELECT count(*) FROM dag_run JOIN dag USING (dag_id)
+             WHERE state IN ('queued', 'running') AND NOT is_paused"""
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
@@ -56,9 +60,8 @@ class RunCost:
 
 def kept(system: System) -> Kept:
     """What Airflow keeps now. Its tables are small enough to be counted."""
-    url = superuser_url(system.settings, system.secrets).rpartition("/")[0] + "/airflow"
     rows = size = runs = 0
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(_database_url(system)) as connection:
         for (table,) in connection.execute(TABLES).fetchall():
             name = sql.Identifier(table)
             counted = sql.SQL("SELECT count(*), coalesce(sum(pg_column_size({}.*)), 0)::bigint FROM {}")
@@ -67,6 +70,18 @@ def kept(system: System) -> Kept:
             runs += number if table == "dag_run" else 0
     logs = sum(file.stat().st_size for file in (airflow_home(system.settings) / "logs").rglob("*") if file.is_file())
     return Kept(runs, rows, size, logs)
+
+
+def wait_until_nothing_runs(system: System) -> None:
+    """A DAG that is resumed makes a run at once. Raises LocalError where it does not end."""
+    deadline = time.monotonic() + RUN_SECONDS
+    time.sleep(SETTLE_SECONDS)
+    with psycopg.connect(_database_url(system), autocommit=True) as connection:
+        while (row := connection.execute(RUNNING).fetchone()) and row[0]:
+            if time.monotonic() > deadline:
+                raise LocalError(f"{row[0]} DAG runs have not ended after {RUN_SECONDS:.0f} s.")
+            time.sleep(LOOK_SECONDS)
+    time.sleep(SETTLE_SECONDS)
 
 
 def cost_of_a_run(system: System, api: AirflowApi, dag_id: str, idle_cpu_share: float, say: Say) -> RunCost:
@@ -78,7 +93,7 @@ def cost_of_a_run(system: System, api: AirflowApi, dag_id: str, idle_cpu_share: 
     before, cpu, began = kept(system), cpu_seconds(airflow), time.monotonic()
     api.set_paused([dag_id], False)
     api.run_once(dag_id, RUN_SECONDS)
-    time.sleep(SETTLE_SECONDS)
+    wait_until_nothing_runs(system)
     used = cpu_seconds(airflow) - cpu - idle_cpu_share * (time.monotonic() - began)
     api.set_paused([dag_id], True)
     more = kept(system) - before
@@ -87,3 +102,7 @@ def cost_of_a_run(system: System, api: AirflowApi, dag_id: str, idle_cpu_share: 
     )
     say(f"  a run of {dag_id}: {cost.rows:.0f} rows, {cost.bytes_in_all / 1024:.0f} KiB, {cost.cpu_seconds:.1f} CPU s")
     return cost
+
+
+def _database_url(system: System) -> str:
+    return superuser_url(system.settings, system.secrets).rpartition("/")[0] + "/airflow"

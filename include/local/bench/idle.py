@@ -10,16 +10,15 @@ import psycopg
 
 from include.local.airflow import dag_ids
 from include.local.airflow_api import JOBS, AirflowApi
-from include.local.bench.airflow_growth import RunCost, cost_of_a_run
+from include.local.bench.airflow_growth import RunCost, cost_of_a_run, wait_until_nothing_runs
 from include.local.bench.figures import Figure, Section, paired_ratio
 from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.order import Say
 from include.local.postgres import superuser_url
 from include.local.system import System
 
-ROUNDS = 2
-WINDOW_SECONDS = 25.0
-SETTLE_SECONDS = 4.0  # after a pause or a resume: watchers come and go
+ROUNDS = 3
+WINDOW_SECONDS = 20.0
 LARGEST_SHARE = 0.01  # of a core
 LARGEST_MEGABYTES = 5.0  # a day
 DAY_SECONDS = 86_400
@@ -52,7 +51,7 @@ def bench_idle(system: System, say: Say) -> Section:
         for _ in range(ROUNDS):
             for paused, costs in ((False, on), (True, off)):
                 api.set_paused(JOBS, paused)
-                time.sleep(SETTLE_SECONDS)
+                wait_until_nothing_runs(system)
                 costs.append(_window(system))
             say(f"  CPU seconds a minute: {on[-1].cpu_seconds:.2f} on, {off[-1].cpu_seconds:.2f} paused")
         share = median(it.cpu_seconds for it in off) / 60

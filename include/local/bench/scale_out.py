@@ -50,9 +50,9 @@ def bench_scale_out(system: System, say: Say) -> Section:
 def _round(system: System, api: AirflowApi, slices: int, run: str, say: Say) -> float:
     """Documents a second."""
     api.set_paused(JOBS, True)
-    ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
         _wait_until_nobody_is_at_work(connection)
+        ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
         began = time.time()
         api.set_paused(JOBS, False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
