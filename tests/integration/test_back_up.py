@@ -7,6 +7,7 @@ import pwd
 import shlex
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,18 @@ def accept(url: str, correlation_id: str) -> None:
         )
 
 
+def once_it_lets_in(url: str) -> psycopg.Connection:
+    """A connection, once the server has reached the moment."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return psycopg.connect(url)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def test_it_comes_back_as_it_was_at_a_moment(folder: Path) -> None:
     data, base, wal = folder / "data", folder / "base", folder / "wal"
     run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync")
@@ -93,7 +106,7 @@ def test_it_comes_back_as_it_was_at_a_moment(folder: Path) -> None:
         "recovery_target_action": "promote",
         "hot_standby": "off",  # nobody is let in before it is there
     }
-    with server(base, **restoring) as url, psycopg.connect(url) as connection:
+    with server(base, **restoring) as url, once_it_lets_in(url) as connection:
         found = connection.execute(
             "SELECT request_correlation_id FROM document_requests ORDER BY request_id"
         ).fetchall()
