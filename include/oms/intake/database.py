@@ -6,6 +6,7 @@ a little longer, for an answer at all - a frozen server keeps no promise of its 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,13 +14,17 @@ import psycopg
 import structlog
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from include.oms.intake.refusals import DatabaseOutOfReach
 from include.oms.sql import query
 
 ANSWER_GRACE_SECONDS = 1.0
 """Beyond the statement time-out: PostgreSQL's own error comes first where it can come."""
+
+SHORT_WAIT_SECONDS, SHORT_WAITS_SECONDS = 0.1, 1.0
+"""Who comes within the second after a wait for a connection that was in vain waits a tenth of one only: in an outage
+the calls that queue for a thread would else be answered late, in groups as large as there are threads."""
 
 log = structlog.get_logger()
 R = TypeVar("R")
@@ -67,6 +72,7 @@ class Database:
             name="oms-intake",
             open=False,
         )
+        self._scarce_until = 0.0
         self._pool.open(wait=False)
 
     def rows(self, name: str, /, *, prepare: bool | None = None, **values: Any) -> list[DictRow]:
@@ -117,7 +123,7 @@ class Database:
 
     def _on_a_connection(self, work: Callable[[BoundedConnection], R]) -> R:
         """Raises _Dead where the connection is gone. Not ``pool.connection()``: that commits what has committed."""
-        connection = self._pool.getconn()
+        connection = self._free_connection()
         try:
             return work(connection)
         except psycopg.OperationalError as error:
@@ -126,3 +132,11 @@ class Database:
             raise
         finally:
             self._pool.putconn(connection)  # mended or replaced, whatever has happened to it
+
+    def _free_connection(self) -> BoundedConnection:
+        is_scarce = time.monotonic() < self._scarce_until
+        try:
+            return self._pool.getconn(SHORT_WAIT_SECONDS if is_scarce else None)
+        except PoolTimeout:
+            self._scarce_until = time.monotonic() + SHORT_WAITS_SECONDS
+            raise

@@ -46,6 +46,7 @@ class Remembered(Generic[T]):
         self._limit = RateLimit(burst=BURST, per_second=PER_SECOND, clock=clock)
         self._etag: str | None = None
         self._seen_at = self._asked_at = float("-inf")
+        self._is_away = False
         self._asking = threading.Lock()
 
     def age_seconds(self) -> float:
@@ -53,7 +54,13 @@ class Remembered(Generic[T]):
         return self._clock() - self._seen_at
 
     def refresh(self) -> bool:
-        """Ask now, if the limit allows; whether there was an answer. One call answers all who came before it."""
+        """Ask now, if the limit allows; whether there was an answer. One call answers all who came before it.
+
+        Nobody waits for a call that somebody else makes where the one before it had no answer: else a flood of wrong
+        names would hold every thread while the other system is slow.
+        """
+        if self._is_away and self._asking.locked():
+            return False
         came_at = self._clock()
         with self._asking:
             if self._asked_at > came_at:
@@ -75,6 +82,7 @@ class Remembered(Generic[T]):
                 self.value, self._etag = self._parse(content), etag
         except FetchError as error:
             log.warning("fetch_failed", url=self._url, reason=str(error))
+            self._is_away = True
             return False
-        self._seen_at = self._clock()
+        self._seen_at, self._is_away = self._clock(), False
         return True

@@ -179,3 +179,43 @@ def test_every_line_of_the_log_is_json(serve: Serve, headers: dict[str, str]) ->
     assert {"call"} < {line["event"] for line in lines}
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
     assert headers["Authorization"].split(".")[2] not in json.dumps(lines)
+
+
+HEADERS = {
+    "Host": "x",
+    "Authorization": "Bearer TOKEN",
+    "Content-Type": "application/json",
+    "Content-Length": "LENGTH",
+    "X-Origin-User": "Ada",
+    "X-Request-Id": "mine",
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "Accept": "application/json",
+    "User-Agent": "test",
+    "Connection": "close",
+}
+
+
+@pytest.mark.parametrize("times", ["missing", "doubled", "doubled, and different"])
+def test_every_header_missing_or_doubled(serve: Serve, headers: dict[str, str], times: str) -> None:
+    served = serve(intake_head_seconds=3)
+    for number, name in enumerate(HEADERS):
+        body = json.dumps(a_request(f"R{number}"))
+        token = headers["Authorization"].removeprefix("Bearer ")
+        sent = [(one, it.replace("TOKEN", token).replace("LENGTH", str(len(body)))) for one, it in HEADERS.items()]
+        if times == "missing":
+            sent = [pair for pair in sent if pair[0] != name]
+        else:
+            value = dict(sent)[name]
+            sent.append((name, value if times == "doubled" else f"{value}9"))
+        if (times, name) == ("missing", "Content-Length"):
+            body = ""
+        with connect(served) as client:
+            head = "".join(f"{name}: {value}\r\n" for name, value in sent)
+            client.sendall(f"POST {PATH} HTTP/1.1\r\n{head}\r\n{body}".encode())
+            client.shutdown(socket.SHUT_WR)
+            answer = read_all(client)
+        assert answer[9:12] in (b"202", b"400", b"401", b"413", b"415", b"422"), (name, answer)
+        if (times, name) in {("missing", "Authorization"), ("doubled", "Authorization")}:
+            assert answer[9:12] == b"401"
+        if name in ("X-Origin-User", "X-Request-Id", "traceparent", "Accept", "User-Agent", "Connection"):
+            assert answer[9:12] == b"202", (name, answer)

@@ -43,3 +43,20 @@ def test_a_crowd_in_an_outage_waits_for_two_calls_at_most() -> None:
     source = Slow(fails=True)
     assert ask_at_once(source, 32) == [False] * 32
     assert source.calls <= 2
+
+
+def test_an_outage_holds_one_thread_and_no_more() -> None:
+    source = Slow(fails=True)
+    remembered = Remembered(source, "http://x", int)
+    source.go.set()
+    assert not remembered.refresh()
+    source.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(remembered.refresh)
+        while source.calls < 2:
+            pass
+        assert pool.submit(remembered.refresh).result(1) is False  # at once, and the first one still waits
+        assert not held.done()
+        source.go.set()
+    source.fails = False
+    assert remembered.refresh()
