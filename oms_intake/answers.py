@@ -8,6 +8,7 @@ import msgspec
 from flask import Response, g, request
 
 from include.oms.problems import Problem
+from oms_intake.parts import parts
 
 
 def json_answer(content: object, status: int = 200, **headers: str) -> Response:
@@ -31,6 +32,7 @@ def problem_content(problem: Problem, detail: str, status: int | None = None, **
 def problem_answer(problem: Problem, detail: str, status: int | None = None, **members: Any) -> Response:
     """A problem as an answer."""
     content = problem_content(problem, detail, status, **members)
+    g.problem = problem.page(parts().settings.problems_url)
     answer = json_answer(content, content["status"])
     answer.content_type = "application/problem+json"
     return answer

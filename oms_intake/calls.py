@@ -47,6 +47,7 @@ def _end(answer: Response) -> Response:
         method=method,
         route=route,
         status=status,
+        **({"problem": call.problem} if "problem" in call else {}),
         ms=round(seconds * 1000, 2),
     )
     return answer

@@ -16,6 +16,7 @@ from include.jobs.notify import NeedsAPerson
 from include.jobs.publishing import publishing_ends
 from include.oms import database, monitoring, processing
 from include.oms.model import Job
+from include.oms.problems import PROBLEMS
 from include.oms.reference_data import ReferenceData
 from include.oms.settings import settings
 from include.oms.slices import Claim, SliceRef, SliceReport, claim_slices
@@ -107,7 +108,9 @@ def _finish(a_slice: SliceRef, report: SliceReport) -> None:
     if report.stopped_early:
         log.warning("stopped early, no attempt spent: %s", report.stopped_early)
     for end in report.red_ends:
-        log.error("request %s %s at %s: %s: %s", end.request_id, end.status, end.stage, end.category, end.description)
+        page = PROBLEMS[end.category].page(settings().problems_url) if end.category in PROBLEMS else ""
+        what = (end.request_id, end.status, end.stage, end.category, end.description, page)
+        log.error("request %s %s at %s: %s: %s %s", *what)
     if report.red_ends:
         raise NeedsAPerson(
             f"{len(report.red_ends)} requests of this slice need a person; clear this task instance to try them again",

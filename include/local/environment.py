@@ -23,6 +23,7 @@ def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str,
     """One environment for all parts: the runner's own, its settings, Airflow's connections."""
     return {
         **os.environ,  # passed on, not read: OMS_* and AIRFLOW__* reach whom they are for
+        "OMS_PROBLEMS_URL": f"http://127.0.0.1:{settings.intake_port}/problems",
         **_chosen(settings),
         **{f"OMS_{name.upper()}": str(getattr(settings, name)) for name in PORTS},
         **connections(addresses),

@@ -38,6 +38,10 @@ class Problem:
         """The stable URL path of its page: ``type`` of a problem answer."""
         return f"/problems/{self.name}"
 
+    def page(self, problems_url: str) -> str:
+        """Where a person finds its page; ``problems_url`` is the setting of that name."""
+        return f"{problems_url.rstrip('/')}/{self.name}"
+
 
 def _answered(status: int, name: str, title: str, meaning: str, fault: Fault, cure: str, retry: bool) -> Problem:
     return Problem(name, title, meaning, fault, cure, retry, status)
@@ -90,7 +94,8 @@ _ANSWERS = (
         Fault.CLIENT, "Wait for the final event. What Thunderhead has been given cannot be called back.", False),
     _answered(
         413, "too-large", "The call is larger than the limit",
-        "The body is larger than 1 MiB (unless configured otherwise), or a bulk call holds more than 500 requests.",
+        "The body is larger than 1 MiB, that of a bulk call than 8 MiB (unless configured otherwise), or a bulk call "
+        "holds more than 500 requests.",
         Fault.CLIENT, "Cut a bulk call into several; make the content smaller.", False),
     _answered(
         415, "unsupported-media-type", "The body is not application/json",

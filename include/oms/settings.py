@@ -134,6 +134,10 @@ class Settings(BaseSettings):
     runbooks_url: str = Field(
         default="docs/runbooks", description="Where alerts say the runbooks are: a URL, or a path in the repository."
     )
+    problems_url: str = Field(
+        default="/problems",
+        description="Where logs and the console say the pages of the problems are: the intake's, as people reach it.",
+    )
     alert_timeout_seconds: Seconds = Field(default=10, description="Sending one alert; after that it is given up.")
     reconciliation_calls_per_second: float = Field(
         default=20, gt=0, le=MOST_PER_SECOND, description="Look-ups at Thunderhead that the reconciliation makes."

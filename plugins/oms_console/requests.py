@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from include.oms import database
 from include.oms.problems import PROBLEMS
 from include.oms.selection import LARGEST_ID
+from include.oms.settings import settings
 from plugins.oms_console.audit import audit
 from plugins.oms_console.clears import CLEARED, name_who_cleared
 from plugins.oms_console.database import Db, connection
@@ -119,4 +120,5 @@ async def page(request_id: int, db: Db) -> Any:
 
 def _help(category: str) -> dict[str, str]:
     problem = PROBLEMS[category]
-    return {"title": problem.title, "meaning": problem.meaning, "what_to_do": problem.what_to_do}
+    page = problem.page(settings().problems_url)
+    return {"title": problem.title, "meaning": problem.meaning, "what_to_do": problem.what_to_do, "page": page}

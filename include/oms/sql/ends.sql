@@ -56,7 +56,8 @@ WITH wanted AS (
         WHERE request_id = e.request_id ORDER BY attempt DESC LIMIT 1) newest ON true
     LEFT JOIN LATERAL (
         SELECT json_agg(json_build_object(
-            'stage', stage, 'category', category, 'description', description, 'at', utc_text(at)) ORDER BY at) AS list
+            'stage', stage, 'category', category, 'description', description, 'at', utc_text(at),
+            'problem', '/problems/' || category) ORDER BY at) AS list
         FROM (
             SELECT stage, category, description, at FROM request_errors
             WHERE request_id = e.request_id AND revision = e.revision

@@ -20,13 +20,16 @@ function head(shown, me, changed) {
 /** What stands between backticks is code. */
 const withCode = (text) => text.split("`").map((part, n) => (n % 2 ? el("code", {}, part) : part));
 
+/** The problem's page at the intake. Airflow's frame opens no other window: there it is an address to copy. */
+const pageOf = (help) => (isFramed || !help.page.startsWith("http") ? el("code", {}, help.page) : el("a", { href: help.page, target: "_blank", rel: "noreferrer" }, help.page));
+
 function why(shown) {
   const last = shown.errors.at(-1);
   if (!last || shown.status === "COMPLETED") return null;
   const help = shown.help[last.category];
   const again = isRed(shown) && !isWithdrawn({ ...shown, category: last.category });
   return note(again ? "bad" : "warn", el("strong", {}, help?.title ?? last.category), el("p", { class: "long" }, last.description),
-    help ? el("p", {}, withCode(help.meaning), " ", el("em", {}, withCode(help.what_to_do))) : null,
+    help ? el("p", {}, withCode(help.meaning), " ", el("em", {}, withCode(help.what_to_do)), " ", pageOf(help)) : null,
     again ? el("p", {}, `A retrigger means ${whatRetriggerDoes(shown.stage)}.`) : shown.due_at ? el("p", {}, `It is tried again by itself: ${dueIn(shown.due_at)}.`) : null);
 }
 

@@ -69,6 +69,14 @@ def test_every_problem_has_a_page(stranger: FlaskClient) -> None:
         assert f'href="/problems/{name}"' in index
 
 
+def test_a_refused_calls_line_in_the_log_names_the_page(cibt: FlaskClient, logs: list[Any]) -> None:
+    cibt.post(PATH, json={})
+    cibt.get(PATH)
+    refused, fine = (line for line in logs if line["event"] == "call")
+    assert refused["problem"] == "/problems/invalid-request"
+    assert "problem" not in fine
+
+
 def test_a_problem_that_is_none(stranger: FlaskClient) -> None:
     assert stranger.get("/problems/none").status_code == 404
 

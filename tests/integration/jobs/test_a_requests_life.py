@@ -56,6 +56,7 @@ async def test_permanent_generation_failure_ends_it_with_the_reason(oms: Oms) ->
         "VALIDATION_ERROR",
         "no such template",
     )
+    assert error["problem"] == "/problems/VALIDATION_ERROR"
 
 
 async def test_transient_generation_failure_gets_new_attempts_and_then_ends(oms: Oms) -> None:
