@@ -90,7 +90,7 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
     return {
         "core": {
             "executor": "LocalExecutor",
-            "parallelism": "8",
+            "parallelism": "16",
             "dags_folder": str(ROOT / "dags"),
             "plugins_folder": str(ROOT / "plugins"),
             "load_examples": "False",
