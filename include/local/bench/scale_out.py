@@ -18,7 +18,7 @@ from include.local.system import System
 SLICES = (1, 2, 4)
 ROUNDS = 2
 LATENCY_SECONDS = 0.2
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 CONTROL = {"latency_seconds": LATENCY_SECONDS, "rendering": False}
 AT_WORK = "SELECT count(*) FROM slices WHERE closed_at IS NULL AND lease_until > now()"
 WORKED_IN = """SELECT count(DISTINCT slice_id) FROM request_timeline
