@@ -55,9 +55,9 @@ def topology() -> Iterator[Topology]:
             f"the topology is not run: {' and '.join(missing)} not installed "
             "(Debian: redis-server nginx-light gettext-base openssl curl)"
         )
-    with tempfile.TemporaryDirectory(prefix="oms-topology-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="oms-topology-", dir="/var/tmp", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        folder.chmod(0o711)  # PostgreSQL's user passes through
+        folder.chmod(0o711)  # for other users to pass through
         places = Places(folder)
         secrets = places.path("/run/secrets")
         subprocess.run([ROOT / "include/gateway/dev-certificate", secrets], check=True)

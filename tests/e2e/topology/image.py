@@ -23,21 +23,24 @@ class Image:
     environment: dict[str, str]
     workdir: str  # where a command starts
     command: list[str]  # where the compose file has none
+    user: int
 
 
 def lay_out(dockerfile: Path, root: Path) -> Image:
     """Copy what the last stage copies out of the repository to below ``root``."""
-    workdir, environment, command = "/", dict[str, str](), list[str]()
+    workdir, environment, command, user = "/", dict[str, str](), list[str](), 0
     for word, *rest in _instructions(dockerfile):
         if word == "WORKDIR":
             [workdir] = rest
         elif word == "ENV":
             environment |= dict(pair.split("=", 1) for pair in rest)
+        elif word == "USER":
+            user = int(rest[0])
         elif word == "CMD":
             command = json.loads(" ".join(rest))
         elif word == "COPY" and not rest[0].startswith("--from"):
             _copy(rest[:-1], root / (Path(workdir) / rest[-1]).relative_to("/"), into_folder=rest[-1].endswith("/"))
-    return Image(root, environment, workdir, command)
+    return Image(root, environment, workdir, command, user)
 
 
 def dockerfile_of(service: dict[str, Any]) -> Path:

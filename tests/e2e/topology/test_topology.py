@@ -6,11 +6,13 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
 import psutil
 import psycopg
+import pytest
 
 from include.local.chaos.comparison import compare
 from include.local.chaos.orders import Order, parcels
@@ -18,12 +20,28 @@ from include.local.chaos.reader import Reader
 from include.local.chaos.rows import progress, read_rows
 from include.local.environment import client_token
 from include.local.settings import LocalSettings
+from tests.e2e.topology.jail import possible
 from tests.e2e.topology.process import Process
 from tests.e2e.topology.topology import Topology
 
 T = TypeVar("T")
 REQUESTS = 300
 Accepted = dict[tuple[str, str], set[int]]
+
+
+def test_processes_may_do_what_their_containers_may_and_no_more(topology: Topology) -> None:
+    if not possible():
+        pytest.skip(
+            "processes have the rights of whoever runs the tests: only root may lock them up (Linux, util-linux)"
+        )
+    ours = [process for name, it in topology.services.items() if "build" in it for process in topology.instances(name)]
+    for process in (process for process in ours if process.exit_code is None):
+        for member in process.members():
+            status = Path(f"/proc/{member.pid}/status").read_text()
+            assert member.uids().real in (50000, 101), process.name
+            assert "NoNewPrivs:\t1" in status, process.name
+            mounts = [line.split() for line in Path(f"/proc/{member.pid}/mounts").read_text().splitlines()]
+            assert [mount[3].split(",")[0] for mount in mounts if mount[1] == "/"] == ["ro"], process.name
 
 
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(

@@ -7,6 +7,7 @@ only what the images of others hold: PostgreSQL and the broker are out of wheels
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -21,10 +22,11 @@ from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
 from tests.e2e.topology.compose import Service
 from tests.e2e.topology.image import Image, dockerfile_of, lay_out
+from tests.e2e.topology.jail import jailed
 from tests.e2e.topology.places import PROGRAMS, Places
 from tests.e2e.topology.process import Process
 
-START_SECONDS = 120
+START_SECONDS = 300  # 50 on two cores that have nothing else to do
 PAUSE_SECONDS = 1
 NOT_HERE = {"prometheus", "grafana", "otel-collector", "jaeger"}
 
@@ -104,7 +106,21 @@ class Topology:
         if name == "airflow-worker":  # containers have a name each
             command += ["--celery-hostname", instance]
         env = self._environment(name, service, image) | {"HOSTNAME": instance}
+        log.touch()
+        writable = self._writable(service)
+        for path in (*writable, log):  # as Docker has it
+            os.chown(path, image.user, image.user)
+        command = jailed(command, user=image.user, writable=writable)
         return Process(instance, command, env=env, cwd=image.root / image.workdir[1:], log=log)
+
+    def _writable(self, service: Service) -> list[Path]:
+        """Its volumes and tmpfs, made where they are missing; /tmp is the jail's own."""
+        mounts = [mount.split(":")[0] for mount in service.get("tmpfs", [])]
+        mounts += [mount["target"] for mount in service.get("volumes", []) if mount["type"] == "volume"]
+        folders = [self.places.path(mount) for mount in mounts if mount != "/tmp"]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        return folders
 
     def _of_another_make(self, name: str, service: Service, log: Path) -> Process:
         """The command of the compose file where the program is the same; told where to listen and to keep its data."""
@@ -142,12 +158,10 @@ class Topology:
 
     def _environment(self, name: str, service: Service, image: Image) -> dict[str, str]:
         """The image's and the compose file's, nothing of this process's own."""
-        for mount in (mount.split(":")[0] for mount in service.get("tmpfs", [])):
-            if mount != "/tmp":
-                self.places.path(mount).mkdir(parents=True, exist_ok=True)
         both = {"PATH": PROGRAMS, **image.environment, **self._given(service)}
         here = {key: self.places.here(value, image.root) for key, value in both.items()}
-        return {"HOME": str(self.places.folder), "LANG": "C.UTF-8", **here, **self.places.listening(name)}
+        user = {"USER": "oms", "HOME": str(self.places.folder)}  # who the images' passwd says that it is
+        return {**user, "LANG": "C.UTF-8", **here, **self.places.listening(name)}
 
     @staticmethod
     def _given(service: Service) -> dict[str, str]:
