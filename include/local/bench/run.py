@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from include.local.bench.backpressure import bench_backpressure
 from include.local.bench.drain import bench_drain
 from include.local.bench.figures import Section
 from include.local.bench.history import bench_history
@@ -26,12 +27,13 @@ from include.local.supervisor import Supervisor
 from include.local.system import System
 
 # In the order in which they are measured; what each takes on two cores that have nothing else to do, in seconds.
-SECONDS = {"drain": 110, "latency": 170, "idle": 130, "scale-out": 60, "history": 80, "intake": 60}
+SECONDS = {"drain": 110, "latency": 170, "idle": 130, "scale-out": 60, "backpressure": 30, "history": 80, "intake": 60}
 OF_THE_WHOLE: Mapping[str, Callable[[System, Say], Section]] = {
     "drain": bench_drain,
     "latency": bench_latency,
     "idle": bench_idle,
     "scale-out": bench_scale_out,
+    "backpressure": bench_backpressure,
 }
 MOST_SECONDS = 600.0
 
