@@ -56,7 +56,7 @@ def _round(system: System, api: AirflowApi, slices: int, run: str, say: Say) -> 
         api.set_paused(JOBS, False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
         worked_in, began = connection.execute(WORKED_IN, [ids]).fetchone() or (0, 0.0)
-    rate = len(ends) / (ends[-1] - began)
+    rate: float = len(ends) / (ends[-1] - began)
     say(f"  {len(ids)} requests in {worked_in} slices: {rate:.0f} documents/s")
     return rate
 
