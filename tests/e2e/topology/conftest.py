@@ -21,6 +21,7 @@ from pydantic import SecretStr
 
 from include.local.settings import ROOT, LocalSettings
 from include.local.tokens import ensure_key_pair
+from tests.e2e.topology.collector import Collector
 from tests.e2e.topology.compose import resolved
 from tests.e2e.topology.places import Places
 from tests.e2e.topology.topology import Topology, missing_programs
@@ -48,7 +49,14 @@ TUNING = {
 
 
 @pytest.fixture(scope="session")
-def topology() -> Iterator[Topology]:
+def collector() -> Iterator[Collector]:
+    """Takes the spans of all."""
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def topology(collector: Collector) -> Iterator[Topology]:
     """Everything in the compose file but observability, with two workers."""
     if missing := missing_programs():
         pytest.skip(
@@ -62,7 +70,9 @@ def topology() -> Iterator[Topology]:
         secrets = places.path("/run/secrets")
         subprocess.run([ROOT / "include/gateway/dev-certificate", secrets], check=True)
         with _issuer(folder / "var" / "keys") as jwks_url:
-            compose = resolved(_variables(secrets, jwks_url), folder)
+            variables = _variables(secrets, jwks_url)
+            tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "AIRFLOW__TRACES__OTEL_ON": "True"}
+            compose = resolved(variables | tracing, folder)
             for secret in compose["secrets"].values():  # as Compose mounts them
                 (secrets / secret["name"].removeprefix(f"{compose['name']}_")).symlink_to(secret["file"])
             with Topology(compose, places, {"airflow-worker": 2}) as running:

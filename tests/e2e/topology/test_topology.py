@@ -20,6 +20,7 @@ from include.local.chaos.reader import Reader
 from include.local.chaos.rows import progress, read_rows
 from include.local.environment import client_token
 from include.local.settings import LocalSettings
+from tests.e2e.topology.collector import Collector
 from tests.e2e.topology.jail import possible
 from tests.e2e.topology.process import Process
 from tests.e2e.topology.topology import Topology
@@ -36,12 +37,12 @@ def test_processes_may_do_what_their_containers_may_and_no_more(topology: Topolo
         )
     ours = [process for name, it in topology.services.items() if "build" in it for process in topology.instances(name)]
     for process in (process for process in ours if process.exit_code is None):
-        for member in process.members():
-            status = Path(f"/proc/{member.pid}/status").read_text()
-            assert member.uids().real in (50000, 101), process.name
-            assert "NoNewPrivs:\t1" in status, process.name
-            mounts = [line.split() for line in Path(f"/proc/{member.pid}/mounts").read_text().splitlines()]
-            assert [mount[3].split(",")[0] for mount in mounts if mount[1] == "/"] == ["ro"], process.name
+        leader = process.members()[0]  # what it starts inherits all of this
+        status = Path(f"/proc/{leader.pid}/status").read_text()
+        assert leader.uids().real in (50000, 101), process.name
+        assert "NoNewPrivs:\t1" in status, process.name
+        mounts = [line.split() for line in Path(f"/proc/{leader.pid}/mounts").read_text().splitlines()]
+        assert [mount[3].split(",")[0] for mount in mounts if mount[1] == "/"] == ["ro"], process.name
 
 
 def test_a_killed_worker_loses_nothing_and_doubles_nothing(
@@ -65,6 +66,14 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(
     happened = read_rows(database).happened
     assert happened["COMPLETED"] == REQUESTS
     assert happened["TAKEN_OVER"] > 0, "the worker was killed in the middle of a slice"
+
+
+def test_a_documents_trace_goes_from_the_call_to_the_submit(topology: Topology, collector: Collector) -> None:
+    def shared() -> bool:
+        calls = collector.traces["oms-intake", "POST /v1/document-requests"]
+        return len(calls & collector.traces["airflow", "submit"]) > REQUESTS / 2  # a killed worker's spans are gone
+
+    _wait("spans of calls and submits in the same traces", shared, 30)
 
 
 def _orders(count: int) -> list[Order]:
