@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -82,15 +83,16 @@ class Client:
         assert self.thunderhead.put("/control", json=told).status_code == 200
 
     def red_task_instance(self, request_id: int, dag_id: str, task_id: str) -> dict[str, Any]:
-        """The failed mapped task instance whose name says that it holds the request."""
+        """The failed mapped task instance that brought the request to its end, as the request's page links to it."""
 
         def look() -> dict[str, Any] | None:
-            found = self.airflow.get(
-                f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances",
-                params={"state": "failed", "order_by": "-start_date", "limit": 20},
-            ).json()["task_instances"]
-            mine = (ti for ti in found if ti["task_id"] == task_id and str(request_id) in ti["rendered_map_index"])
-            return next(mine, None)
+            timeline = self.airflow.get(f"/oms/api/requests/{request_id}").json()["timeline"]
+            ends = [entry for entry in timeline if entry["event"] in ("FAILED", "STOPPED") and entry["job"] == dag_id]
+            if not ends:
+                return None
+            where = f"/api/v2/dags/{dag_id}/dagRuns/{quote(ends[-1]['dag_run_id'])}/taskInstances/{task_id}"
+            found: dict[str, Any] = self.airflow.get(f"{where}/{ends[-1]['map_index']}").json()
+            return found if found.get("state") == "failed" else None
 
         return wait_for(lambda: f"a red task instance of {dag_id} for request {request_id}", look)
 
