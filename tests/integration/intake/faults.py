@@ -136,6 +136,8 @@ class SupervisedIntake:
         def answers() -> bool:
             if self.process.poll() is not None:
                 self.start()
+            if not any(f"({self.process.pid})" in line for line in self.log if "Listening at" in line):
+                return False  # a worker of the server before it may still be there, and answer
             with suppress(httpx.HTTPError):
                 return httpx.get(f"{self.url}/healthz", trust_env=False, timeout=2).status_code == 200
             return False
@@ -153,7 +155,8 @@ class SupervisedIntake:
     def stop(self) -> None:
         """In order. Raises AssertionError where it does not end well."""
         self.process.terminate()
-        assert self.process.wait(PATIENCE_SECONDS + 10) == 0
+        ended = self.process.wait(PATIENCE_SECONDS + 10)
+        assert ended == 0, (ended, self.log[-20:])
 
     def signal_worker(self, number: signal.Signals) -> None:
         """One of its processes."""
