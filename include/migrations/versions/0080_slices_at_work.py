@@ -15,7 +15,8 @@ def upgrade() -> None:
     """Null: of the release before, or closed. Older code goes on as if nobody were at it."""
     op.execute("ALTER TABLE slices ADD COLUMN lease_until timestamptz")
     # slices_at_work: what is open; a slice whose worker died stays in it until housekeeping.
-    op.execute("CREATE INDEX open_slices ON slices (job, lease_until) WHERE closed_at IS NULL AND lease_until IS NOT NULL")
+    op.execute("""CREATE INDEX open_slices ON slices (job, lease_until)
+                  WHERE closed_at IS NULL AND lease_until IS NOT NULL""")
 
 
 def downgrade() -> None:
