@@ -7,7 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from include.oms.sql import query
+from include.oms import database
+from include.oms.model import Job
+from include.oms.settings import settings
+from include.oms.slices import claim_slices
 from plugins.oms_console import dashboard, looks, reference
 from tests.integration.console.conftest import JSON, Console
 
@@ -164,16 +167,21 @@ async def test_a_document_type_gets_a_dial_of_its_own_and_loses_it(
     assert [what[:2] for what in audited] == [("ada", "oms.dial")] * 3
 
 
-async def test_the_jobs_obey_the_dial_of_a_document_type(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_jobs_obey_the_dial_of_a_document_type(
+    console: Console, oms_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def claim(run: str) -> None:
+        async with await database.connect(oms_database_url, settings(), application_name="test") as connection:
+            await claim_slices(connection, Job.PROCESSING, run, settings())
+
     monkeypatch.setattr(dashboard, "audit", lambda *_: None)
     paused, limited = console.request(), [console.request(document_type="POLICY") for _ in range(3)]
     await dials(console, "PUT", document_type="INVOICE", paused=True, why="the template")
     await dials(console, "PUT", document_type="POLICY", paused=False, most_in_flight=2)
-    claim = {"limit": 100, "slice_size": 10, "lease_seconds": 60}
-    console.db.execute(query("claim_due_requests"), claim | {"dag_run_id": "first"})
+    await claim("first")
     assert [console.timeline(one) != [] for one in [paused, *limited]] == [False, True, True, False]
     await dials(console, "DELETE", "?document_type=INVOICE")
-    console.db.execute(query("claim_due_requests"), claim | {"dag_run_id": "second"})
+    await claim("second")
     assert console.timeline(paused) != []
 
 
