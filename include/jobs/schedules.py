@@ -14,8 +14,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 # Whatever the watchers do: so often each job runs at least.
 AT_LEAST_EVERY = timedelta(minutes=10)
 
-# Runs may overlap: leases keep their slices apart, a slow slice holds up nobody, and a cleared run starts at once.
-MOST_ACTIVE_RUNS = 4
+# Runs may overlap: leases keep their slices apart, a slow slice holds up nobody, and a cleared run starts at once. So
+# there is room for more than work at a time (OMS_MAX_SLICES).
+MOST_ACTIVE_RUNS = 16
 
 # A slice's name in the grid: as it was cut, and once it is over as it has grown.
 SLICE_LABEL_TEMPLATE = "{{ slice_label | default(task.op_kwargs['a_slice']['label']) }}"

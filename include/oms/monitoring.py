@@ -93,18 +93,20 @@ class Polling:
         self._rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=settings.poll_timeout_seconds / 3)
         self._held: dict[int, HeldBatch] = {}
         self._request_ids: set[int] = set()
-        self._times_taken = 0
+        self._cut_with = 0
 
     @property
     def label_if_grown(self) -> str | None:
         """As claim_due_batches writes it; None where it holds what it was cut with."""
-        if self._times_taken < 2 or not self._request_ids:
+        n, ids = len(self._request_ids), self._request_ids
+        if n == self._cut_with:
             return None
-        return f"{len(self._request_ids)} requests, {min(self._request_ids)} to {max(self._request_ids)}"
+        return f"request {min(ids)}" if n == 1 else f"{n} requests, {min(ids)} to {max(ids)}"
 
     async def work(self, stay: Stay) -> None:
         """Poll what falls due and take more, until it is time to end; then let go of what is still generating."""
         await self._hold()
+        self._cut_with = len(self._request_ids)
         while True:
             await self._poll_due()
             if self._breaker.is_open:
@@ -114,7 +116,7 @@ class Polling:
                 break
             if await self._takes_more():
                 stay.works()
-            elif not self._held and stay.is_idle and not await work_is_on_its_way(self._connection):
+            elif not self._held and await self._has_nothing_to_wait_for(stay):
                 break
             await asyncio.sleep(self._pause())
         await self._let_go()
@@ -124,8 +126,13 @@ class Polling:
         new = [it for it in await held_batches(self._connection, self._lease) if it.batch_key not in self._held]
         self._held |= {batch.batch_key: batch for batch in new}
         self._request_ids |= {batch.request_id for batch in new}
-        self._times_taken += bool(new)
         self._report.count("held", len(new))
+
+    async def _has_nothing_to_wait_for(self, stay: Stay) -> bool:
+        """A person who is needed is to know at once; else there may come something."""
+        if self._report.counts.get("ended red"):
+            return True
+        return stay.is_idle and not await work_is_on_its_way(self._connection)
 
     async def _takes_more(self) -> bool:
         room = self._settings.slice_size - len(self._held)

@@ -64,15 +64,18 @@ async def process_slice(
             documents = await _prepare(connection, held, reference_data, lease, report, settings)
             if documents:
                 await _submit(connection, documents, thunderhead, lease, report, settings)
-            held = [] if report.stopped_early else await _more(connection, lease, stay, settings)
+            held = [] if report.stopped_early else await _more(connection, lease, stay, report, settings)
     await close_slice(connection, lease, report, worked.label_if_grown)
     return report
 
 
 async def _more(
-    connection: AsyncConnection[DictRow], lease: Lease, stay: Stay, settings: Settings
+    connection: AsyncConnection[DictRow], lease: Lease, stay: Stay, report: SliceReport, settings: Settings
 ) -> list[HeldRequest]:
-    """What has come due meanwhile, or comes in the next moment; nothing where it is time to end."""
+    """What has come due meanwhile, or comes in the next moment; nothing where it is time to end.
+
+    A person who is needed is to know at once, and waits for nothing that may come.
+    """
     stay.works()
     while not (stay.is_over or stay.is_idle):
         asked_at = monotonic()
@@ -80,6 +83,8 @@ async def _more(
         if queue["are_due"] and await take_more(connection, Job.PROCESSING, lease, settings, most=settings.slice_size):
             lease.took_all_at(asked_at, settings.lease_seconds)
             return await held_requests(connection, lease)
+        if report.counts.get("ended"):
+            break
         await asyncio.sleep(LOOK_SECONDS)
     return []
 

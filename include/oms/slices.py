@@ -98,14 +98,18 @@ async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None,
     if outbox["events_wait"]:
         return "final events that wait to be published"
     if settings.slice_seconds and not why_not and await work_is_on_its_way(connection):
-        return "requests on their way to Thunderhead"
+        return None if await _slices_at_work(connection, Job.MONITORING) else "requests on their way to Thunderhead"
     return None
 
 
 async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings: Settings) -> int:
     """How many more slices may be at work; one at least, for those at work may be in vain."""
+    return max(settings.max_slices - await _slices_at_work(connection, job), 1)
+
+
+async def _slices_at_work(connection: AsyncConnection[DictRow], job: Job) -> int:
     (row,) = await database.rows(connection, "slices_at_work", job=job)
-    return max(settings.max_slices - int(row["at_work"]), 1)
+    return int(row["at_work"])
 
 
 async def _claim(

@@ -28,7 +28,8 @@ FROM (SELECT EXISTS (SELECT FROM slices WHERE job = 'document_processing' AND cl
 -- is due already where nobody is there to ask about it: monitoring starts while document_processing does.
 SELECT at_work, extract(epoch FROM least(
     greatest(
-        least((SELECT min(greatest(next_poll_at, lease_until)) FROM (
+        least((SELECT min(greatest(next_poll_at + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END, lease_until))
+               FROM (
                   SELECT next_poll_at, lease_until FROM thunderhead_batches
                   WHERE status = 'PROCESSING_THUNDERHEAD' ORDER BY next_poll_at LIMIT 1000) next),
               CASE WHEN NOT at_work THEN (

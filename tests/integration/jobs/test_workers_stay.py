@@ -112,7 +112,23 @@ async def test_monitoring_is_there_before_the_document_is(oms: Oms) -> None:
         oms.thunderhead.end("COMPLETED")
         report = await working
     assert report.counts == {"held": 1, "completed": 1}
+    assert report.label == f"request {request_id}", "it was empty when it was cut"
     assert (await oms.request(request_id))["status"] == "COMPLETED"
+
+
+async def test_one_worker_is_enough_to_wait(oms: Oms) -> None:
+    await oms.queued()
+    assert len(await oms.claim(Job.MONITORING)) == 1
+    assert await oms.claim(Job.MONITORING) == []
+
+
+async def test_a_person_who_is_needed_is_to_know_at_once(oms: Oms) -> None:
+    oms.settings = oms.settings.model_copy(update={"linger_seconds": 60})
+    oms.reference_data.unknown_documents = {"IVZRECPA"}
+    await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    report = await asyncio.wait_for(oms.process(slice_id), 5)
+    assert report.red_ends
 
 
 async def test_what_takes_long_is_let_go(oms: Oms) -> None:

@@ -56,7 +56,7 @@ def test_it_tells_an_operator_what_to_know(dag: DAG) -> None:
 
 def test_nothing_can_take_for_ever_or_pile_up(dag: DAG) -> None:
     assert dag.dagrun_timeout is not None
-    assert 1 <= dag.max_active_runs <= 4
+    assert 1 <= dag.max_active_runs <= 16
     assert dag.catchup is False
     for task in dag.tasks:
         assert task.execution_timeout or getattr(task, "response_timeout", None), task.task_id
