@@ -53,7 +53,9 @@ class AirflowApi:
         try:
             with self._client() as client:
                 for dag_id in dag_ids:
-                    client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status()
+                    dag = client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status().json()
+                    if not paused:  # read anew, it gets its watcher back: else up to half a minute later
+                        client.put(f"/api/v2/parseDagFile/{dag['file_token']}").raise_for_status()
                 states = {dag_id: self._dags(client).get(dag_id) for dag_id in dag_ids}
         except httpx.HTTPError as error:
             why = str(error).splitlines()[0]

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -36,13 +37,24 @@ def document_xml(
     parts = ['<?xml version="1.0" encoding="UTF-8"?>\n<document']
     parts += [f" {name}={_attribute(value)}" for name, value in attributes.items()]
     parts.append(">")
-    for section, entries in (("metadata", metadata), ("configuration", configuration)):
-        parts.append(f"<{section}>")
-        for key, value in entries.items():
-            _write(parts, "entry", f" key={_attribute(key)}", value)
-        parts.append(f"</{section}>")
+    parts.append(_section("metadata", metadata.items()))
+    parts.append(_configuration(tuple(configuration.items())))
     _write(parts, "content", "", json.loads(content, parse_int=Number, parse_float=Number))
     parts.append("</document>")
+    return "".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _configuration(entries: tuple[tuple[str, str], ...]) -> str:
+    """Thousands of documents share one: it is written once."""
+    return _section("configuration", entries)
+
+
+def _section(name: str, entries: Iterable[tuple[str, str]]) -> str:
+    parts = [f"<{name}>"]
+    for key, value in entries:
+        _write(parts, "entry", f" key={_attribute(key)}", value)
+    parts.append(f"</{name}>")
     return "".join(parts)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import psycopg
 
-from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.figures import Figure, Section, percentile
-from include.local.bench.requests import calls_so_far, hand_in, tell_the_simulator, wait_for_ends
+from include.local.bench.requests import calls_so_far, hand_in, tell_the_simulator, turn_dial, wait_for_ends
 from include.local.order import Say
 from include.local.system import System
 
@@ -22,13 +21,12 @@ ends."""
 
 def bench_backpressure(system: System, say: Say) -> Section:
     """Measure it. Raises LocalError where the requests do not come to an end."""
-    api = AirflowApi(system.settings, system.secrets)
-    api.set_paused(JOBS, True)
+    turn_dial(system, paused=True)
     ids = hand_in(system, "L", REQUESTS)
     tell_the_simulator(system, {"rendering": False, "rate_limit_per_second": CALLS_PER_SECOND})
     before = calls_so_far(system)
     try:
-        api.set_paused(JOBS, False)
+        turn_dial(system, paused=False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
         after = calls_so_far(system)
     finally:

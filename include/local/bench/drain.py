@@ -1,4 +1,4 @@
-"""Drain: requests accepted while both jobs were paused, then made; beside a bare script that does the same."""
+"""Drain: requests accepted while Thunderhead was paused, then made; beside a bare script that does the same."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from math import ceil
 from statistics import median
 
-from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.bare import BareOrder, drain_barely
 from include.local.bench.figures import Figure, Section, paired_ratio, percentile
-from include.local.bench.processes import JOBS as JOB_PARTS
-from include.local.bench.processes import cpu_seconds, part_pids, watched
-from include.local.bench.requests import calls_so_far, hand_in, tell_the_simulator, wait_for_ends
+from include.local.bench.processes import JOBS, cpu_seconds, part_pids, watched
+from include.local.bench.requests import (
+    calls_so_far,
+    hand_in,
+    tell_the_simulator,
+    turn_dial,
+    wait_for_ends,
+)
 from include.local.demo.events import read_events
 from include.local.order import Say
 from include.local.part import LocalError
@@ -22,14 +26,15 @@ from include.local.system import System
 
 SMALL, LARGE = 2_000, 10_000
 ROUNDS = 2
+WARM_UP = 100  # not counted: the first run after a start finds everything cold
 PATIENCE_SECONDS = 120.0
 IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each drain
 AFTER_SECONDS = 3.0  # the workers' last moments count, too
 CONTROL = {"rendering": False}  # the simulator's own work on a PDF would hide everybody else's
 
-HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while both jobs are paused; the clock starts when they are \
-resumed, and stops with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does only \
-the same HTTP calls and row writes, in bulk, with as many calls in flight, and publishes nothing. "Under way" is \
+HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while Thunderhead is paused by its dial; the clock starts when \
+it is let go, and stops with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does \
+only the same HTTP calls and row writes, in bulk, with as many calls in flight, and publishes nothing. "Under way" is \
 between the 10th and the 90th percentile of the ends. The simulator takes 0.5 s a document and renders none. {ROUNDS} \
 rounds of each, in turn. CPU is that of the scheduler, the triggerer and all task processes, above what the same use \
 while nothing is to do; memory is their peak above the same, shared pages counted once."""
@@ -50,27 +55,28 @@ class _Side:
 
 def bench_drain(system: System, say: Say) -> Section:
     """Measure it. Raises LocalError where either side does not come to an end."""
-    api = AirflowApi(system.settings, system.secrets)
     figures: list[Figure] = []
     tell_the_simulator(system, CONTROL)
     try:
+        _drain(system, "W", WARM_UP, _Side())
         for requests in (SMALL, LARGE):
             bare, ours = _Side(), _Side()
             for number in range(ROUNDS):
-                _drain_barely(system, api, f"{requests}-{number}A", requests, bare)
-                _drain(system, api, f"{requests}-{number}B", requests, ours)
+                _drain_barely(system, f"{requests}-{number}A", requests, bare)
+                _drain(system, f"{requests}-{number}B", requests, ours)
                 say(
                     f"  {requests} documents/s: {_over_all(ours.seconds[-1]):.0f},"
                     f" bare script {_over_all(bare.seconds[-1]):.0f}"
                 )
             figures += _figures(requests, ours, bare)
     finally:
+        turn_dial(system, paused=False)
         tell_the_simulator(system, None)
     return Section("Drain", HOW, figures)
 
 
-def _drain_barely(system: System, api: AirflowApi, run: str, requests: int, bare: _Side) -> None:
-    api.set_paused(JOBS, True)
+def _drain_barely(system: System, run: str, requests: int, bare: _Side) -> None:
+    turn_dial(system, paused=True)
     hand_in(system, run, requests)
     settings, addresses = system.settings, system.addresses
     slices = min(settings.max_slices, ceil(requests / settings.slice_size))
@@ -84,17 +90,17 @@ def _drain_barely(system: System, api: AirflowApi, run: str, requests: int, bare
         raise LocalError(f"The bare script failed: {getattr(error, 'stderr', None) or error}") from error
 
 
-def _drain(system: System, api: AirflowApi, run: str, requests: int, ours: _Side) -> None:
+def _drain(system: System, run: str, requests: int, ours: _Side) -> None:
     """Let the jobs do it."""
     ids = hand_in(system, run, requests)
-    parts = part_pids(system, JOB_PARTS)
+    parts = part_pids(system, JOBS)
     before = cpu_seconds(parts)
     with watched(parts) as idling:
         time.sleep(IDLE_SECONDS)
     idle_rate = (cpu_seconds(parts) - before) / IDLE_SECONDS
     calls, began = calls_so_far(system).calls, time.time()
     with watched(parts) as usage:
-        api.set_paused(JOBS, False)
+        turn_dial(system, paused=False)
         wait_for_ends(system, ids, PATIENCE_SECONDS)
         time.sleep(AFTER_SECONDS)
     ours.cpu.append(usage.cpu_seconds - idle_rate * (time.time() - began))

@@ -16,10 +16,13 @@ from include.local.demo.intake_client import PATH
 from include.local.demo.sample import samples
 from include.local.part import LocalError
 from include.local.system import System
+from include.oms.model import Job
+from include.oms.sql import query
 
 BULK = 500  # contract: most a call
 LOOK_SECONDS = 0.2
-ENDED = "SELECT count(*) FROM document_requests WHERE request_id = ANY (%s) AND ended_at IS NOT NULL"
+OPEN = """SELECT count(*) FROM (SELECT FROM document_requests
+          WHERE request_id BETWEEN %s AND %s AND ended_at IS NULL LIMIT 1) open_ones"""  # looks must not cost much
 ENDED_AT = """SELECT extract(epoch FROM ended_at)::float FROM document_requests
               WHERE request_id = ANY (%s) AND status = 'COMPLETED' ORDER BY ended_at"""
 
@@ -46,11 +49,24 @@ def wait_for_ends(system: System, ids: Sequence[int], patience_seconds: float) -
     """Wait until all have ended. Returns when each was COMPLETED, in seconds since the epoch, in order."""
     deadline = time.monotonic() + patience_seconds
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
-        while (row := connection.execute(ENDED, [list(ids)]).fetchone()) and row[0] < len(ids):
+        while (row := connection.execute(OPEN, [min(ids), max(ids)]).fetchone()) and row[0]:
             if time.monotonic() > deadline:
-                raise LocalError(f"{row[0]} of {len(ids)} requests have ended after {patience_seconds:.0f} s.")
+                raise LocalError(f"Not all of {len(ids)} requests have ended after {patience_seconds:.0f} s.")
             time.sleep(LOOK_SECONDS)
         return [at for (at,) in connection.execute(ENDED_AT, [list(ids)])]
+
+
+def turn_dial(system: System, *, paused: bool) -> None:
+    """Pause Thunderhead or let it go, as the console does; what has come meanwhile is taken up at once."""
+    dial = {
+        "system": "THUNDERHEAD", "document_type": "*", "paused": paused, "actor": "bench", "why": "bench",
+        "most_in_flight": None, "most_per_second": None,
+    }  # fmt: skip
+    with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
+        connection.execute(query("turn_dial"), dial)
+        if not paused:
+            for job in Job:
+                connection.execute(query("wake"), {"job": job})
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from statistics import median
 
 import psycopg
 
-from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.figures import Figure, Section, paired_ratio
-from include.local.bench.requests import LOOK_SECONDS, hand_in, tell_the_simulator, wait_for_ends
+from include.local.bench.requests import LOOK_SECONDS, hand_in, tell_the_simulator, turn_dial, wait_for_ends
 from include.local.order import Say
 from include.local.part import LocalError
 from include.local.system import System
@@ -25,9 +24,9 @@ WORKED_IN = """SELECT count(*), extract(epoch FROM min(opened_at))::float FROM s
                    SELECT slice_id FROM request_timeline WHERE request_id = ANY (%s) AND event = 'CLAIMED')"""
 
 HOW = f"""A Thunderhead that takes {LATENCY_SECONDS * 1000:.0f} ms to answer each call, and 0.5 s a document. As many \
-requests are accepted while both jobs are paused as {", ".join(map(str, SLICES))} slices hold, so that each slice has \
-the same to do; the clock starts when the first of them is taken up, and stops with the last end. {ROUNDS} rounds of \
-each, in turn, medians; beside each: one slice."""
+requests are accepted while Thunderhead is paused by its dial as {", ".join(map(str, SLICES))} slices hold, so that \
+each slice has the same to do; the clock starts when the first of them is taken up, and stops with the last end. \
+{ROUNDS} rounds of each, in turn, medians; beside each: one slice."""
 
 
 def bench_scale_out(system: System, say: Say) -> Section:
@@ -35,25 +34,24 @@ def bench_scale_out(system: System, say: Say) -> Section:
     settings = system.settings
     if settings.max_slices < max(SLICES):
         raise LocalError(f"OMS_MAX_SLICES is {settings.max_slices}: {max(SLICES)} slices cannot be compared.")
-    api = AirflowApi(settings, system.secrets)
     found: dict[int, list[float]] = {slices: [] for slices in SLICES}
     tell_the_simulator(system, CONTROL)
     try:
         for number in range(ROUNDS):
             for slices, rates in found.items():
-                rates.append(_round(system, api, slices, f"S{number}", say))
+                rates.append(_round(system, slices, f"S{number}", say))
     finally:
         tell_the_simulator(system, None)
     return Section("Scale-out", HOW, _figures(found))
 
 
-def _round(system: System, api: AirflowApi, slices: int, run: str, say: Say) -> float:
+def _round(system: System, slices: int, run: str, say: Say) -> float:
     """Documents a second."""
-    api.set_paused(JOBS, True)
+    turn_dial(system, paused=True)
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
         _wait_until_nobody_is_at_work(connection)
         ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
-        api.set_paused(JOBS, False)
+        turn_dial(system, paused=False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
         worked_in, began = connection.execute(WORKED_IN, [ids]).fetchone() or (0, 0.0)
     rate: float = len(ends) / (ends[-1] - began)

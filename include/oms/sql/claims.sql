@@ -136,17 +136,20 @@ WITH reclaimed AS (
 SELECT count(*) AS reclaimed FROM reclaimed;
 
 -- held_requests --
--- All that a worker needs to know about the requests it holds.
+-- All that a worker needs to know about the requests it holds. Only who has been tried before may have an intent: the
+-- others are not looked for, in an index that PostgreSQL may still believe to be empty.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
        r.source_environment, r.traceparent, r.stage, r.spent, r.takeovers, p.content::text AS content,
        coalesce((SELECT json_object_agg(m.key, m.value ORDER BY m.key) FROM request_metadata m
                  WHERE m.request_id = r.request_id), '{}') AS metadata,
-       b.batch_name, b.batch_config_id, x.xml, b.unsure_since,
+       b.batch_name, b.batch_config_id, b.xml, b.unsure_since,
        extract(epoch FROM b.unsure_since - now())::float AS unsure_for_seconds
 FROM document_requests r
 LEFT JOIN request_payloads p USING (request_id)
-LEFT JOIN thunderhead_batches b ON b.request_id = r.request_id AND b.status = 'PROCESSING_OMS'
-LEFT JOIN batch_payloads x USING (batch_key)
+LEFT JOIN LATERAL (
+    SELECT batch_name, batch_config_id, xml, unsure_since
+    FROM thunderhead_batches LEFT JOIN batch_payloads USING (batch_key)
+    WHERE r.attempts > 0 AND request_id = r.request_id AND status = 'PROCESSING_OMS' OFFSET 0) b ON true
 WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status = 'PROCESSING'
 ORDER BY r.rank_at, r.request_id;
 
