@@ -38,7 +38,7 @@ status: .venv/.runtime ## Show every part of the running system.
 	@$(PYTHON) -m include.local status
 
 test: .venv/.dev ## Run all tests: unit, integration, one through a real scheduler.
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest tests/unit -n 2
 	$(PYTHON) -m pytest tests/integration -n 2
 	$(PYTHON) -m pytest tests/e2e
 

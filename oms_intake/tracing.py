@@ -22,7 +22,7 @@ def trace_calls(app: Flask, settings: IntakeSettings) -> None:
     """Make spans for the app's calls, if the settings ask for it. Starts a thread that sends them."""
     if not settings.traces_wanted:
         return
-    provider = TracerProvider(resource=Resource({SERVICE_NAME: "oms-intake"}).merge(Resource.create()))
+    provider = TracerProvider(resource=_resource())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     tracer = provider.get_tracer("oms_intake")
     propagator = TraceContextTextMapPropagator()
@@ -44,6 +44,13 @@ def trace_calls(app: Flask, settings: IntakeSettings) -> None:
             g.span.set_attribute("oms.request_id", g.request_id)
         g.span.end()
         return answer
+
+
+def _resource() -> Resource:
+    """What the OTEL_* variables say of this process; its name is ours where they name none."""
+    said = Resource.create()
+    is_named = not str(said.attributes.get(SERVICE_NAME, "unknown_service")).startswith("unknown_service")
+    return said if is_named else said.merge(Resource({SERVICE_NAME: "oms-intake"}))
 
 
 def own_trace_parent() -> str | None:
