@@ -1,14 +1,15 @@
 -- take_waiting_events --
 -- The next events to publish, in the order of their ends, held until this transaction ends.
 -- An event waits for the earlier ones of its request; publishers never wait on each other. Both conditions are asked of
--- each event in turn, whatever PostgreSQL thinks of how many there are: it learns of a flood a minute late.
+-- each event in turn (a subquery for a value is), whatever PostgreSQL thinks of how many there are: it learns of a flood
+-- a minute late.
 SELECT e.event_seq, e.request_id, e.revision, e.topic, e.traceparent, e.event::text AS event
 FROM final_events e
 WHERE e.published_at IS NULL AND e.set_aside_at IS NULL
-  AND (e.topic IS NOT NULL OR EXISTS (  -- else it ended before enrichment: its topic has yet to be named
-      SELECT FROM document_requests r WHERE r.request_id = e.request_id AND r.attempts > 0))
-  AND (e.revision = 1 OR NOT EXISTS (
-      SELECT FROM final_events earlier
+  AND (e.topic IS NOT NULL OR 0 < (  -- else it ended before enrichment: its topic has yet to be named
+      SELECT r.attempts FROM document_requests r WHERE r.request_id = e.request_id))
+  AND (e.revision = 1 OR 0 = (
+      SELECT count(*) FROM final_events earlier
       WHERE earlier.request_id = e.request_id AND earlier.revision < e.revision
         AND earlier.published_at IS NULL AND earlier.set_aside_at IS NULL))
 ORDER BY e.event_seq LIMIT %(limit)s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import aiohttp
@@ -121,5 +122,7 @@ async def test_the_dag_names_its_slices_and_is_red_where_a_person_is_needed(
         "1: 2 documents, 1 to 2",
         "2: 1 documents, 3 to 3",
     }
-    assert "request 1: Thunderhead has no document 1: 404" in run.log
-    assert sorted(files(tmp_path / "archive")) == ["2.pdf", "3.pdf"]
+    refused = re.search(r"request (\d): Thunderhead has no document \1: 404", run.log)
+    assert refused, run.log
+    kept = {"1.pdf", "2.pdf", "3.pdf"} - {f"{refused[1]}.pdf"}  # Airflow works the slices in any order
+    assert set(files(tmp_path / "archive")) == kept
