@@ -7,16 +7,24 @@ one to read, for Python and its packages may lie where only root looks) and no w
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 READ = "dac_read_search"
-SCRIPT = """
+TMP = Path("/tmp")
+# A /tmp of its own, as a container has it; but where the repository lies there, it has to stay in sight.
+OWN_TMP = (
+    "mount --bind /tmp /tmp"
+    if any(Path(path).is_relative_to(TMP) for path in (__file__, sys.prefix, sys.base_prefix))
+    else "mount -t tmpfs -o mode=1777 tmpfs /tmp"
+)
+SCRIPT = f"""
 mount --make-rprivate /
 while [ "$1" != -- ]; do mount --bind "$1" "$1"; shift; done
 shift
-mount -t tmpfs -o mode=1777 tmpfs /tmp
+{OWN_TMP}
 mount -o remount,ro,bind /
 exec "$@"
 """
