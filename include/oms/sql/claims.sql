@@ -84,7 +84,7 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
 ), doubt AS (  -- a worker that died may have submitted: its names are looked up, after the settling time
     UPDATE thunderhead_batches b SET unsure_since = now()
     FROM claimed c
-    WHERE c.worker_died AND b.request_id = c.request_id AND b.status = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
+    WHERE c.worker_died AND b.request_id = c.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, slice_id)
     SELECT request_id, CASE WHEN worker_died THEN 'TAKEN_OVER' ELSE 'CLAIMED' END, 'document_processing', slice_id
@@ -131,7 +131,7 @@ WITH reclaimed AS (
 ), doubt AS (
     UPDATE thunderhead_batches b SET unsure_since = greatest(now(), c.former_lease_until)
     FROM reclaimed c
-    WHERE b.request_id = c.request_id AND b.status = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
+    WHERE b.request_id = c.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
 )
 SELECT count(*) AS reclaimed FROM reclaimed;
 
@@ -149,7 +149,7 @@ LEFT JOIN request_payloads p USING (request_id)
 LEFT JOIN LATERAL (
     SELECT batch_name, batch_config_id, xml, unsure_since
     FROM thunderhead_batches LEFT JOIN batch_payloads USING (batch_key)
-    WHERE r.attempts > 0 AND request_id = r.request_id AND status = 'PROCESSING_OMS' OFFSET 0) b ON true
+    WHERE r.attempts > 0 AND request_id = r.request_id AND status || '' = 'PROCESSING_OMS' OFFSET 0) b ON true
 WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status = 'PROCESSING'
 ORDER BY r.rank_at, r.request_id;
 

@@ -219,7 +219,7 @@ GROUP BY e.category, r.stage ORDER BY number DESC;
 -- outside_systems --
 -- The dial of every outside system.
 SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, paused_why, most_in_flight,
-       most_per_second::float AS most_per_second, failures,
+       most_per_second::float AS most_per_second, bearable_per_second::float AS bears_per_second, failures,
        CASE WHEN open_until > now() THEN utc_text(open_until) END AS open_until, last_error,
        utc_text(updated_at) AS updated_at
 FROM outside_systems ORDER BY system, document_type <> '*', document_type;

@@ -21,7 +21,7 @@ WITH wanted AS (
 ), batch AS (  -- nothing is under way any more; but a worker that died may have submitted: that stays in doubt
     UPDATE thunderhead_batches b SET status = 'FAILED', unsure_since = NULL, ended_at = now()
     FROM ended e
-    WHERE b.request_id = e.request_id AND b.status = 'PROCESSING_OMS'
+    WHERE b.request_id = e.request_id AND b.status || '' = 'PROCESSING_OMS'
       AND (e.category IS DISTINCT FROM 'WORKER_DIED' OR b.unsure_since IS NULL)
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)

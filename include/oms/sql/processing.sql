@@ -1,5 +1,7 @@
 -- write_intents --
 -- The intent before the submit: a batch with its name, so that whoever finds it can look the name up.
+-- (Here and elsewhere, status || '': an open intent is found by its request. The index of what is open would do as well,
+-- but in a flood PostgreSQL believes it to be empty, and reads the whole of it for each request.)
 -- An open intent that surely never arrived is used again, with what is sent now.
 WITH wanted AS (
     SELECT * FROM unnest(%(request_ids)s::bigint[], %(config_ids)s::text[], %(topics)s::text[], %(xmls)s::text[])
@@ -8,7 +10,7 @@ WITH wanted AS (
     UPDATE document_requests r
     SET stage = 'SUBMISSION', topic_name = w.topic, attempts = r.attempts + (b.batch_key IS NULL)::integer
     FROM wanted w
-    LEFT JOIN thunderhead_batches b ON b.request_id = w.request_id AND b.status = 'PROCESSING_OMS'
+    LEFT JOIN thunderhead_batches b ON b.request_id = w.request_id AND b.status || '' = 'PROCESSING_OMS'
     WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
     RETURNING r.request_id, r.attempts, w.config_id, w.xml, b.batch_key
 ), fresh AS (
@@ -46,7 +48,7 @@ WITH accepted AS (
     SET status = 'PROCESSING_THUNDERHEAD', thunderhead_batch_id = m.batch_id, submitted_at = now(),
         unsure_since = NULL, next_poll_at = now() + %(first_poll_seconds)s * interval '1 second'
     FROM moved m
-    WHERE b.request_id = m.request_id AND b.status = 'PROCESSING_OMS'
+    WHERE b.request_id = m.request_id AND b.status || '' = 'PROCESSING_OMS'
     RETURNING b.request_id, b.batch_name, b.thunderhead_batch_id, m.adopted
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)
@@ -72,7 +74,7 @@ WITH wanted AS (
     SET status = 'QUEUED', stage = w.stage, due_at = now() + w.wait_seconds * interval '1 second',
         spent = r.spent + (w.spends OR (w.in_doubt AND EXISTS (
             SELECT FROM thunderhead_batches b JOIN outside_systems o ON o.answered_at > b.unsure_since
-            WHERE b.request_id = r.request_id AND b.status = 'PROCESSING_OMS' AND b.unsure_submits > 0
+            WHERE b.request_id = r.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_submits > 0
               AND o.system = 'THUNDERHEAD' AND o.document_type = '*')) IS TRUE)::integer, lease_token = NULL, lease_until = NULL, takeovers = 0
     FROM wanted w
     WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
@@ -81,7 +83,7 @@ WITH wanted AS (
     UPDATE thunderhead_batches b
     SET unsure_since = CASE WHEN m.in_doubt THEN now() END, unsure_submits = b.unsure_submits + m.in_doubt::integer
     FROM moved m
-    WHERE m.in_doubt IS NOT NULL AND b.request_id = m.request_id AND b.status = 'PROCESSING_OMS'
+    WHERE m.in_doubt IS NOT NULL AND b.request_id = m.request_id AND b.status || '' = 'PROCESSING_OMS'
 ), error AS (
     INSERT INTO request_errors (request_id, revision, attempt, stage, category, description, slice_id)
     SELECT request_id, revision + 1, attempts, stage, category, description, %(slice_id)s

@@ -49,7 +49,8 @@ function card(system, me, show) {
 
 const state = (system) => (system.paused_at ? note("warn", `Paused by ${system.paused_by} since `, instant(system.paused_at), `: ${system.paused_why ?? "no reason given"}`)
   : system.open_until ? note("bad", "The breaker is open until ", instant(system.open_until), `: ${system.last_error ?? ""}`)
-    : note("good", system.failures ? `On probation after ${number(system.failures)} outages.` : "In use."));
+    : system.bears_per_second ? note("warn", `It asked for fewer calls: it gets about ${number(Math.round(system.bears_per_second))} a second, and more as it bears them.`)
+      : note("good", system.failures ? `On probation after ${number(system.failures)} outages.` : "In use."));
 
 function limits(system, me, turn) {
   const limit = (name, label, least) => {
