@@ -25,7 +25,7 @@ from include.local.part import LocalError
 from include.local.system import System
 
 SMALL, LARGE = 2_000, 10_000
-ROUNDS = 3
+ROUNDS = 2
 WARM_UP = 100  # not counted: the first run after a start finds everything cold
 PATIENCE_SECONDS = 120.0
 IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each drain

@@ -19,9 +19,9 @@ from include.local.part import LocalError
 from include.local.system import System
 
 REQUESTS = 30
-IN_A_STREAM = 20
+IN_A_STREAM = 12
 WARM_UP = 2  # not counted: the first run after a start finds everything cold
-PAUSE_SECONDS = (0.5, 1.5)  # between two requests, drawn: none is to meet the jobs in step
+PAUSE_SECONDS = (0.2, 1.2)  # between two requests, drawn: none is to meet the jobs in step
 END_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 LARGEST_P50_SECONDS = 2.5
