@@ -162,7 +162,8 @@ class Polling:
         await self._rate.share(self._connection)
         verdicts = [verdict for answer in answered for verdict in answer]
         over = [verdict for verdict in verdicts if verdict.outcome in BATCH_STATUS_AT_END]
-        for verdict in verdicts:
+        open_ = [verdict for verdict in verdicts if verdict.outcome not in BATCH_STATUS_AT_END]
+        for verdict in open_:
             self._held[verdict.batch.batch_key] = verdict.batch.again_in(
                 next_poll_seconds(verdict.batch.age_seconds, self._settings),
                 was_answered=verdict.outcome is Outcome.GENERATING,

@@ -131,7 +131,7 @@ async def _claim(
         limit=limit,
         slice_size=settings.slice_size,
         lease_seconds=settings.lease_seconds,
-        **({"ahead_seconds": AHEAD_SECONDS if settings.slice_seconds else 0} if job is Job.MONITORING else {}),
+        ahead_seconds=AHEAD_SECONDS if settings.slice_seconds else 0,  # of polls; no request is taken before it is due
     )
 
 
