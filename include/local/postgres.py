@@ -76,7 +76,7 @@ def airflow_database_url(settings: LocalSettings, secrets: Secrets) -> str:
 def _make_data_directory(data: Path, user: str | None, password: str) -> None:
     """Run initdb where that has not been done; take away what a killed server left behind."""
     if user:
-        _let_pass(data, user)
+        _let_pass(data)
     if data.exists():
         _forget_dead_server(data)
         return
@@ -98,12 +98,8 @@ def _make_data_directory(data: Path, user: str | None, password: str) -> None:
     draft.rename(data)
 
 
-def _let_pass(data: Path, user: str) -> None:
-    """See that the user exists that the server runs as, and may walk the way to its data and its programs."""
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        subprocess.run(["useradd", "--system", user], check=True, capture_output=True)  # noqa: S603, S607
+def _let_pass(data: Path) -> None:
+    """See that the user whom the server runs as may walk the way to its data and its programs."""
     for folder in {*data.parents, *programs().parents}:
         if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o001)

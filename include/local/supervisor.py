@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ class Supervisor:
 
     def __init__(self, var_dir: Path, log_dir: Path) -> None:
         self._var_dir, self._log_dir = var_dir, log_dir
+        self._complaints = log_dir / "supervisord.err"  # what it says before it has a log
         self._session_file = var_dir / "supervisord.session"
         self._socket = socket_path(var_dir)
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -50,17 +52,21 @@ class Supervisor:
     def start(self, parts: Iterable[Part], environment: Mapping[str, str]) -> None:
         """Start supervisord with all parts known and none running. Raises LocalError where it does not answer."""
         self._log_dir.mkdir(parents=True, exist_ok=True)
+        parts = list(parts)
+        for user in {part.user for part in parts if part.user}:  # it refuses a configuration that names a stranger
+            _make_user(user)
         configuration = self._var_dir / "supervisord.conf"
         configuration.write_text(supervisor_config(parts, self._var_dir, self._log_dir))
-        self._daemon = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
-            cwd=ROOT,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches the runner alone, which stops the parts in order
-        )
+        with self._complaints.open("wb") as complaints:
+            self._daemon = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],
+                cwd=ROOT,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # what its log has, too
+                stderr=complaints,
+                start_new_session=True,  # Ctrl-C reaches the runner alone, which stops the parts in order
+            )
         self._session_file.write_text(str(self._daemon.pid))
         self._wait_for_answer()
 
@@ -113,7 +119,8 @@ class Supervisor:
                 self.states()
                 return
             time.sleep(0.05)
-        raise LocalError(f"supervisord did not start: see {self._log_dir / 'supervisord.log'}")
+        why = self._complaints.read_text(errors="replace").strip() or f"see {self._log_dir / 'supervisord.log'}"
+        raise LocalError(f"supervisord did not start: {why}")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         """One call over its socket; a connection a call, as calls are rare."""
@@ -125,3 +132,15 @@ class Supervisor:
             raise LocalError(
                 f"The system in {self._var_dir} is not up: supervisord does not answer ({error})."
             ) from error
+
+
+def _make_user(name: str) -> None:
+    """See that there is this user of the machine's. Raises LocalError where there is none and none can be made."""
+    with suppress(KeyError):
+        pwd.getpwnam(name)
+        return
+    try:
+        subprocess.run(["useradd", "--system", name], check=True, capture_output=True, text=True)  # noqa: S603, S607
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = getattr(error, "stderr", None) or error
+        raise LocalError(f"The user {name}, whom a part runs as, cannot be made: {why}") from error

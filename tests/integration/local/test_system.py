@@ -18,8 +18,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from include.local.lock import Lock
-from include.local.part import LocalError
+from include.local.part import LocalError, Part
 from include.local.settings import ROOT, LocalSettings
+from include.local.supervisor import Supervisor
 from include.local.system import System
 from include.oms.testing.kafka import free_port
 
@@ -180,3 +181,32 @@ def test_ctrl_c_while_it_starts_leaves_nothing(system: System, settings: LocalSe
         interrupted.start()
     assert processes
     assert_nothing_is_left(settings, processes)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="parts run as another user only where the runner is root")
+def test_the_user_whom_a_part_runs_as_is_made_on_a_new_machine(settings: LocalSettings) -> None:
+    user = f"oms_test_{os.getpid()}"
+    supervisor = Supervisor(settings.var_dir, settings.log_dir)
+    settings.log_dir.mkdir(parents=True)
+    try:
+        supervisor.start([Part(name="sleeper", command=("sleep", "60"), user=user)], os.environ)
+        supervisor.launch("sleeper")
+        watched = psutil.Process(supervisor.states()["sleeper"].pid)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while watched.username() != user:
+            assert time.monotonic() < deadline, "it runs as somebody else"
+            time.sleep(0.05)
+    finally:
+        supervisor.end()
+        subprocess.run(["userdel", user], check=False, capture_output=True)
+
+
+def test_what_supervisord_complains_of_is_told(settings: LocalSettings) -> None:
+    supervisor = Supervisor(settings.var_dir, settings.log_dir)
+    settings.log_dir.mkdir(parents=True)
+    nonsense = Part(name="nonsense", command=("true",), stop_signal="NOSUCHSIGNAL")
+    try:
+        with pytest.raises(LocalError, match=r"did not start: .*NOSUCHSIGNAL"):
+            supervisor.start([nonsense], os.environ)
+    finally:
+        supervisor.end()
