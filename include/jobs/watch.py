@@ -42,7 +42,10 @@ class WorkIsDue(BaseEventTrigger):
             try:
                 url = await oms_database_url_async()
                 async with await database.connect(url, settings(), application_name=f"{job} watcher") as connection:
-                    async for _ in work_is_due(connection, job, interval_seconds=self.interval_seconds):
+                    due = work_is_due(
+                        connection, job, interval_seconds=self.interval_seconds, max_slices=settings().max_slices
+                    )
+                    async for _ in due:
                         yield TriggerEvent(job)  # type: ignore[no-untyped-call]
             except Error as error:
                 log.warning("%s cannot be watched now, trying again: %s", job, error)

@@ -8,7 +8,7 @@ who picks up what.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from time import monotonic
 
 from psycopg import AsyncConnection
@@ -27,9 +27,10 @@ from include.oms.sql import query
 from include.oms.state_machine import Outcome
 from include.oms.submission import Submission
 from include.oms.thunderhead import Thunderhead
-from include.oms.work import Contents, Document, HeldRequest, Result, in_doubt
+from include.oms.work import Contents, Document, HeldRequest, Result, chunks, in_doubt
 
 LOOK_SECONDS = 0.1  # a worker that waits for more looks so often
+PREPARED_AT_ONCE = 100  # few enough that the calls to Thunderhead go on meanwhile
 
 
 async def process_slice(
@@ -61,9 +62,10 @@ async def process_slice(
         while held:
             worked.add(held)
             report.count("held", len(held))
-            documents = await _prepare(connection, held, reference_data, lease, report, settings)
-            if documents:
-                await _submit(connection, documents, thunderhead, lease, report, settings)
+            prepared = _prepared(connection, held, reference_data, lease, report, settings)
+            await _submit(
+                connection, prepared, min(len(held), settings.concurrency), thunderhead, lease, report, settings
+            )
             held = [] if report.stopped_early else await _more(connection, lease, stay, report, settings)
     await close_slice(connection, lease, report, worked.label_if_grown)
     return report
@@ -96,46 +98,47 @@ async def held_requests(connection: AsyncConnection[DictRow], lease: Lease) -> l
     return await cursor.fetchall()
 
 
-async def _prepare(
+async def _prepared(
     connection: AsyncConnection[DictRow],
     held: Sequence[HeldRequest],
     reference_data: ReferenceData,
     lease: Lease,
     report: SliceReport,
     settings: Settings,
-) -> list[Document]:
-    """The documents that can be handed over now; what cannot goes where it belongs."""
-    poisonous = [request for request in held if request.takeovers >= settings.max_takeovers]
-    sound = [request for request in held if request.takeovers < settings.max_takeovers]
-    documents, results = in_doubt(sound, settings.settling_seconds)
-    fresh, more = await _enrich(
-        connection, [r for r in sound if r.unsure_since is None], reference_data, report, settings
-    )
-    results += more + [_set_aside(request) for request in poisonous]
-    await record(connection, results, lease=lease, report=report, settings=settings)
-    return documents + fresh
-
-
-async def _enrich(
-    connection: AsyncConnection[DictRow],
-    requests: Sequence[HeldRequest],
-    reference_data: ReferenceData,
-    report: SliceReport,
-    settings: Settings,
-) -> tuple[list[Document], list[Result]]:
+) -> AsyncIterator[list[Document]]:
+    """The documents that can be handed over now, some at a time: the first are on their way while more are made."""
     health = await health_of(connection, System.REFERENCE_DATA)
     breaker = Breaker(System.REFERENCE_DATA, on_probation=health.on_probation)
-    await breaker.heed(connection)
-    found = await enrich(requests, reference_data, breaker, max_attempts=settings.max_attempts)
+    for chunk in chunks(held, PREPARED_AT_ONCE):
+        await breaker.heed(connection)
+        documents, results = await _prepare(chunk, reference_data, breaker, settings)
+        await record(connection, results, lease=lease, report=report, settings=settings)
+        yield documents
     await breaker.share(connection)
     if breaker.is_open:
         report.stopped_early = breaker.reason
-    return found
+
+
+async def _prepare(
+    held: Sequence[HeldRequest], reference_data: ReferenceData, breaker: Breaker, settings: Settings
+) -> tuple[list[Document], list[Result]]:
+    """Documents, and results for those that cannot be handed over: these go where they belong."""
+    poisonous = [request for request in held if request.takeovers >= settings.max_takeovers]
+    sound = [request for request in held if request.takeovers < settings.max_takeovers]
+    documents, results = in_doubt(sound, settings.settling_seconds)
+    fresh, more = await enrich(
+        [request for request in sound if request.unsure_since is None],
+        reference_data,
+        breaker,
+        max_attempts=settings.max_attempts,
+    )
+    return documents + fresh, results + more + [_set_aside(request) for request in poisonous]
 
 
 async def _submit(
     connection: AsyncConnection[DictRow],
-    documents: Sequence[Document],
+    prepared: AsyncIterator[Sequence[Document]],
+    submitters: int,
     thunderhead: Thunderhead,
     lease: Lease,
     report: SliceReport,
@@ -144,7 +147,7 @@ async def _submit(
     health = await health_of(connection, System.THUNDERHEAD)
     breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
     submission = Submission(connection, thunderhead, breaker, lease=lease, report=report, settings=settings)
-    await submission.submit_all(documents)
+    await submission.submit_all(prepared, submitters)
     await breaker.share(connection)
     if breaker.is_open:
         report.stopped_early = f"Thunderhead: {breaker.reason}"

@@ -58,14 +58,18 @@ class Settings(BaseSettings):
     slice_size: int = Field(
         default=1000, gt=0, description="Requests that one mapped task instance starts with, or takes at a time."
     )
-    max_slices: int = Field(default=4, gt=0, description="Slices of one job that are at work at the same time.")
+    max_slices: int = Field(
+        default=2,
+        gt=0,
+        description="Slices of one job that are at work at the same time: one for each core that workers have.",
+    )
     slice_seconds: float = Field(
         default=60, ge=0, description="A worker takes more work into its slice for so long; 0: what it was cut with."
     )
     linger_seconds: float = Field(
         default=2, ge=0, description="A worker that has nothing to do waits so long for more before its slice is over."
     )
-    concurrency: int = Field(default=32, gt=0, description="HTTP calls that one slice has in flight at most.")
+    concurrency: int = Field(default=64, gt=0, description="HTTP calls that one slice has in flight at most.")
     lease_seconds: Seconds = Field(
         default=60, description="How long a claim holds without renewal; after that a later run takes over."
     )

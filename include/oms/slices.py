@@ -82,9 +82,10 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     why_not = next((health.why_not for health in healths if health.why_not), None)
     found: list[DictRow] = []
     if not why_not:
-        room = settings.slice_size * await _free_slices(connection, job, settings)
-        limit = REQUESTS_ON_PROBATION if any(health.on_probation for health in healths) else room
-        found = await _claim(connection, job, settings, limit=limit, dag_run_id=dag_run_id)
+        slices = await _free_slices(connection, job, settings)
+        on_probation = any(health.on_probation for health in healths)
+        limit = min(settings.slice_size * slices, REQUESTS_ON_PROBATION if on_probation else inf)
+        found = await _claim(connection, job, settings, limit=int(limit), dag_run_id=dag_run_id)
     if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
         found = await database.rows(
             connection, "cut_empty_slice", dag_run_id=dag_run_id, label=label, lease_seconds=settings.lease_seconds
@@ -103,8 +104,12 @@ async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None,
 
 
 async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings: Settings) -> int:
-    """How many more slices may be at work; one at least, for those at work may be in vain."""
-    return max(settings.max_slices - await _slices_at_work(connection, job), 1)
+    """How many slices may be cut: all at first, later one at a time, until those at work keep up.
+
+    A worker that died counts until its lease has run out.
+    """
+    at_work = await _slices_at_work(connection, job)
+    return min(settings.max_slices - at_work, 1) if at_work else settings.max_slices
 
 
 async def _slices_at_work(connection: AsyncConnection[DictRow], job: Job) -> int:

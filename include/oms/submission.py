@@ -7,7 +7,7 @@ name that may have been submitted looks it up first, and adopts what is there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
@@ -57,22 +57,30 @@ class Submission:
         self._rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=settings.submit_timeout_seconds / 3)
         self._results: list[Result] = []
 
-    async def submit_all(self, documents: Sequence[Document]) -> None:
-        """Every document to Thunderhead, and every result into the database. Stops early where the breaker opens."""
+    async def submit_all(self, prepared: AsyncIterator[Sequence[Document]], submitters: int) -> None:
+        """Every document to Thunderhead, and every result into the database. Stops early where the breaker opens.
+
+        ``submitters`` calls are in flight at most.
+        """
         queue: asyncio.Queue[Document | None] = asyncio.Queue(maxsize=INTENTS_A_COMMIT)
-        submitters = min(self._settings.concurrency, len(documents))
         finished = asyncio.Event()
         async with asyncio.TaskGroup() as recording:
             recording.create_task(self._record_until(finished))
             async with asyncio.TaskGroup() as working:
-                working.create_task(self._feed(queue, documents, submitters))
+                working.create_task(self._feed_all(queue, prepared, submitters))
                 for _ in range(submitters):
                     working.create_task(self._submit_from(queue))
             finished.set()
 
-    async def _feed(
-        self, queue: asyncio.Queue[Document | None], documents: Sequence[Document], submitters: int
+    async def _feed_all(
+        self, queue: asyncio.Queue[Document | None], prepared: AsyncIterator[Sequence[Document]], submitters: int
     ) -> None:
+        async for documents in prepared:
+            await self._feed(queue, documents)
+        for _ in range(submitters):
+            await queue.put(None)
+
+    async def _feed(self, queue: asyncio.Queue[Document | None], documents: Sequence[Document]) -> None:
         fed = 0
         while fed < len(documents):
             await self._breaker.heed(self._connection)
@@ -84,8 +92,6 @@ class Submission:
             for document in await self._with_intents(chunk):
                 await queue.put(document)
             fed += size
-        for _ in range(submitters):
-            await queue.put(None)
 
     async def _wait_in_line(self, documents: Sequence[Document]) -> None:
         """Until the last of them may be called."""

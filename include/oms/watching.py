@@ -22,7 +22,7 @@ LEAST_GAP_SECONDS = 1.0  # between two runs of a job: what comes in meanwhile is
 
 
 async def work_is_due(
-    connection: AsyncConnection[DictRow], job: Job, *, interval_seconds: float
+    connection: AsyncConnection[DictRow], job: Job, *, interval_seconds: float, max_slices: int
 ) -> AsyncIterator[None]:
     """Yields whenever ``job`` has something to do; only once an interval for what stays due all along.
 
@@ -32,7 +32,7 @@ async def work_is_due(
     fired_at, told = -inf, False
     while True:
         await database.execute(connection, "lie_down", job=job)
-        due_in, is_at_work = await _due_in(connection, job)
+        due_in, is_at_work = await _due_in(connection, job, max_slices)
         since_fired = monotonic() - fired_at
         if due_in > 0:
             if is_at_work:
@@ -47,10 +47,10 @@ async def work_is_due(
             await asyncio.sleep(LEAST_GAP_SECONDS)
 
 
-async def _due_in(connection: AsyncConnection[DictRow], job: Job) -> tuple[float, bool]:
+async def _due_in(connection: AsyncConnection[DictRow], job: Job, max_slices: int) -> tuple[float, bool]:
     """Seconds from now, negative where it has been due for a while, infinity where nothing is in sight; and whether a
     worker of the job is at work."""
-    (row,) = await database.rows(connection, f"{job}_due_in")
+    (row,) = await database.rows(connection, f"{job}_due_in", max_slices=max_slices)
     return inf if row["due_in"] is None else float(row["due_in"]), row["at_work"]
 
 

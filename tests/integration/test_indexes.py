@@ -37,7 +37,7 @@ def plan_of(db: psycopg.Connection, name: str) -> dict[str, Any]:
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", numbered, QUERIES[name]).replace("%%", "%")
+    text = re.sub(r"%\((\w+)\)[sb]", numbered, QUERIES[name]).replace("%%", "%")
     for method in ("seqscan", "mergejoin", "hashjoin", "material"):
         db.execute(f"SET enable_{method} = off")
     explained = db.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchone()

@@ -38,15 +38,20 @@ def make_history(server_url: str, requests: int, template: str = "oms") -> str:
         connection.execute(made)
     url = make_conninfo(server_url, dbname=name)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")  # no looks at keys: the rows fit as they are made
-        connection.execute("SET maintenance_work_mem = '256MB'")
-        _fill(connection, requests)
-        connection.execute("RESET session_replication_role")
+        fill_history(connection, requests)
         for kind, number in LIVE.items():
             connection.execute(_SQL[f"live_{kind}"], {"n": number})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")  # or it comes while something is measured
     return url
+
+
+def fill_history(connection: psycopg.Connection[Any], requests: int) -> None:
+    """So many finished requests, and nothing else, in the connection's database; the connection is a superuser's."""
+    connection.execute("SET session_replication_role = replica")  # no looks at keys: the rows fit as they are made
+    connection.execute("SET maintenance_work_mem = '256MB'")
+    _fill(connection, requests)
+    connection.execute("RESET session_replication_role")
 
 
 def _fill(connection: psycopg.Connection[Any], requests: int) -> None:

@@ -137,7 +137,7 @@ async def _find(connections: Connections) -> None:
 
 
 def _due(job: Job) -> Work:
-    return lambda connections: database.rows(connections.jobs, f"{job}_due_in")
+    return lambda connections: database.rows(connections.jobs, f"{job}_due_in", max_slices=settings().max_slices)
 
 
 def _select(number: int, **fields: Any) -> Work:

@@ -14,7 +14,7 @@ from include.local.system import System
 
 AIRFLOW = ("api-server", "dag-processor", "triggerer", "scheduler")
 JOBS = ("triggerer", "scheduler")  # where the jobs' own code runs: watchers in the one, task instances below the other
-LOOK_SECONDS = 1.0  # between two looks at the memory; one takes some hundredths of a second of a core
+LOOK_SECONDS = 2.5  # between two looks at the memory; one takes some hundredths of a second of a core
 
 
 @dataclass

@@ -33,7 +33,6 @@ OF_THE_WHOLE: Mapping[str, Callable[[System, Say], Section]] = {
     "drain": bench_drain,
     "latency": bench_latency,
     "idle": bench_idle,
-    "scale-out": bench_scale_out,
     "backpressure": bench_backpressure,
 }
 MOST_SECONDS = 600.0
@@ -88,7 +87,7 @@ def run_bench(only: Sequence[str] | None, settings: LocalSettings, *, ten_millio
 def _parts(
     names: Sequence[str], settings: BenchSettings, ten_million: bool
 ) -> Iterator[tuple[str, Callable[[], Section]]]:
-    """Those of the whole system share one; the intake and the database each have one to themselves."""
+    """Those of the whole system share one, at the default settings; the others each have one to themselves."""
     _clear(settings)
     if wanted := [name for name in OF_THE_WHOLE if name in names]:
         with System(settings, say) as system:
@@ -96,6 +95,7 @@ def _parts(
             for name in wanted:
                 yield name, partial(OF_THE_WHOLE[name], system, say)
     alone = {
+        "scale-out": partial(bench_scale_out, settings, say),
         "history": partial(bench_history, settings, say, ten_million=ten_million),
         "intake": partial(bench_intake, settings, say),
     }

@@ -154,8 +154,9 @@ WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status
 ORDER BY r.rank_at, r.request_id;
 
 -- requests_are_due --
--- Whether there may be something to claim.
-SELECT EXISTS (SELECT FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()) AS are_due;
+-- Whether there may be something to claim. (min, not EXISTS: that one trusts the statistics, and where these are from the
+-- midst of a flood it looks through the table for the first of many.)
+SELECT coalesce((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED') <= now(), false) AS are_due;
 
 -- renew_request_leases --
 -- Hold on to what a worker still works. Nothing renewed: it holds nothing, or the slice has passed to another worker.

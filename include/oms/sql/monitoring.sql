@@ -38,9 +38,9 @@ RETURNING slice_id, ordinal, label;
 
 -- work_is_on_its_way --
 -- Whether document_processing has, or will have in a moment, requests in its hands: they will soon be at Thunderhead.
-SELECT EXISTS (SELECT FROM document_requests WHERE lease_until >= now())
-    OR EXISTS (SELECT FROM document_requests
-               WHERE status = 'QUEUED' AND due_at BETWEEN now() - interval '15 seconds' AND now()) AS on_its_way;
+SELECT coalesce((SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now(), false)
+    OR coalesce((SELECT min(due_at) FROM document_requests
+                 WHERE status = 'QUEUED' AND due_at >= now() - interval '15 seconds') <= now(), false) AS on_its_way;
 
 -- reclaim_batches --
 -- Move what a former worker of this slice still holds under the new token.
@@ -73,7 +73,7 @@ UPDATE thunderhead_batches b
 SET next_poll_at = now() + w.wait_seconds * interval '1 second', polls = w.polls,
     lease_token = NULL, lease_until = NULL
 FROM unnest(%(batch_keys)s::bigint[], %(wait_seconds)s::float[], %(polls)s::integer[]) AS w (batch_key, wait_seconds, polls)
-WHERE b.batch_key = w.batch_key AND b.lease_token = %(lease_token)s;
+WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s;
 
 -- end_batches --
 -- What Thunderhead made of them. The fence: only batches under the worker's own lease are changed and returned.
@@ -82,7 +82,7 @@ SET status = w.status, dms_document_id = w.dms_document_id, ended_at = now(), po
     slice_id = %(slice_id)s, lease_token = NULL, lease_until = NULL
 FROM unnest(%(batch_keys)s::bigint[], %(statuses)s::text[], %(dms_document_ids)s::bigint[], %(polls)s::integer[])
     AS w (batch_key, status, dms_document_id, polls)
-WHERE b.batch_key = w.batch_key AND b.lease_token = %(lease_token)s AND b.status = 'PROCESSING_THUNDERHEAD'
+WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s AND b.status || '' = 'PROCESSING_THUNDERHEAD'
 RETURNING b.request_id;
 
 -- requeue_failed_generations --

@@ -1,17 +1,18 @@
 -- write_intents --
 -- The intent before the submit: a batch with its name, so that whoever finds it can look the name up.
--- (Here and elsewhere, status || '': an open intent is found by its request. The index of what is open would do as well,
--- but in a flood PostgreSQL believes it to be empty, and reads the whole of it for each request.)
+-- (Here and elsewhere, status || '' and lease_token + 0: what a worker holds is found by its key. It could be found by what
+-- is open or leased as well, which PostgreSQL believes to be next to nothing until it has looked again; and in a flood it
+-- would read the whole of that for each request.)
 -- An open intent that surely never arrived is used again, with what is sent now.
 WITH wanted AS (
-    SELECT * FROM unnest(%(request_ids)s::bigint[], %(config_ids)s::text[], %(topics)s::text[], %(xmls)s::text[])
+    SELECT * FROM unnest(%(request_ids)s::bigint[], %(config_ids)s::text[], %(topics)s::text[], %(xmls)b::text[])
         AS w (request_id, config_id, topic, xml)
 ), held AS (
     UPDATE document_requests r
     SET stage = 'SUBMISSION', topic_name = w.topic, attempts = r.attempts + (b.batch_key IS NULL)::integer
     FROM wanted w
     LEFT JOIN thunderhead_batches b ON b.request_id = w.request_id AND b.status || '' = 'PROCESSING_OMS'
-    WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
+    WHERE r.request_id = w.request_id AND r.lease_token + 0 = %(lease_token)s
     RETURNING r.request_id, r.attempts, w.config_id, w.xml, b.batch_key
 ), fresh AS (
     INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, slice_id)
@@ -41,7 +42,7 @@ WITH accepted AS (
     UPDATE document_requests r
     SET stage = 'GENERATION', lease_token = NULL, lease_until = NULL, takeovers = 0
     FROM accepted a
-    WHERE r.request_id = a.request_id AND r.lease_token = %(lease_token)s
+    WHERE r.request_id = a.request_id AND r.lease_token + 0 = %(lease_token)s
     RETURNING r.request_id, a.batch_id, a.adopted
 ), batch AS (
     UPDATE thunderhead_batches b
@@ -77,7 +78,7 @@ WITH wanted AS (
             WHERE b.request_id = r.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_submits > 0
               AND o.system = 'THUNDERHEAD' AND o.document_type = '*')) IS TRUE)::integer, lease_token = NULL, lease_until = NULL, takeovers = 0
     FROM wanted w
-    WHERE r.request_id = w.request_id AND r.lease_token = %(lease_token)s
+    WHERE r.request_id = w.request_id AND r.lease_token + 0 = %(lease_token)s
     RETURNING r.request_id, r.revision, r.attempts, r.due_at, r.stage, w.in_doubt, w.category, w.description
 ), batch AS (
     UPDATE thunderhead_batches b

@@ -13,21 +13,23 @@ SELECT pg_notify('oms_work', job) FROM watchers WHERE job = %(job)s AND waiting;
 -- document_processing_due_in --
 -- Seconds until document_processing has something to do; not positive: now; null: nothing in sight. While a system that
 -- it needs is paused or out, nothing is due before that ends. A worker that is at it takes what comes; what it does
--- not get to in 1.5 s is due for another one.
+-- not get to in 1.5 s is due for another one, unless as many are at work as may be.
 SELECT at_work, extract(epoch FROM greatest(
+    CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
     least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED')
               + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END,
           (SELECT min(lease_until) FROM document_requests WHERE lease_until IS NOT NULL)),
     (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
      WHERE system IN ('THUNDERHEAD', 'REFERENCE_DATA') AND document_type = '*')) - now())::float AS due_in
-FROM (SELECT EXISTS (SELECT FROM slices WHERE job = 'document_processing' AND closed_at IS NULL
-                     AND lease_until > now()) AS at_work) workers;
+FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
+      WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices;
 
 -- document_monitoring_due_in --
 -- The same for document_monitoring, which also publishes what an earlier run could not. Work on its way to Thunderhead
 -- is due already where nobody is there to ask about it: monitoring starts while document_processing does.
 SELECT at_work, extract(epoch FROM least(
     greatest(
+        CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
         least((SELECT min(greatest(next_poll_at + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END, lease_until))
                FROM (
                   SELECT next_poll_at, lease_until FROM thunderhead_batches
@@ -38,10 +40,10 @@ SELECT at_work, extract(epoch FROM least(
                       WHERE status = 'QUEUED' AND due_at BETWEEN now() - interval '15 seconds' AND now()
                       UNION ALL
                       SELECT now() - interval '15 seconds'
-                      WHERE EXISTS (SELECT FROM document_requests WHERE lease_until >= now())) on_its_way) END),
+                      WHERE (SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now()) on_its_way) END),
         (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
          WHERE system = 'THUNDERHEAD' AND document_type = '*')),
     (SELECT min(created_at) + interval '5 seconds' FROM final_events
      WHERE published_at IS NULL AND set_aside_at IS NULL)) - now())::float AS due_in
-FROM (SELECT EXISTS (SELECT FROM slices WHERE job = 'document_monitoring' AND closed_at IS NULL
-                     AND lease_until > now()) AS at_work) workers;
+FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
+      WHERE job = 'document_monitoring' AND closed_at IS NULL AND lease_until > now()) slices;

@@ -116,6 +116,7 @@ class Oms:
         await self.connection.execute(
             "UPDATE thunderhead_batches SET lease_until = now() WHERE lease_until IS NOT NULL"
         )
+        await self.connection.execute("UPDATE slices SET lease_until = now() WHERE lease_until IS NOT NULL")
 
     async def rows(self, sql: str, *values: Any) -> list[DictRow]:
         """Look."""

@@ -26,7 +26,7 @@ def _no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
 async def watcher(oms: Oms, job: Job, interval_seconds: float) -> AsyncIterator[AsyncIterator[None]]:
     """A watcher on a connection of its own, as in the triggerer."""
     async with await database.connect(oms.url, oms.settings, application_name="watcher") as connection:
-        watch = watching.work_is_due(connection, job, interval_seconds=interval_seconds)
+        watch = watching.work_is_due(connection, job, interval_seconds=interval_seconds, max_slices=2)
         try:
             yield watch
         finally:
