@@ -23,6 +23,7 @@ _SHARED = (
     "airflow.sdk.execution_time.supervisor",
     "airflow.sdk.execution_time.task_runner",
     "confluent_kafka",
+    "include.jobs.schedules",
     "include.jobs.slices",
     "jinja2.ext",
     "msgspec",

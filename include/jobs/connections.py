@@ -61,6 +61,7 @@ async def http_session(conn_id: str, settings: Settings) -> AsyncIterator[tuple[
     async with aiohttp.ClientSession(
         headers=headers,
         auth=config.auth,
+        cookie_jar=aiohttp.DummyCookieJar(),  # a worker is nobody's session
         connector=aiohttp.TCPConnector(limit=settings.concurrency),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_seconds),
     ) as session:

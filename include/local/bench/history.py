@@ -19,7 +19,7 @@ from include.local.system import System
 
 SIZES = (10_000, 100_000, 1_000_000)
 LARGE = 10_000_000
-ROUNDS = 5
+ROUNDS = 4
 AGAIN = 2  # so many times as many rounds more, where the aim is missed
 LEAST_TIMES, LEAST_SECONDS = 8, 0.06  # of one probe in one round at one size
 LARGEST_RATIO = 1.2

@@ -20,10 +20,10 @@ from include.local.probes import http_answers
 from include.local.system import System
 
 CONNECTIONS = (16, 64)
-ROUNDS = 5  # for each number of connections, either side
-ROUND_SECONDS = 2.5
+ROUNDS = 4  # for each number of connections, either side
+ROUND_SECONDS = 2.0
 WARM_UP_SECONDS = 2.0
-LEAST_RATIO = 0.8
+LEAST_RATIO = 1.0
 LARGEST_P99_RATIO = 1.3
 OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
 

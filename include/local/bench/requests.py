@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import cycle, islice
 from typing import Any
 
@@ -20,6 +22,7 @@ from include.oms.model import Job
 from include.oms.sql import query
 
 BULK = 500  # contract: most a call
+CALLERS = 2
 LOOK_SECONDS = 0.2
 OPEN = """SELECT count(*) FROM (SELECT FROM document_requests
           WHERE request_id BETWEEN %s AND %s AND ended_at IS NULL LIMIT 1) open_ones"""  # looks must not cost much
@@ -37,7 +40,9 @@ def hand_in(system: System, run: str, number: int) -> list[int]:
     headers = {"Authorization": f"Bearer {system.env['OMS_TOKEN']}"}
     try:
         with httpx.Client(base_url=system.env["OMS_INTAKE_URL"], headers=headers, timeout=30) as intake:
-            ids = [it for start in range(0, number, BULK) for it in _stored(intake, requests[start : start + BULK])]
+            calls = [partial(_stored, intake, requests[start : start + BULK]) for start in range(0, number, BULK)]
+            with ThreadPoolExecutor(CALLERS) as callers:
+                ids = [it for stored in callers.map(lambda call: call(), calls) for it in stored]
     except httpx.HTTPError as error:
         raise LocalError(f"The intake does not take requests in bulk: {error}") from error
     if len(ids) != number:

@@ -19,6 +19,7 @@ from include.local.system import System
 SLICES = (1, 2, 4)
 ROUNDS = 1
 LATENCY_SECONDS = 0.2
+SLICE_SIZE = 500
 CONCURRENCY = 32  # calls in flight a slice: so few that two cores bear four slices
 PATIENCE_SECONDS = 120.0
 CONTROL = {"latency_seconds": LATENCY_SECONDS, "rendering": False}
@@ -27,14 +28,15 @@ WORKED_IN = """SELECT count(*), extract(epoch FROM min(opened_at))::float FROM s
                    SELECT slice_id FROM request_timeline WHERE request_id = ANY (%s) AND event = 'CLAIMED')"""
 
 HOW = f"""A Thunderhead that takes {LATENCY_SECONDS * 1000:.0f} ms to answer each call, and 0.5 s a document; \
-OMS_MAX_SLICES={max(SLICES)}, OMS_CONCURRENCY={CONCURRENCY}. As many requests are accepted while Thunderhead is paused \
-by its dial as {", ".join(map(str, SLICES))} slices hold, so that each slice has the same to do; the clock starts when \
-the first of them is taken up, and stops with the last end. {ROUNDS} round of each; beside each: one slice."""
+OMS_MAX_SLICES={max(SLICES)}, OMS_SLICE_SIZE={SLICE_SIZE}, OMS_CONCURRENCY={CONCURRENCY}. As many requests are \
+accepted while Thunderhead is paused by its dial as {", ".join(map(str, SLICES))} slices hold, so that each slice has \
+the same to do; the clock starts when the first of them is taken up, and stops with the last end. {ROUNDS} round of \
+each; beside each: one slice."""
 
 
 def bench_scale_out(settings: BenchSettings, say: Say) -> Section:
     """Measure it, on a system that may have so many slices. Raises LocalError where requests do not come to an end."""
-    wide = settings.model_copy(update={"max_slices": max(SLICES), "concurrency": CONCURRENCY})
+    wide = settings.model_copy(update={"max_slices": max(SLICES), "slice_size": SLICE_SIZE, "concurrency": CONCURRENCY})
     found: dict[int, list[float]] = {slices: [] for slices in SLICES}
     with System(wide, say) as system:
         show_complaints(system)
