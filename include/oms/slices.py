@@ -81,11 +81,11 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     healths = [await health_of(connection, system) for system in NEEDS[job]]
     why_not = next((health.why_not for health in healths if health.why_not), None)
     found: list[DictRow] = []
-    if not why_not:
-        slices = await _free_slices(connection, job, settings)
-        on_probation = any(health.on_probation for health in healths)
-        limit = min(settings.slice_size * slices, REQUESTS_ON_PROBATION if on_probation else inf)
-        found = await _claim(connection, job, settings, limit=int(limit), dag_run_id=dag_run_id)
+    if not why_not and (slices := await _free_slices(connection, job, settings)):
+        limit = settings.slice_size * slices
+        if any(health.on_probation for health in healths):
+            limit = min(limit, REQUESTS_ON_PROBATION)
+        found = await _claim(connection, job, settings, limit=limit, dag_run_id=dag_run_id)
     if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
         found = await database.rows(
             connection, "cut_empty_slice", dag_run_id=dag_run_id, label=label, lease_seconds=settings.lease_seconds
@@ -109,7 +109,8 @@ async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings:
     A worker that died counts until its lease has run out.
     """
     at_work = await _slices_at_work(connection, job)
-    return min(settings.max_slices - at_work, 1) if at_work else settings.max_slices
+    free = max(settings.max_slices - at_work, 0)  # a clear opens slices again, however many are at work
+    return min(free, 1) if at_work else free
 
 
 async def _slices_at_work(connection: AsyncConnection[DictRow], job: Job) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 
 from include.oms.sql import load
+from tests.integration.plans import nodes
 
 QUERIES = load("include.oms.sql")
 HISTORY = {
@@ -44,13 +44,6 @@ def plan_of(db: psycopg.Connection, name: str) -> dict[str, Any]:
     assert explained
     plan: dict[str, Any] = explained[0][0]["Plan"]
     return plan
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The plan's steps."""
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
 
 
 def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:

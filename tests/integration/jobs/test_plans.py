@@ -7,7 +7,6 @@ or all that ever was, for each of its calls.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -18,6 +17,7 @@ from psycopg.sql import SQL
 from include.local.bench.history_fill import fill_history
 from include.oms.sql import load
 from include.oms.testing.system import Oms
+from tests.integration.plans import nodes
 
 HISTORY = 25_000  # requests that have ended long ago: whoever reads them all is found out
 FLOOD = 1_000
@@ -46,13 +46,6 @@ class Readings:
             told = json.loads(text)
             statement, rows = told["Query Text"], sum(rows_read(node) for node in nodes(told["Plan"]))
             self.most[statement] = max(self.most.get(statement, 0), rows)
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The plan's steps."""
-    yield plan
-    for part in plan.get("Plans", ()):
-        yield from nodes(part)
 
 
 def rows_read(node: dict[str, Any]) -> int:

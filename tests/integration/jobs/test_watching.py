@@ -104,6 +104,22 @@ async def test_what_a_worker_does_not_get_to_is_due_for_another(oms: Oms) -> Non
         await asyncio.wait_for(anext(watch), 10)
 
 
+async def test_no_further_worker_is_called_while_as_many_are_at_work_as_may_be(oms: Oms) -> None:
+    await oms.queued(oms.settings.slice_size + 1)
+    first, _ = await oms.claim(Job.PROCESSING)
+    await oms.queued(due_at=datetime.now(UTC) - timedelta(minutes=1))
+    async with watcher(oms, Job.PROCESSING, 60) as watch:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(watch), 0.5)
+    async with watcher(oms, Job.PROCESSING, 60) as watch:
+        waiting = asyncio.create_task(seconds_to(watch))
+        while not await oms.rows(IS_LISTENING):  # noqa: ASYNC110 - the condition is in the database
+            await asyncio.sleep(0.01)
+        await oms.connection.execute("UPDATE slices SET closed_at = now() WHERE slice_id = %s", (first,))
+        await oms.rows("SELECT pg_notify('oms_work', 'document_processing')")  # as close_slice does
+        assert await waiting < 5
+
+
 async def test_monitoring_begins_with_processing(oms: Oms) -> None:
     async with watcher(oms, Job.MONITORING, 60) as watch:
         waiting = asyncio.create_task(seconds_to(watch))

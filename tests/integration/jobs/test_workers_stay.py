@@ -173,3 +173,11 @@ async def test_what_died_is_out_of_the_count_when_its_lease_has_run_out(oms: Oms
     await oms.claim(Job.PROCESSING)
     await oms.workers_die()
     assert len(await oms.claim(Job.PROCESSING)) == oms.settings.max_slices
+
+
+async def test_more_at_work_than_may_be_get_no_more(oms: Oms) -> None:
+    await oms.queued(oms.settings.slice_size * 3)
+    assert len(await oms.claim(Job.PROCESSING)) == 3
+    await oms.queued()
+    oms.settings = oms.settings.model_copy(update={"max_slices": 2})
+    assert await oms.claim(Job.PROCESSING) == []
