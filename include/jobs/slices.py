@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -30,6 +31,8 @@ T = TypeVar("T")
 SLICE_LABEL = (
     "slice_label"  # in the task's context: the name of a slice that has grown; see the DAGs' map_index_template
 )
+
+COLLECT_EVERY = 50_000  # objects made: a slice's live as long as it does, and are no garbage to be looked for
 
 log = logging.getLogger("oms")
 
@@ -119,5 +122,6 @@ def _finish(a_slice: SliceRef, report: SliceReport) -> None:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
+    gc.set_threshold(COLLECT_EVERY)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)

@@ -33,6 +33,7 @@ def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str,
         "OMS_THUNDERHEAD_DATA_DIR": str(settings.var_dir / "thunderhead"),
         "AIRFLOW_HOME": str(airflow_home(settings)),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
+        "PYTHONDONTWRITEBYTECODE": "",  # each task would compile the DAGs and plugins anew
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -21,6 +21,8 @@ from xml.sax.saxutils import quoteattr
 _PLAIN_NAME = re.compile(r"(?!xml)[A-Za-z_][A-Za-z0-9_.-]*", re.IGNORECASE)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 _SPECIAL = re.compile("[&<>\r]")
+_NOT_PLAIN = re.compile("[^\t\n\x20-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # either of the two
+_SPECIAL_IN_ATTRIBUTE = re.compile("[&<>\"\r\n\t]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 
@@ -28,6 +30,9 @@ class Number(str):
     """A JSON number, digit by digit as the client wrote it."""
 
     __slots__ = ()
+
+
+_JSON = json.JSONDecoder(parse_int=Number, parse_float=Number)
 
 
 def document_xml(
@@ -39,7 +44,7 @@ def document_xml(
     parts.append(">")
     parts.append(_section("metadata", metadata.items()))
     parts.append(_configuration(tuple(configuration.items())))
-    _write(parts, "content", "", json.loads(content, parse_int=Number, parse_float=Number))
+    _write(parts, "content", "", _JSON.decode(content))
     parts.append("</document>")
     return "".join(parts)
 
@@ -60,14 +65,14 @@ def _section(name: str, entries: Iterable[tuple[str, str]]) -> str:
 
 def _write(parts: list[str], tag: str, attributes: str, value: Any) -> None:
     """Append one element. Recursive: the intake bounds how deep a content may be."""
+    if type(value) is str and not _NOT_PLAIN.search(value):  # most values are: the short way
+        parts.append(f"<{tag}{attributes}>{value}</{tag}>")
+        return
     if isinstance(value, dict):
         kind = "" if value else ' type="object"'
         parts.append(f"<{tag}{attributes}{kind}>")
         for key, child in value.items():
-            if _PLAIN_NAME.fullmatch(key):
-                _write(parts, key, "", child)
-            else:
-                _write(parts, "entry", f" {_key(key)}", child)
+            _write(parts, *_tag(key), child)
     elif isinstance(value, list):
         parts.append(f'<{tag}{attributes} type="array">')
         for child in value:
@@ -76,6 +81,16 @@ def _write(parts: list[str], tag: str, attributes: str, value: Any) -> None:
         kind, text = _scalar(value)
         parts.append(f"<{tag}{attributes}{kind}>{text}")
     parts.append(f"</{tag}>")
+
+
+@lru_cache(maxsize=1024)
+def _tag(key: str) -> tuple[str, str]:
+    """An object's key as a tag and its attributes. Thousands of documents share their keys."""
+    if _PLAIN_NAME.fullmatch(key):
+        return key, ""
+    if _NOT_XML.search(key):
+        return "entry", f" key-json={_attribute(json.dumps(key))}"
+    return "entry", f" key={_attribute(key)}"
 
 
 def _scalar(value: Any) -> tuple[str, str]:
@@ -92,12 +107,10 @@ def _scalar(value: Any) -> tuple[str, str]:
 
 
 def _escape(text: str) -> str:
-    return _SPECIAL.sub(lambda match: _ESCAPES[match.group()], text) if _SPECIAL.search(text) else text
-
-
-def _key(key: str) -> str:
-    return f"key-json={_attribute(json.dumps(key))}" if _NOT_XML.search(key) else f"key={_attribute(key)}"
+    return _SPECIAL.sub(lambda match: _ESCAPES[match.group()], text)
 
 
 def _attribute(value: str) -> str:
-    return quoteattr(value, {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
+    if _SPECIAL_IN_ATTRIBUTE.search(value):
+        return quoteattr(value, {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"})
+    return f'"{value}"'

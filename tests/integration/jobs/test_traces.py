@@ -16,6 +16,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 async def test_the_submit_is_a_span_of_the_clients_trace(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(traces.trace, "get_tracer_provider", lambda: provider)
     monkeypatch.setattr(traces, "_tracer", provider.get_tracer("test"))
     (request_id,) = await oms.queued(traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
 
