@@ -2,12 +2,13 @@
 
 No claims, no leases, no breaker, no second thoughts about a lost answer, nothing published; one process, which ends
 when every queued request is COMPLETED. Reads its order from standard input as JSON, writes to standard output when
-each request ended, in seconds since it began.
+each request ended, in seconds since it began, and what that cost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from include.oms.xml_document import document_xml
 
 _SQL = load(__package__)
 CALL_SECONDS = 30
+COLLECT_EVERY = 50_000  # objects, as the jobs do
 WRITE_SECONDS = 0.1  # between two writes, as the jobs do
 
 
@@ -42,14 +44,21 @@ class BareOrder:
     first_poll_seconds: float
 
 
-def drain_barely(order: BareOrder, patience_seconds: float) -> list[float]:
-    """Run it in a process of its own. Returns the seconds to each end. Raises subprocess.SubprocessError."""
+@dataclass(frozen=True)
+class BareDrain:
+    """What it came to: the seconds to each end, and those of a core that it used, its start apart."""
+
+    seconds: list[float]
+    cpu_seconds: float
+
+
+def drain_barely(order: BareOrder, patience_seconds: float) -> BareDrain:
+    """Run it in a process of its own. Raises subprocess.SubprocessError."""
     ended = subprocess.run(
         [sys.executable, "-m", "include.local.bench.bare"],
         input=json.dumps(asdict(order)), capture_output=True, text=True, check=True, timeout=patience_seconds,
     )  # fmt: skip
-    found: list[float] = json.loads(ended.stdout)
-    return found
+    return BareDrain(**json.loads(ended.stdout))
 
 
 class _Bare:
@@ -134,16 +143,21 @@ class _Bare:
             await self._db.execute(_SQL[name], values)
 
 
-async def work(order: BareOrder) -> list[float]:
-    """Drain the queue. Returns the seconds to each end."""
+async def work(order: BareOrder) -> BareDrain:
+    """Drain the queue."""
     connector = aiohttp.TCPConnector(limit=order.in_flight + 1)
     timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
     database = psycopg.AsyncConnection[DictRow].connect(order.database_url, autocommit=True, row_factory=dict_row)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http, await database as connection:
-        bare = _Bare(order, http, connection)
+    no_cookies = aiohttp.DummyCookieJar()
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=no_cookies) as http,
+        await database as connection,
+    ):
+        bare, cpu_before = _Bare(order, http, connection), time.process_time()
         await bare.drain()
-        return bare.ends
+        return BareDrain(bare.ends, time.process_time() - cpu_before)
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(work(BareOrder(**json.load(sys.stdin))))))
+    gc.set_threshold(COLLECT_EVERY)
+    print(json.dumps(asdict(uvloop.run(work(BareOrder(**json.load(sys.stdin)))))))
