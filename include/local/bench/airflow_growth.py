@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -17,7 +18,7 @@ from include.local.postgres import superuser_url
 from include.local.system import System
 
 RUN_SECONDS = 60.0
-SETTLE_SECONDS = 3.0  # after a run has ended: what Airflow still writes of it
+SETTLE_SECONDS = 2.0  # after a run has ended: what Airflow still writes of it
 LOOK_SECONDS = 0.5
 INDEX_FACTOR = 2.0  # indexes and page headers take about as much again
 RUNNING = """SELECT count(*) FROM dag_run JOIN dag USING (dag_id)
@@ -84,23 +85,28 @@ def wait_until_nothing_runs(system: System) -> None:
     time.sleep(SETTLE_SECONDS)
 
 
-def cost_of_a_run(system: System, api: AirflowApi, dag_id: str, idle_cpu_share: float, say: Say) -> RunCost:
-    """Run a DAG once by hand, all others being paused. ``idle_cpu_share``: cores that Airflow uses anyway.
+def cost_of_a_run(system: System, api: AirflowApi, dag_ids: Sequence[str], idle_cpu_share: float, say: Say) -> RunCost:
+    """Run each of these DAGs once by hand, all others being paused: the mean of their runs.
 
-    Raises LocalError where it does not end. What its schedule makes meanwhile is counted as one more run.
+    ``idle_cpu_share``: cores that Airflow uses anyway. Raises LocalError where one does not end. What their schedules
+    make meanwhile is counted as further runs.
     """
     airflow = part_pids(system)
     before, cpu, began = kept(system), cpu_seconds(airflow), time.monotonic()
-    api.set_paused([dag_id], False)
-    api.run_once(dag_id, RUN_SECONDS)
+    api.set_paused(dag_ids, False)
+    for dag_id in dag_ids:
+        api.run_once(dag_id, RUN_SECONDS)
     wait_until_nothing_runs(system)
     used = cpu_seconds(airflow) - cpu - idle_cpu_share * (time.monotonic() - began)
-    api.set_paused([dag_id], True)
+    api.set_paused(dag_ids, True)
     more = kept(system) - before
     cost = RunCost(
         more.rows / more.runs, INDEX_FACTOR * more.table_bytes / more.runs, more.log_bytes / more.runs, used / more.runs
     )
-    say(f"  a run of {dag_id}: {cost.rows:.0f} rows, {cost.bytes_in_all / 1024:.0f} KiB, {cost.cpu_seconds:.1f} CPU s")
+    say(
+        f"  a run of {' or '.join(dag_ids)}: {cost.rows:.0f} rows, {cost.bytes_in_all / 1024:.0f} KiB,"
+        f" {cost.cpu_seconds:.1f} CPU s"
+    )
     return cost
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import median
@@ -58,12 +59,14 @@ def bench_drain(system: System, say: Say) -> Section:
     figures: list[Figure] = []
     tell_the_simulator(system, CONTROL)
     try:
-        _drain(system, "W", WARM_UP, _Side())
+        _drain(system, hand_in(system, "W", WARM_UP), _Side())
         for requests in (SMALL, LARGE):
             bare, ours = _Side(), _Side()
             for number in range(ROUNDS):
                 _drain_barely(system, f"{requests}-{number}A", requests, bare)
-                _drain(system, f"{requests}-{number}B", requests, ours)
+                ids = hand_in(system, f"{requests}-{number}B", requests)
+                with _charged(system, ours) if requests == LARGE else nullcontext():
+                    _drain(system, ids, ours)
                 say(
                     f"  {requests} documents/s: {_over_all(ours.seconds[-1]):.0f},"
                     f" bare script {_over_all(bare.seconds[-1]):.0f}"
@@ -92,27 +95,33 @@ def _drain_barely(system: System, run: str, requests: int, bare: _Side) -> None:
     bare.cpu.append(it.cpu_seconds)
 
 
-def _drain(system: System, run: str, requests: int, ours: _Side) -> None:
-    """Let the jobs do it."""
-    ids = hand_in(system, run, requests)
+@contextmanager
+def _charged(system: System, ours: _Side) -> Iterator[None]:
+    """What the block costs the jobs."""
     parts = part_pids(system, JOBS)
     before = cpu_seconds(parts)
     with watched(parts) as idling:
         time.sleep(IDLE_SECONDS)
     idle_rate = (cpu_seconds(parts) - before) / IDLE_SECONDS
-    calls, began = calls_so_far(system).calls, time.time()
+    began = time.time()
     with watched(parts) as usage:
-        turn_dial(system, paused=False)
-        wait_for_ends(system, ids, PATIENCE_SECONDS)
-        time.sleep(AFTER_SECONDS)
+        yield
     ours.cpu.append(usage.cpu_seconds - idle_rate * (time.time() - began))
     ours.megabytes.append((usage.peak_bytes - idling.peak_bytes) / 2**20)
+
+
+def _drain(system: System, ids: Sequence[int], ours: _Side) -> None:
+    """Let the jobs do it."""
+    calls, began = calls_so_far(system).calls, time.time()
+    turn_dial(system, paused=False)
+    wait_for_ends(system, ids, PATIENCE_SECONDS)
     ours.calls.append(calls_so_far(system).calls - calls)
     events = read_events(system.addresses.kafka, system.settings.kafka_topic, set(ids), PATIENCE_SECONDS)
     at = {event.request_id: event.at - began for event in events}
     if len(at) < len(ids):
         raise LocalError(f"{len(ids) - len(at)} events did not come.")
     ours.seconds.append(list(at.values()))
+    time.sleep(AFTER_SECONDS)
 
 
 def _over_all(seconds: Sequence[float]) -> float:

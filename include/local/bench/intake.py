@@ -20,7 +20,7 @@ from include.local.probes import http_answers
 from include.local.system import System
 
 CONNECTIONS = (16, 64)
-ROUNDS = 4  # for each number of connections, either side
+ROUNDS = 3  # for each number of connections, either side
 ROUND_SECONDS = 2.0
 WARM_UP_SECONDS = 2.0
 LEAST_RATIO = 1.0

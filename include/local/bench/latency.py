@@ -19,8 +19,8 @@ from include.local.part import LocalError
 from include.local.system import System
 
 REQUESTS = 30
-IN_A_STREAM = 12
-WARM_UP = 2  # not counted: the first run after a start finds everything cold
+IN_A_STREAM = 10
+WARM_UP = 1  # not counted: the first run finds everything cold
 PAUSE_SECONDS = (0.2, 1.2)  # between two requests, drawn: none is to meet the jobs in step
 END_SECONDS = 60.0
 LOOK_SECONDS = 0.1
