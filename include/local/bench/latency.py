@@ -21,7 +21,7 @@ from include.local.system import System
 REQUESTS = 30
 IN_A_STREAM = 10
 WARM_UP = 1  # not counted: the first run finds everything cold
-PAUSE_SECONDS = (0.2, 1.2)  # between two requests, drawn: none is to meet the jobs in step
+PAUSE_SECONDS = (0.0, 1.0)  # between two requests, drawn: none is to meet the jobs in step
 END_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 LARGEST_P50_SECONDS = 2.5

@@ -12,7 +12,7 @@ import psutil
 from include.local.supervisor import Supervisor
 from include.local.system import System
 
-AIRFLOW = ("api-server", "dag-processor", "triggerer", "scheduler")
+AIRFLOW = ("api-server", "triggerer", "scheduler")  # the DAG processor reads paused DAGs as often as others
 JOBS = ("triggerer", "scheduler")  # where the jobs' own code runs: watchers in the one, task instances below the other
 LOOK_SECONDS = 2.5  # between two looks at the memory; one takes some hundredths of a second of a core
 
