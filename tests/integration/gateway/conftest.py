@@ -73,6 +73,7 @@ class Gateway:
     def __init__(self, folder: Path, certificate: Path, intake: str, **variables: object) -> None:
         self.port = free_port()
         self.log = folder / "access.log"
+        self._pid = folder / "nginx.pid"
         self.context = ssl.create_default_context(cafile=str(certificate))
         given = {
             "certificate": certificate,
@@ -116,15 +117,14 @@ class Gateway:
         assert self._process.wait(10) == 0, self.output.read_text()
 
     def _wait_until_up(self) -> None:
+        """It listens while it checks its configuration, too, but notes its pid only when it is there to stay."""
         until = time.monotonic() + 10
-        while time.monotonic() < until and self._process.poll() is None:
-            try:
-                with self.client() as client:
-                    client.get("/is-it-up")
-                return
-            except httpx.TransportError:
-                time.sleep(0.02)
-        raise AssertionError(self.output.read_text())
+        while not (self._pid.is_file() and self._pid.read_text()):
+            is_coming = time.monotonic() < until and self._process.poll() is None
+            assert is_coming, self.output.read_text()
+            time.sleep(0.02)
+        with self.client() as client:
+            client.get("/is-it-up")
 
 
 @pytest.fixture(scope="session")
