@@ -90,7 +90,9 @@ class Polling:
         self._lease = lease
         self._report = report
         self._settings = settings
-        self._rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=settings.poll_timeout_seconds / 3)
+        self._rate = AdaptiveRate(
+            System.THUNDERHEAD, slow_seconds=settings.poll_timeout_seconds / 3, finds_the_rate=False
+        )
         self._held: dict[int, HeldBatch] = {}
         self._request_ids: set[int] = set()
         self._cut_with = 0

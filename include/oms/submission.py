@@ -54,7 +54,9 @@ class Submission:
         self._lease = lease
         self._report = report
         self._settings = settings
-        self._rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=settings.submit_timeout_seconds / 3)
+        self._rate = AdaptiveRate(
+            System.THUNDERHEAD, slow_seconds=settings.submit_timeout_seconds / 3, finds_the_rate=True
+        )
         self._results: list[Result] = []
 
     async def submit_all(self, prepared: AsyncIterator[Sequence[Document]], submitters: int) -> None:

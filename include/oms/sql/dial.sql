@@ -36,17 +36,26 @@ WHERE o.system = %(system)s AND o.document_type = w.document_type
 RETURNING o.document_type, 1 / least(o.most_per_second, o.bearable_per_second) AS gap,
     extract(epoch FROM o.next_call_at - now()) - w.n / least(o.most_per_second, o.bearable_per_second) AS first_in;
 
--- slow_down --
--- It has asked for fewer calls, or is slow: nobody calls before it said, and all together call less than they did.
--- Slices that are asked in the same second count once.
+-- call_later --
+-- It has asked for a pause.
 UPDATE outside_systems
-SET bearable_per_second = CASE WHEN limited_at > now() - interval '1 second' THEN bearable_per_second
-        ELSE greatest(1, round(%(factor)s::numeric * least(bearable_per_second, greatest(1, %(calls_per_second)s::numeric * (
-            SELECT greatest(count(*), 1) FROM slices
-            WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()))), 2)) END,
-    limited_at = now(), paced_at = now(),
-    next_call_at = greatest(next_call_at, now() + %(retry_after_seconds)s * interval '1 second')
+SET next_call_at = greatest(next_call_at, now() + %(retry_after_seconds)s * interval '1 second')
 WHERE system = %(system)s AND document_type = '*';
+
+-- slow_down --
+-- It has asked for fewer calls, or is slow. Slices that are asked in the same second count once.
+UPDATE outside_systems
+SET bearable_before = bearable_per_second, borne_per_second = 0, limited_at = now()
+WHERE system = %(system)s AND document_type = '*' AND (limited_at > now() - interval '1 second') IS NOT TRUE;
+
+-- add_calls_borne --
+-- All together call less than they got through, as they add it up in that second, and less than they were allowed to.
+UPDATE outside_systems
+SET borne_per_second = borne_per_second + %(calls)s::integer, paced_at = now(),
+    bearable_per_second = CASE WHEN coalesce(bearable_before, borne_per_second + %(calls)s::integer) IS NOT NULL
+        THEN round(greatest(1, %(factor)s::numeric * least(bearable_before, borne_per_second + %(calls)s::integer)), 2) END
+WHERE system = %(system)s AND document_type = '*' AND limited_at > now() - interval '1 second'
+RETURNING bearable_per_second;
 
 -- speed_up --
 -- It bears what it gets: a little more each second, by whichever slice comes first; without a limit in the end.
@@ -56,3 +65,10 @@ SET bearable_per_second = CASE WHEN limited_at > now() - %(forget_seconds)s * in
     paced_at = now()
 WHERE system = %(system)s AND document_type = '*' AND bearable_per_second IS NOT NULL
   AND paced_at < now() - interval '1 second';
+
+-- part_of_rate --
+-- What one slice may call a second of the rate that was found; null where there is none.
+SELECT (bearable_per_second / (
+    SELECT greatest(count(*), 1) FROM slices
+    WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()))::float AS per_second
+FROM outside_systems WHERE system = %(system)s AND document_type = '*';

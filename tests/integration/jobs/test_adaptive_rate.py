@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from time import monotonic
 from typing import Any
 
+from include.oms.adaptive_rate import CATCH_UP_SECONDS, AdaptiveRate
 from include.oms.breaker import System
 from include.oms.dial import calls_per_second
 from include.oms.model import Job
@@ -48,7 +51,7 @@ async def test_the_rate_falls_by_a_third_and_grows_slowly(oms: Oms) -> None:
     await oms.connection.execute(
         "UPDATE outside_systems SET bearable_per_second = 10, paced_at = now() - interval '2 s', limited_at = paced_at"
     )
-    await oms.queued(10)
+    await oms.queued(3)
     oms.thunderhead.submit_answers = [NOT_SO_FAST] * 3  # one second's answers count once
     await oms.run_processing()
     fallen = (await dial(oms))["bearable_per_second"]
@@ -85,3 +88,69 @@ async def test_polls_are_slowed_as_well(oms: Oms) -> None:
     await oms.due_now()
     (again,) = [await oms.poll(slice_id) for slice_id in await oms.claim(Job.MONITORING)]
     assert again.counts["completed"] == 3
+
+
+async def test_a_refused_poll_does_not_take_the_few_polls_for_all_the_calls_that_are_borne(oms: Oms) -> None:
+    await oms.connection.execute(
+        "UPDATE outside_systems SET bearable_per_second = 100, paced_at = now(), limited_at = now() - interval '2 s'"
+    )
+    await oms.queued(3)
+    await oms.run_processing()
+    before = (await dial(oms))["bearable_per_second"]
+    oms.thunderhead.poll_answers = [NOT_SO_FAST]
+    await oms.due_now()
+
+    await oms.run_monitoring()
+
+    known = await dial(oms)
+    assert known["bearable_per_second"] >= before
+    assert known["next_call_at"] > known["paced_at"], "but nobody calls before it said"
+
+
+async def test_the_first_rate_is_what_all_slices_together_got_through(oms: Oms) -> None:
+    busy, slow_to_start = (AdaptiveRate(System.THUNDERHEAD, slow_seconds=9, finds_the_rate=True) for _ in range(2))
+    for _ in range(99):
+        busy.answered(0.01)
+    slow_to_start.answered(0.01)
+    slow_to_start.limited(1)
+    await slow_to_start.share(oms.connection)
+    assert (await dial(oms))["bearable_per_second"] == 1, "all that is known so far"
+
+    busy.limited(1)
+    await busy.share(oms.connection)
+
+    assert (await dial(oms))["bearable_per_second"] == 70
+
+
+async def test_who_was_paused_a_moment_ago_does_not_take_a_few_calls_for_all_that_are_borne(oms: Oms) -> None:
+    rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=9, finds_the_rate=True)
+    rate.limited(0)
+    await rate.share(oms.connection)
+    await oms.connection.execute("UPDATE outside_systems SET bearable_per_second = 100, paced_at = now()")
+    await a_second_later(oms)
+
+    rate.answered(0.01)
+    rate.limited(0)
+    await rate.share(oms.connection)
+
+    assert (await dial(oms))["bearable_per_second"] == 70
+
+
+async def test_calls_that_wait_for_the_end_of_a_pause_come_one_after_the_other(oms: Oms) -> None:
+    await oms.connection.execute(
+        "UPDATE outside_systems SET bearable_per_second = 50, paced_at = now() - interval '2 s', limited_at = paced_at"
+    )
+    rate = AdaptiveRate(System.THUNDERHEAD, slow_seconds=9, finds_the_rate=True)
+    rate.limited(0.1)
+    await rate.share(oms.connection)
+    began, at = monotonic(), []
+
+    async def call() -> None:
+        await rate.wait()
+        at.append(monotonic() - began)
+
+    await asyncio.gather(*(call() for _ in range(12)))
+
+    assert at[0] >= 0.05, "after the pause"
+    borne = float((await dial(oms))["bearable_per_second"])
+    assert at[-1] - at[0] >= 11 / borne - CATCH_UP_SECONDS
