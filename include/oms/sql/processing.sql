@@ -34,13 +34,17 @@ WITH wanted AS (
 SELECT request_id, batch_key, batch_name FROM intents;
 
 -- record_submissions --
--- Thunderhead has them: keep its ids, let the leases go, and say when to ask first.
+-- Thunderhead has them: keep its ids, let the leases go, and say when to ask first. The attempts that submits without
+-- an answer have spent are given back: it was not the requests' fault.
 WITH accepted AS (
     SELECT * FROM unnest(%(request_ids)s::bigint[], %(batch_ids)s::bigint[], %(adopted)s::boolean[])
         AS a (request_id, batch_id, adopted)
 ), moved AS (
     UPDATE document_requests r
-    SET stage = 'GENERATION', lease_token = NULL, lease_until = NULL, takeovers = 0
+    SET stage = 'GENERATION', lease_token = NULL, lease_until = NULL, takeovers = 0,
+        spent = CASE WHEN r.spent = 0 THEN 0 ELSE least(r.spent, (
+            SELECT count(*) FROM request_errors e
+            WHERE e.request_id = r.request_id AND e.revision = r.revision + 1 AND e.stage <> 'SUBMISSION')) END
     FROM accepted a
     WHERE r.request_id = a.request_id AND r.lease_token + 0 = %(lease_token)s
     RETURNING r.request_id, a.batch_id, a.adopted

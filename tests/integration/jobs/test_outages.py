@@ -124,3 +124,24 @@ async def test_a_request_that_alone_gets_no_answer_ends_in_the_end(oms: Oms) -> 
     request = await oms.request(bad)
     assert (request["status"], request["spent"]) == ("FAILED", oms.settings.max_attempts)
     assert oms.thunderhead.doubled() == []
+
+
+async def test_submits_without_an_answer_are_forgiven_once_thunderhead_has_the_document(oms: Oms) -> None:
+    (unlucky,) = await oms.queued(priority="HIGH")
+    oms.settings = oms.settings.model_copy(update={"concurrency": 1})
+    for _ in range(oms.settings.max_attempts):
+        await oms.queued(3)
+        await oms.due_now()
+        oms.thunderhead.submit_answers = [problem(500)]
+        await oms.run_processing()
+    assert (await oms.request(unlucky))["spent"] == oms.settings.max_attempts - 1, "the first may have been an outage"
+    await oms.due_now()
+    await oms.run_processing()
+    assert (await oms.request(unlucky))["spent"] == 0
+
+    oms.thunderhead.end("FAILED", category="PROCESSING_ERROR", description="out of paper")
+    await oms.due_now()
+    await oms.run_monitoring()
+
+    request = await oms.request(unlucky)
+    assert (request["status"], request["spent"]) == ("QUEUED", 1), "its own failure, and its first"
