@@ -29,7 +29,7 @@ SMALL, LARGE = 2_000, 10_000
 ROUNDS = 2
 WARM_UP = 100  # not counted: the first run after a start finds everything cold
 PATIENCE_SECONDS = 120.0
-IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each drain
+IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each large drain
 AFTER_SECONDS = 3.0  # the workers' last moments count, too
 CONTROL = {"rendering": False}  # the simulator's own work on a PDF would hide everybody else's
 

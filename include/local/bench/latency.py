@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import psycopg
 
 from include.local.bench.figures import Figure, Section, percentile
+from include.local.bench.requests import wait_until_nobody_is_at_work
 from include.local.demo.events import read_events
 from include.local.demo.intake_client import Accepted, IntakeClient
 from include.local.demo.sample import samples
@@ -26,7 +26,6 @@ END_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 LARGEST_P50_SECONDS = 2.5
 LARGEST_SECONDS = 4.0
-AT_WORK = "SELECT FROM slices WHERE closed_at IS NULL AND lease_until > now() LIMIT 1"
 
 HOW = f"""One request at a time into the whole system at its default settings: {REQUESTS} of them into an idle one, \
 each some time after the last worker of the one before has ended; then {IN_A_STREAM} in a stream, one about every \
@@ -60,7 +59,7 @@ def _hand_in(system: System, say: Say) -> tuple[list[Accepted], list[Accepted]]:
         psycopg.connect(system.addresses.database_url, autocommit=True) as connection,
     ):
         for sample in completing[: WARM_UP + REQUESTS]:
-            _wait_until(lambda: connection.execute(AT_WORK).fetchone() is None, "a worker is still at work")
+            wait_until_nobody_is_at_work(connection)
             time.sleep(chance.uniform(*PAUSE_SECONDS))
             accepted.append(intake.hand_in(sample))
             _wait_for_ends(intake, began.isoformat(), len(accepted))
@@ -75,14 +74,10 @@ def _hand_in(system: System, say: Say) -> tuple[list[Accepted], list[Accepted]]:
 
 def _wait_for_ends(intake: IntakeClient, since: str, number: int) -> None:
     """Until so many requests are COMPLETED."""
-    _wait_until(lambda: intake.counts(since)["COMPLETED"] >= number, "a request has not ended")
-
-
-def _wait_until(is_so: Callable[[], bool], complaint: str) -> None:
     deadline = time.monotonic() + END_SECONDS
-    while not is_so():
+    while intake.counts(since)["COMPLETED"] < number:
         if time.monotonic() > deadline:
-            raise LocalError(f"After {END_SECONDS:.0f} s {complaint}.")
+            raise LocalError(f"After {END_SECONDS:.0f} s a request has not ended.")
         time.sleep(LOOK_SECONDS)
 
 

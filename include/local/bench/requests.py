@@ -26,6 +26,8 @@ CALLERS = 2
 LOOK_SECONDS = 0.2
 OPEN = """SELECT count(*) FROM (SELECT FROM document_requests
           WHERE request_id BETWEEN %s AND %s AND ended_at IS NULL LIMIT 1) open_ones"""  # looks must not cost much
+AT_WORK = "SELECT count(*) FROM slices WHERE closed_at IS NULL AND lease_until > now()"
+NOBODY_SECONDS = 120.0  # a worker stays for a minute
 ENDED_AT = """SELECT extract(epoch FROM ended_at)::float FROM document_requests
               WHERE request_id = ANY (%s) AND status = 'COMPLETED' ORDER BY ended_at"""
 
@@ -59,6 +61,15 @@ def wait_for_ends(system: System, ids: Sequence[int], patience_seconds: float) -
                 raise LocalError(f"Not all of {len(ids)} requests have ended after {patience_seconds:.0f} s.")
             time.sleep(LOOK_SECONDS)
         return [at for (at,) in connection.execute(ENDED_AT, [list(ids)])]
+
+
+def wait_until_nobody_is_at_work(connection: psycopg.Connection) -> None:
+    """Wait until the last worker has closed its slice. Raises LocalError where one stays on."""
+    deadline = time.monotonic() + NOBODY_SECONDS
+    while (row := connection.execute(AT_WORK).fetchone()) and row[0]:
+        if time.monotonic() > deadline:
+            raise LocalError(f"After {NOBODY_SECONDS:.0f} s {row[0]} slices are still at work.")
+        time.sleep(LOOK_SECONDS)
 
 
 def turn_dial(system: System, *, paused: bool) -> None:

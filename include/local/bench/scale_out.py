@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 import psycopg
 
 from include.local.bench.figures import Figure, Section, paired_ratio
-from include.local.bench.requests import LOOK_SECONDS, hand_in, tell_the_simulator, turn_dial, wait_for_ends
+from include.local.bench.requests import (
+    hand_in,
+    tell_the_simulator,
+    turn_dial,
+    wait_for_ends,
+    wait_until_nobody_is_at_work,
+)
 from include.local.bench.settings import BenchSettings
 from include.local.console import show_complaints
 from include.local.order import Say
-from include.local.part import LocalError
 from include.local.system import System
 
 SLICES = (1, 2, 4)
@@ -23,7 +27,6 @@ SLICE_SIZE = 500
 CONCURRENCY = 32  # calls in flight a slice: so few that two cores bear four slices
 PATIENCE_SECONDS = 120.0
 CONTROL = {"latency_seconds": LATENCY_SECONDS, "rendering": False}
-AT_WORK = "SELECT count(*) FROM slices WHERE closed_at IS NULL AND lease_until > now()"
 WORKED_IN = """SELECT count(*), extract(epoch FROM min(opened_at))::float FROM slices WHERE slice_id IN (
                    SELECT slice_id FROM request_timeline WHERE request_id = ANY (%s) AND event = 'CLAIMED')"""
 
@@ -51,7 +54,7 @@ def _round(system: System, slices: int, run: str, say: Say) -> float:
     """Documents a second."""
     turn_dial(system, paused=True)
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
-        _wait_until_nobody_is_at_work(connection)
+        wait_until_nobody_is_at_work(connection)  # who stayed would take part in this round
         ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
         turn_dial(system, paused=False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
@@ -59,15 +62,6 @@ def _round(system: System, slices: int, run: str, say: Say) -> float:
     rate: float = len(ends) / (ends[-1] - began)
     say(f"  {len(ids)} requests in {worked_in} slices: {rate:.0f} documents/s")
     return rate
-
-
-def _wait_until_nobody_is_at_work(connection: psycopg.Connection) -> None:
-    """A worker of the round before would take part in this one."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (row := connection.execute(AT_WORK).fetchone()) and row[0]:
-        if time.monotonic() > deadline:
-            raise LocalError(f"{row[0]} slices of the round before are still at work.")
-        time.sleep(LOOK_SECONDS)
 
 
 def _figures(found: Mapping[int, Sequence[float]]) -> list[Figure]:
