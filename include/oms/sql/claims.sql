@@ -55,7 +55,7 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
         FROM wanted w
         WHERE nth <= least(%(limit)s, (SELECT n FROM room WHERE document_type = '*'))
           AND nth_of_type <= coalesce((SELECT n FROM room WHERE document_type = w.document_type), nth_of_type)) parted
-    WHERE deaths = 0 OR part < %(limit)s / %(slice_size)s
+    WHERE deaths = 0 OR part < greatest(%(limit)s / %(slice_size)s, 1)  -- on probation the limit is not a slice's size
 ), cut AS (
     INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
     SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), now() + %(lease_seconds)s * interval '1 second',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from include.oms import database
+from include.oms.breaker import REQUESTS_ON_PROBATION
 from include.oms.lease import Lease
 from include.oms.model import Job
 from include.oms.processing import held_requests
@@ -129,6 +130,19 @@ async def test_a_request_that_kills_its_worker_is_soon_alone(oms: Oms) -> None:
             await open_slice(oms.connection, slice_id, generation=0, map_index=0)
         await oms.workers_die()
     assert sizes == [10, 1, 1]
+
+
+async def test_dead_workers_requests_do_not_stand_in_the_way_of_a_probation(oms: Oms) -> None:
+    oms.settings = oms.settings.model_copy(update={"slice_size": 10 * REQUESTS_ON_PROBATION})
+    await oms.queued(3 * REQUESTS_ON_PROBATION)
+    for slice_id in await oms.claim(Job.PROCESSING):
+        await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+    await oms.workers_die()
+    await oms.connection.execute("UPDATE outside_systems SET failures = 1 WHERE system = 'REFERENCE_DATA'")
+
+    (processed,) = await oms.run_processing()
+
+    assert processed.counts["submitted"] == REQUESTS_ON_PROBATION
 
 
 async def dial(oms: Oms, document_type: str, **columns: object) -> None:
