@@ -18,7 +18,7 @@ from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.schedules import MOST_ACTIVE_RUNS, PROCESSING_SCHEDULE, SLICE_LABEL_TEMPLATE, START
 
 if TYPE_CHECKING:
-    from include.oms.slices import SliceRef
+    from include.oms.slices.slices import SliceRef
 
 
 @dag(
@@ -35,7 +35,7 @@ def document_processing() -> None:
     @task(execution_timeout=timedelta(minutes=1))
     def claim_due_requests() -> list[SliceRef]:
         from include.jobs.slices import claim
-        from include.oms.model import Job
+        from include.oms.words.model import Job
 
         return claim(Job.PROCESSING, get_current_context()["run_id"])
 

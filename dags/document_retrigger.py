@@ -24,7 +24,7 @@ from airflow.sdk import dag, get_current_context, task
 from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.retrigger_params import PARAMS
 from include.jobs.schedules import START
-from include.oms.settings import settings
+from include.oms.base.settings import settings
 
 if TYPE_CHECKING:
     from include.jobs.retrigger import Counted

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from flask import Response, g, request
 
-from include.oms.problems import Problem
+from include.oms.words.problems import Problem
 from oms_intake.parts import parts
 
 

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_swagger_ui import get_swaggerui_blueprint
 from markupsafe import Markup, escape
 
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 from oms_intake.answers import json_answer
 from oms_intake.openapi import openapi
 from oms_intake.parts import parts

@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAll
 from werkzeug.routing import RequestRedirect
 
 from include.oms.intake.refusals import OutOfReach, Refusal
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 from oms_intake.answers import problem_answer
 from oms_intake.logs import error_place
 from oms_intake.tokens import InsufficientScope, NotAuthenticated

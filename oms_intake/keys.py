@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from include.oms.intake.fetching import FetchError
 from include.oms.intake.refusals import OutOfReach
 from include.oms.intake.remembered import Remembered
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 
 FRESH_SECONDS = 300.0
 """A key that the issuer withdraws is trusted for so long at most, while the issuer can be reached."""

@@ -13,7 +13,7 @@ from flask import request
 from include.oms.intake.finding import Search, before_cursor
 from include.oms.intake.refusals import Fault, Invalid
 from include.oms.intake.shape import Instant
-from include.oms.model import Status
+from include.oms.words.model import Status
 
 LARGEST_PAGE = 500
 

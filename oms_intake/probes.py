@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from include.oms.intake.refusals import Fault
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 from oms_intake.answers import json_answer, problem_answer
 from oms_intake.authentication import identify
 from oms_intake.metrics import metrics_text

@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from include.oms.settings import Seconds, Settings
+from include.oms.base.settings import Seconds, Settings
 from oms_intake.keys import PemKeys
 
 

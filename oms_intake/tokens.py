@@ -11,7 +11,7 @@ import jwt
 from cachetools import LRUCache
 
 from include.oms.intake.refusals import Refusal
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 from oms_intake.keys import Key, Keys
 
 REMEMBERED_SECONDS = 60.0

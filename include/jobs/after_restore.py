@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 
 from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
-from include.oms import database
-from include.oms.after_restore import CaughtUp, catch_up
-from include.oms.settings import settings
-from include.oms.thunderhead import Thunderhead
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.outside.thunderhead import Thunderhead
+from include.oms.upkeep.after_restore import CaughtUp, catch_up
 
 
 async def _caught_up() -> CaughtUp:

@@ -12,10 +12,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
 from include.jobs.notify import NeedsAPerson
-from include.oms import database
-from include.oms.archive import Documents, archive_slice, claim_documents
-from include.oms.settings import settings
-from include.oms.slices import Claim, SliceRef
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.slices.slices import Claim, SliceRef
+from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance

@@ -15,7 +15,7 @@ from airflow.providers.http.hooks.http import HttpAsyncHook
 from airflow.sdk import BaseHook, Connection
 from psycopg.conninfo import make_conninfo
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer

@@ -12,8 +12,9 @@ from psycopg.rows import DictRow
 
 from include.jobs import airflow_history
 from include.jobs.connections import oms_database_url
-from include.oms import database, housekeeping
-from include.oms.settings import Settings, settings
+from include.oms.base import database
+from include.oms.base.settings import Settings, settings
+from include.oms.upkeep import housekeeping
 
 log = logging.getLogger("oms")
 

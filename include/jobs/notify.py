@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from include.oms.settings import settings
+from include.oms.base.settings import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -61,7 +61,7 @@ class Alert:
 
 def make_alert(title: str, why: str, details: Sequence[str], link: str) -> Alert:
     """An alert with everything cut to what fits in a chat or a mail."""
-    from include.oms.answers import clean_text
+    from include.oms.outside.answers import clean_text
 
     lines = [clean_text(line, LONGEST_LINE) for line in details[:MOST_LINES]]
     if len(details) > MOST_LINES:

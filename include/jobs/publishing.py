@@ -14,12 +14,13 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
 from include.jobs.connections import REFERENCE_DATA_API, http_session, kafka_producer
-from include.oms import database, publishing
-from include.oms.errors import Unavailable
-from include.oms.reference_data import ReferenceData
-from include.oms.settings import Settings
-from include.oms.sql import query
-from include.oms.topics import name_topics
+from include.oms.base import database
+from include.oms.base.queries import query
+from include.oms.base.settings import Settings
+from include.oms.ending import outbox
+from include.oms.ending.topics import name_topics
+from include.oms.outside.reference_data import ReferenceData
+from include.oms.words.errors import Unavailable
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer
@@ -58,7 +59,7 @@ class Publisher:
             self._connection = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
         if self._connection.execute(query("documents_without_topic")).fetchone():
             asyncio.run(self._name_topics())
-        done = publishing.publish_waiting_events(self._connection, self.producer, self._settings)
+        done = outbox.publish_waiting_events(self._connection, self.producer, self._settings)
         if done.acknowledged:
             log.info("published %d final events", done.acknowledged)
         if done.waiting or done.set_aside:

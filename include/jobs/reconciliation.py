@@ -10,11 +10,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
 from include.jobs.notify import NeedsAPerson
-from include.oms import database
-from include.oms.reconciliation import Reconciliation, reconcile, store
-from include.oms.settings import settings
-from include.oms.thunderhead import Thunderhead
-from include.oms.window import Window
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.outside.thunderhead import Thunderhead
+from include.oms.upkeep.reconciliation import Reconciliation, reconcile, store
+from include.oms.upkeep.window import Window
 
 log = logging.getLogger("oms")
 

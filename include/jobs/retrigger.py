@@ -13,9 +13,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.jobs.connections import oms_database_url
 from include.jobs.retrigger_form import RetriggerForm, read_form
-from include.oms import database
-from include.oms.answers import clean_text
-from include.oms.bulk_retrigger import (
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.base.tables import age_text, markdown_table
+from include.oms.operators.bulk_retrigger import (
     Answer,
     Count,
     OutOfTime,
@@ -24,8 +25,7 @@ from include.oms.bulk_retrigger import (
     ended_before,
     retrigger_selection,
 )
-from include.oms.settings import settings
-from include.oms.tables import age_text, markdown_table
+from include.oms.outside.answers import clean_text
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance

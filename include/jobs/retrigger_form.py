@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from include.oms.model import RED_ENDS, Category, Stage, Status
-from include.oms.selection import Name, RequestId, Selection
-from include.oms.settings import MOST_PER_SECOND
+from include.oms.base.settings import MOST_PER_SECOND
+from include.oms.operators.selection import Name, RequestId, Selection
+from include.oms.words.model import RED_ENDS, Category, Stage, Status
 
 MOST_SHOWN = 10
 

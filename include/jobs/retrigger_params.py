@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from include.oms.model import RED_ENDS, Category, Stage
-from include.oms.settings import MOST_PER_SECOND, settings
+from include.oms.base.settings import MOST_PER_SECOND, settings
+from include.oms.words.model import RED_ENDS, Category, Stage
 
 WHICH, WHEN, HOW = "Which requests", "Ended when", "How"
 

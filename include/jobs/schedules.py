@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, DeltaTriggerTimetable
 
 from include.jobs.watch import LateWork, WorkIsDue
-from include.oms.settings import settings
+from include.oms.base.settings import settings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -15,13 +15,15 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.jobs.connections import REFERENCE_DATA_API, THUNDERHEAD_API, http_session, oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.jobs.publishing import publishing_ends
-from include.oms import database, monitoring, processing
-from include.oms.model import Job
-from include.oms.problems import PROBLEMS
-from include.oms.reference_data import ReferenceData
-from include.oms.settings import settings
-from include.oms.slices import Claim, SliceRef, SliceReport, claim_slices
-from include.oms.thunderhead import Thunderhead
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.monitoring.worker import poll_slice
+from include.oms.outside.reference_data import ReferenceData
+from include.oms.outside.thunderhead import Thunderhead
+from include.oms.processing.worker import process_slice
+from include.oms.slices.slices import Claim, SliceRef, SliceReport, claim_slices
+from include.oms.words.model import Job
+from include.oms.words.problems import PROBLEMS
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance
@@ -63,7 +65,7 @@ def process(a_slice: SliceRef, ti: TaskInstance) -> None:
             http_session(REFERENCE_DATA_API, settings()) as (reference_data, reference_data_url),
             publishing_ends(url, settings(), soon=False) as tell_ends,
         ):
-            return await processing.process_slice(
+            return await process_slice(
                 connection,
                 slice_id,
                 generation=ti.max_tries,
@@ -87,7 +89,7 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
             http_session(THUNDERHEAD_API, settings()) as (session, base_url),
             publishing_ends(url, settings(), soon=True) as tell_ends,
         ):
-            return await monitoring.poll_slice(
+            return await poll_slice(
                 connection,
                 slice_id,
                 generation=ti.max_tries,

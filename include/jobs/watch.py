@@ -32,10 +32,10 @@ class WorkIsDue(BaseEventTrigger):
         from psycopg import Error
 
         from include.jobs.connections import oms_database_url_async
-        from include.oms import database
-        from include.oms.model import Job
-        from include.oms.settings import settings
-        from include.oms.watching import work_is_due
+        from include.oms.base import database
+        from include.oms.base.settings import settings
+        from include.oms.slices.early_wake import work_is_due
+        from include.oms.words.model import Job
 
         job = Job(self.job)
         while True:
@@ -75,9 +75,9 @@ class LateWork(BaseEventTrigger):
         from psycopg import Error
 
         from include.jobs.connections import oms_database_url_async
-        from include.oms import database
-        from include.oms.overdue import needs_a_look
-        from include.oms.settings import settings
+        from include.oms.base import database
+        from include.oms.base.settings import settings
+        from include.oms.upkeep.deadlines import needs_a_look
 
         try:
             url = await oms_database_url_async()

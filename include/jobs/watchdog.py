@@ -11,10 +11,10 @@ from psycopg.rows import DictRow
 
 from include.jobs.connections import oms_database_url
 from include.jobs.notify import Alert, AlreadyTold, make_alert, send
-from include.oms import database
-from include.oms.overdue import Look, State, deadline_seconds, look_for_late_work, mark_told
-from include.oms.settings import settings
-from include.oms.tables import age_text, markdown_table
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.base.tables import age_text, markdown_table
+from include.oms.upkeep.deadlines import Look, State, deadline_seconds, look_for_late_work, mark_told
 
 log = logging.getLogger("oms")
 

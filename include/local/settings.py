@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from include.oms.settings import Settings, settings
+from include.oms.base.settings import Settings, settings
 
 KEYS = Path("var/keys")
 SCOPES = ("documents:read", "documents:write")

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-from include.oms.settings import settings
+from include.oms.base.settings import settings
 
 
 def run() -> None:

@@ -9,10 +9,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.oms import database
-from include.oms.ends import End, bring_to_end
-from include.oms.model import Category, Job, Stage, Status
-from include.oms.retrigger import retrigger_requests
+from include.oms.base import database
+from include.oms.ending.final_status import End, bring_to_end
+from include.oms.ending.retrigger import retrigger_requests
+from include.oms.words.model import Category, Job, Stage, Status
 from plugins.oms_console.database import Db
 from plugins.oms_console.filters import Filter, Id, chosen_red
 from plugins.oms_console.rights import ACT, GetUserDep, actor

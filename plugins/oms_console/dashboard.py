@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.oms import database
-from include.oms.breaker import System
-from include.oms.dial import EVERY_TYPE
-from include.oms.model import Job
+from include.oms.base import database
+from include.oms.outside.breaker import System
+from include.oms.outside.dial import EVERY_TYPE
+from include.oms.words.model import Job
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.outside import CONNECTIONS, reachable

@@ -14,8 +14,8 @@ from fastapi import Depends
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from include.oms import database
-from include.oms.settings import settings
+from include.oms.base import database
+from include.oms.base.settings import settings
 
 MOST_CONNECTIONS = 8
 _gate = asyncio.Semaphore(MOST_CONNECTIONS)

@@ -8,8 +8,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
-from include.oms.model import RED_ENDS, Category, Status
-from include.oms.selection import LARGEST_ID, Selection, select_requests
+from include.oms.operators.selection import LARGEST_ID, Selection, select_requests
+from include.oms.words.model import RED_ENDS, Category, Status
 
 AS_THEY_ARE = {"batch_id", "document", "category", "retrying", "withdrawn", "created_from", "created_to"}
 

@@ -9,9 +9,9 @@ import httpx
 from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, ConfigDict
 
-from include.oms import database
-from include.oms.selection import LARGEST_ID
-from include.oms.settings import settings
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.operators.selection import LARGEST_ID
 from plugins.oms_console.database import Db
 from plugins.oms_console.rights import ACT, GetUserDep, actor
 

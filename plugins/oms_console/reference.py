@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import httpx
 from fastapi import APIRouter, Body, HTTPException, Query, Response
 
-from include.oms.settings import settings
+from include.oms.base.settings import settings
 from plugins.oms_console.audit import audit
 from plugins.oms_console.outside import base_url_and_headers
 from plugins.oms_console.rights import EDIT, READ, GetUserDep

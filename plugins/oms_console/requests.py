@@ -12,10 +12,10 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
-from include.oms import database
-from include.oms.problems import PROBLEMS
-from include.oms.selection import LARGEST_ID
-from include.oms.settings import settings
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.operators.selection import LARGEST_ID
+from include.oms.words.problems import PROBLEMS
 from plugins.oms_console.audit import audit
 from plugins.oms_console.clears import CLEARED, name_who_cleared
 from plugins.oms_console.database import Db, connection

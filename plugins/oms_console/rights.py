@@ -17,7 +17,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, HTTPException
 
-from include.oms.model import Job
+from include.oms.words.model import Job
 
 __all__ = ["ACT", "EDIT", "READ", "GetUserDep", "actor", "may"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 
-from include.oms import database
-from include.oms.model import Job
+from include.oms.base import database
+from include.oms.words.model import Job
 from plugins.oms_console.database import Db
 from plugins.oms_console.rights import READ
 

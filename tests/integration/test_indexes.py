@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 
-from include.oms.sql import load
+from include.oms.base.queries import load
 from tests.integration.plans import nodes
 
-QUERIES = load("include.oms.sql")
+QUERIES = load("include.oms.base.queries")
 HISTORY = {
     "document_requests", "request_payloads", "request_metadata", "request_errors", "request_timeline",
     "thunderhead_batches", "batch_payloads", "final_events",

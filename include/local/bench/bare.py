@@ -21,10 +21,10 @@ import psycopg
 import uvloop
 from psycopg.rows import DictRow, dict_row
 
-from include.oms.sql import load
-from include.oms.thunderhead import MOST_IDS_A_CALL
-from include.oms.work import chunks
-from include.oms.xml_document import document_xml
+from include.oms.base.queries import load
+from include.oms.outside.thunderhead import MOST_IDS_A_CALL
+from include.oms.processing.work import chunks
+from include.oms.processing.xml_document import document_xml
 
 _SQL = load(__package__)
 CALL_SECONDS = 30

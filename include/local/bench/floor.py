@@ -14,7 +14,7 @@ from flask import Flask, request
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from include.oms.sql import load
+from include.oms.base.queries import load
 from oms_intake.settings import intake_settings
 
 _SQL = load(__package__)

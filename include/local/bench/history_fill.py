@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from include.oms.sql import load
+from include.oms.base.queries import load
 
 _SQL = load(__package__)
 SERIAL = {

@@ -14,19 +14,19 @@ from psycopg.rows import DictRow, dict_row
 
 from include.local.bench.history_fill import LIVE
 from include.local.part import nothing
-from include.oms import database
-from include.oms.ends import End, bring_to_end
+from include.oms.base import database
+from include.oms.base.queries import load, query
+from include.oms.base.settings import Settings, settings
+from include.oms.ending.final_status import End, bring_to_end
 from include.oms.intake.accepting import Caller, accept_all
 from include.oms.intake.checking import NewRequest
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Search, find
 from include.oms.intake.shape import SentRequest
-from include.oms.lease import Lease
-from include.oms.model import RED_ENDS, Job, Stage, Status
-from include.oms.selection import Selection, select_requests
-from include.oms.settings import Settings, settings
-from include.oms.slices import SliceRef, claim_slices, open_slice
-from include.oms.sql import load, query
+from include.oms.operators.selection import Selection, select_requests
+from include.oms.slices.lease import Lease
+from include.oms.slices.slices import SliceRef, claim_slices, open_slice
+from include.oms.words.model import RED_ENDS, Job, Stage, Status
 
 _SQL = load(__package__)
 _numbers = count(1)

@@ -18,8 +18,8 @@ from include.local.demo.intake_client import PATH
 from include.local.demo.sample import samples
 from include.local.part import LocalError
 from include.local.system import System
-from include.oms.model import Job
-from include.oms.sql import query
+from include.oms.base.queries import query
+from include.oms.words.model import Job
 
 BULK = 500  # contract: most a call
 CALLERS = 2

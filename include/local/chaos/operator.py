@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 from include.local.chaos.rows import RedSlice
-from include.oms.model import Job
+from include.oms.words.model import Job
 
 MAPPED_TASKS: dict[str, str] = {Job.PROCESSING: "process_slice", Job.MONITORING: "poll_slice"}
 CALL_SECONDS = 20

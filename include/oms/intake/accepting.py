@@ -12,7 +12,7 @@ from include.oms.intake.checking import KnownValues, NewRequest
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Shown, show, utc_text
 from include.oms.intake.refusals import CorrelationIdUsed, UnknownSourceSystem
-from include.oms.model import Stage, Status
+from include.oms.words.model import Stage, Status
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import psycopg
 from psycopg.rows import DictRow
 
+from include.oms.base.queries import query
 from include.oms.intake.accepting import Caller
 from include.oms.intake.database import Database
 from include.oms.intake.finding import LARGEST_ID, Shown, get
 from include.oms.intake.refusals import NotFound, TooLateToCancel
-from include.oms.model import Category, Status
-from include.oms.sql import query
+from include.oms.words.model import Category, Status
 
 
 def cancel(database: Database, caller: Caller, request_id: int) -> Shown:

@@ -16,8 +16,8 @@ from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from include.oms.base.queries import query
 from include.oms.intake.refusals import DatabaseOutOfReach
-from include.oms.sql import query
 
 ANSWER_GRACE_SECONDS = 1.0
 """Beyond the statement time-out: PostgreSQL's own error comes first where it can come."""

@@ -11,7 +11,7 @@ import msgspec
 
 from include.oms.intake.database import Database
 from include.oms.intake.refusals import NotFound
-from include.oms.model import Status
+from include.oms.words.model import Status
 
 Shown: TypeAlias = Mapping[str, Any]
 """A request as its client sees it; its members are those of the query ``show_requests``."""

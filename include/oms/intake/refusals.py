@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from include.oms.errors import OmsError
-from include.oms.problems import PROBLEMS, Problem
+from include.oms.words.errors import OmsError
+from include.oms.words.problems import PROBLEMS, Problem
 
 RETRY_AFTER_SECONDS = 5
 """What a caller is asked to wait when something is out of reach: long enough for a restart."""

@@ -12,15 +12,15 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from include.oms import database
-from include.oms.model import Job
-from include.oms.monitoring import poll_slice
-from include.oms.processing import process_slice
-from include.oms.reference_data import ReferenceData
-from include.oms.settings import Settings
-from include.oms.slices import SliceReport, claim_slices
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.monitoring.worker import poll_slice
+from include.oms.outside.reference_data import ReferenceData
+from include.oms.outside.thunderhead import Thunderhead
+from include.oms.processing.worker import process_slice
+from include.oms.slices.slices import SliceReport, claim_slices
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
-from include.oms.thunderhead import Thunderhead
+from include.oms.words.model import Job
 
 QUICK: dict[str, Any] = {
     "settling_seconds": 0.4,

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 
 WAIT_SECONDS = 1.0  # for a connection; callers give up after two seconds, and should hear why before
 MOST_CONNECTIONS = 10

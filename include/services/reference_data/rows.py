@@ -10,7 +10,7 @@ from typing import Any, Literal
 from psycopg.rows import DictRow
 from pydantic import BaseModel
 
-from include.oms.sql import load
+from include.oms.base.queries import load
 from include.services.reference_data.database import Pool
 
 Kind = Literal["reference_data", "document_configuration"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 
 
 class ReferenceDataSettings(Settings):

@@ -1,7 +1,7 @@
 """Reads a document's XML into a small tree, and nothing else that XML could ask for.
 
-Knows what OMS writes (see include/oms/xml_document.py): ``key`` for a name that is no XML name, ``type`` for what
-is no string, ``encoding="json"`` for a text that XML cannot hold. Any other XML is read just as well.
+Knows what OMS writes (see include/oms/processing/xml_document.py): ``key`` for a name that is no XML name, ``type`` for
+what is no string, ``encoding="json"`` for a text that XML cannot hold. Any other XML is read just as well.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.oms.sql import load
+from include.oms.base.queries import load
 
 MOST_OF_ONE_NAME = 1000
 DOCUMENT_IDS_FROM = 5_000_000_000  # beyond 32 bits, as the contract allows: who cuts ids short finds out at once

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 
 
 class ThunderheadSettings(Settings):

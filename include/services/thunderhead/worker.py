@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from include.oms.sql import load
+from include.oms.base.queries import load
 from include.services.thunderhead.document_xml import InvalidDocument
 from include.services.thunderhead.ledger import Failure
 from include.services.thunderhead.letter import write_letter

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
-from include.oms.model import Category
-from include.oms.problems import PROBLEMS
+from include.oms.words.model import Category
+from include.oms.words.problems import PROBLEMS
 from tests.integration.clients.markdown import Example, examples, page, rows
 from tests.integration.intake.conftest import ServedIntake
 

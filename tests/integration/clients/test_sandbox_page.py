@@ -10,12 +10,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from include.oms import database
-from include.oms.reference_data import ReferenceData
-from include.oms.settings import Settings
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.outside.reference_data import ReferenceData
+from include.oms.outside.thunderhead import Thunderhead
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
 from include.oms.testing.system import QUICK, Oms
-from include.oms.thunderhead import Thunderhead
 from include.services.thunderhead.fates import SANDBOX
 from tests.integration.clients.markdown import page, rows
 from tests.integration.services.conftest import TOKEN, running_thunderhead

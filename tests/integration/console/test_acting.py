@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from include.oms import database
-from include.oms.model import Job
-from include.oms.settings import settings
-from include.oms.slices import claim_slices
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.slices.slices import claim_slices
+from include.oms.words.model import Job
 from plugins.oms_console import dashboard, looks, reference
 from tests.integration.console.conftest import JSON, Console
 

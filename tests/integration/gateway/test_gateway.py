@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.recorder import Recorder
 from tests.integration.intake.conftest import ServedIntake, a_request

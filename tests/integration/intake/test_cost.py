@@ -4,8 +4,8 @@ from typing import Any
 
 import psycopg
 
+from include.oms.base.queries import query
 from include.oms.intake.finding import LARGEST_ID
-from include.oms.sql import query
 
 HISTORY = """
     INSERT INTO document_requests (source_system, request_correlation_id, content_hash, document_type, document_name,

@@ -16,8 +16,8 @@ import httpx
 import psycopg
 import pytest
 
-from include.oms.problems import PROBLEMS
 from include.oms.testing.kafka import free_port
+from include.oms.words.problems import PROBLEMS
 from oms_intake.settings import IntakeSettings
 from tests.integration.intake.conftest import ReferenceDataServer, a_request
 from tests.integration.intake.faults import Postgres, SupervisedIntake

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from include.oms.problems import PROBLEMS
+from include.oms.words.problems import PROBLEMS
 from tests.integration.intake.conftest import a_request
 
 PATH = "/v1/document-requests"

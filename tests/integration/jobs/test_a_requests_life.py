@@ -8,9 +8,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from include.oms.model import Job
 from include.oms.testing.outside import cut, hang, problem, raw
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 SCHEMA = json.loads(Path("include/contracts/final-status-event.schema.json").read_text())
 

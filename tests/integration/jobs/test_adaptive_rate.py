@@ -6,12 +6,12 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-from include.oms.adaptive_rate import CATCH_UP_SECONDS, AdaptiveRate
-from include.oms.breaker import System
-from include.oms.dial import calls_per_second
-from include.oms.model import Job
+from include.oms.outside.adaptive_rate import CATCH_UP_SECONDS, AdaptiveRate
+from include.oms.outside.breaker import System
+from include.oms.outside.dial import calls_per_second
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 NOT_SO_FAST = problem(429, {"Retry-After": "1"})
 

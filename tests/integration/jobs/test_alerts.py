@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.jobs import notify, watchdog
 from include.jobs.notify import AlertOnFailure, AlreadyTold, NeedsAPerson, make_alert, send
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 from include.oms.testing.made import days_ago
 from include.oms.testing.outside import served
 from include.oms.testing.system import Oms

@@ -9,12 +9,12 @@ import aiohttp
 import pytest
 
 from include.jobs.testing import Airflow
-from include.oms import archive
-from include.oms.archive import Documents, archive_slice, claim_documents
-from include.oms.slices import SliceReport
+from include.oms.slices.slices import SliceReport
 from include.oms.testing.made import document
 from include.oms.testing.outside import problem, raw
 from include.oms.testing.system import Oms
+from include.oms.upkeep import archive
+from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
 
 
 async def run(oms: Oms, folder: Path, *, generation: int = 0, run_id: str = "run") -> list[SliceReport]:

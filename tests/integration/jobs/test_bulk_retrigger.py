@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.oms import bulk_retrigger
-from include.oms.bulk_retrigger import Answer, OutOfTime, count_selection, ended_before, retrigger_selection
-from include.oms.model import Job
-from include.oms.selection import Selection, pages, select_requests
-from include.oms.sql import query
+from include.oms.base.queries import query
+from include.oms.operators import bulk_retrigger
+from include.oms.operators.bulk_retrigger import Answer, OutOfTime, count_selection, ended_before, retrigger_selection
+from include.oms.operators.selection import Selection, pages, select_requests
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 RED = {"statuses": ("FAILED", "STOPPED"), "withdrawn": False}
 
@@ -76,7 +76,7 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(
 async def test_the_newest_that_have_it_are_not_all(
     oms: Oms, monkeypatch: pytest.MonkeyPatch, filled: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("include.oms.selection.NEWEST_LOOKED_AT", 0)
+    monkeypatch.setattr("include.oms.operators.selection.NEWEST_LOOKED_AT", 0)
     having = {"metadata": {"COUNTRY": "SE"}, "category": "OVERDUE"}
     wanted = [await ended(oms, source_system="ARCADE", **having) for _ in range(3)]
     for _ in range(3):

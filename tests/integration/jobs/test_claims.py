@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from include.oms import database
-from include.oms.breaker import REQUESTS_ON_PROBATION
-from include.oms.lease import Lease
-from include.oms.model import Job
-from include.oms.processing import held_requests
-from include.oms.slices import claim_slices, open_slice
+from include.oms.base import database
+from include.oms.outside.breaker import REQUESTS_ON_PROBATION
+from include.oms.processing.worker import held_requests
+from include.oms.slices.lease import Lease
+from include.oms.slices.slices import claim_slices, open_slice
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 
 async def claimed_ids(oms: Oms) -> list[int]:

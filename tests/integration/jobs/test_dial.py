@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
-from include.oms.breaker import System
-from include.oms.dial import places_in_line
+from include.oms.outside.breaker import System
+from include.oms.outside.dial import places_in_line
 from include.oms.testing.system import Oms
 
 

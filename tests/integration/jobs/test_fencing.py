@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from include.oms.ends import End, bring_to_end
-from include.oms.lease import Lease
-from include.oms.model import Category, Job, Stage, Status
-from include.oms.monitoring import _write, held_batches
-from include.oms.polling import Verdict
-from include.oms.processing import held_requests
-from include.oms.recording import record
-from include.oms.slices import SliceReport, open_slice
-from include.oms.state_machine import Outcome
+from include.oms.ending.final_status import End, bring_to_end
+from include.oms.monitoring.verdicts import Verdict
+from include.oms.monitoring.worker import _write, held_batches
+from include.oms.processing.recording import record
+from include.oms.processing.work import HeldRequest, Result
+from include.oms.processing.worker import held_requests
+from include.oms.slices.lease import Lease
+from include.oms.slices.slices import SliceReport, open_slice
 from include.oms.testing.system import Oms
-from include.oms.work import HeldRequest, Result
+from include.oms.words.model import Category, Job, Stage, Status
+from include.oms.words.state_machine import Outcome
 
 
 async def replaced_worker(oms: Oms) -> tuple[Lease, HeldRequest]:

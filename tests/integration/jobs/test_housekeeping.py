@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from include.oms.bulk_retrigger import count_selection
-from include.oms.housekeeping import erase_content, prune_events, prune_slices, retention_days
-from include.oms.model import Job
-from include.oms.retrigger import retrigger_requests
-from include.oms.selection import Selection
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
+from include.oms.ending.retrigger import retrigger_requests
+from include.oms.operators.bulk_retrigger import count_selection
+from include.oms.operators.selection import Selection
 from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
+from include.oms.upkeep.housekeeping import erase_content, prune_events, prune_slices, retention_days
+from include.oms.words.model import Job
 
 
 async def old_request(oms: Oms, days: float = 100, **more: Any) -> int:

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.oms import database
-from include.oms.model import Job
-from include.oms.reference_data import ReferenceData
-from include.oms.settings import Settings
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.outside.reference_data import ReferenceData
+from include.oms.outside.thunderhead import Thunderhead
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
 from include.oms.testing.postgres import create_database, database_url
 from include.oms.testing.system import QUICK, Oms
-from include.oms.thunderhead import Thunderhead
+from include.oms.words.model import Job
 
 MAX_ROUNDS_TO_HEAL = 40
 

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from include.oms.breaker import FAILURES_THAT_OPEN
+from include.oms.outside.breaker import FAILURES_THAT_OPEN
 from include.oms.testing.outside import Answer, cut, hang, problem, raw
 from include.oms.testing.system import Oms
 

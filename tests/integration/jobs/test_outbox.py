@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from include.oms.publishing import publish_waiting_events
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
+from include.oms.ending.outbox import publish_waiting_events
 from include.oms.testing.kafka import broker, free_port
 
 

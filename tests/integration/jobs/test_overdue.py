@@ -9,8 +9,9 @@ import pytest
 
 from include.jobs import connections
 from include.jobs.watch import LateWork
-from include.oms.model import Job
-from include.oms.overdue import (
+from include.oms.testing.made import days_ago, ended
+from include.oms.testing.system import Oms
+from include.oms.upkeep.deadlines import (
     Look,
     State,
     deadline_seconds,
@@ -19,8 +20,7 @@ from include.oms.overdue import (
     mark_told,
     needs_a_look,
 )
-from include.oms.testing.made import days_ago, ended
-from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 
 async def look(oms: Oms) -> dict[State, Look]:
@@ -97,7 +97,7 @@ LATE: dict[State, Callable[[Oms], Awaitable[object]]] = {
 
 
 def test_every_state_has_a_deadline_and_a_test() -> None:
-    from include.oms.settings import Settings
+    from include.oms.base.settings import Settings
 
     assert set(LATE) == set(State) == set(deadline_seconds(Settings()))
 

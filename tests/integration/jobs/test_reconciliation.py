@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from include.oms.discrepancies import MOST_LISTED, Kind
-from include.oms.errors import Unavailable
-from include.oms.reconciliation import Reconciliation, reconcile, store
 from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import cut, problem
 from include.oms.testing.system import Oms
-from include.oms.thunderhead_comparison import Comparison
-from include.oms.window import Window
+from include.oms.upkeep.discrepancies import MOST_LISTED, Kind
+from include.oms.upkeep.reconciliation import Reconciliation, reconcile, store
+from include.oms.upkeep.thunderhead_comparison import Comparison
+from include.oms.upkeep.window import Window
+from include.oms.words.errors import Unavailable
 
 TODAY = Window(days_ago(0.5), days_ago(-0.5))
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from include.jobs.testing import Airflow
 from include.local.postgres import programs
-from include.oms import database
-from include.oms.after_restore import IDS_LEFT_BEHIND, CaughtUp, catch_up
-from include.oms.model import Job
-from include.oms.retrigger import retrigger_requests
+from include.oms.base import database
+from include.oms.ending.retrigger import retrigger_requests
 from include.oms.testing.outside import cut
 from include.oms.testing.postgres import ROOT, create_database, database_url
 from include.oms.testing.system import Oms
+from include.oms.upkeep.after_restore import IDS_LEFT_BEHIND, CaughtUp, catch_up
+from include.oms.words.model import Job
 
 RESUME = "UPDATE outside_systems SET paused_at = NULL, paused_by = NULL, paused_why = NULL"
 RED = {"category": "VALIDATION_ERROR", "description": "no"}

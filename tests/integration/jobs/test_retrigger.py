@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from include.oms.model import Job
-from include.oms.retrigger import retrigger_requests
+from include.oms.ending.retrigger import retrigger_requests
 from include.oms.testing.made import ended
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 
 async def rejected(oms: Oms, n: int = 1) -> tuple[int, list[int]]:

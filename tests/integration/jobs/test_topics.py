@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from include.oms.errors import Unavailable
+from include.oms.ending.topics import name_topics
 from include.oms.testing.system import Oms
-from include.oms.topics import name_topics
+from include.oms.words.errors import Unavailable
 
 
 async def ended_at_enrichment(oms: Oms) -> None:

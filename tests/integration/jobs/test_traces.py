@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from include.oms import traces
+from include.oms.base import traces
 from include.oms.testing.system import Oms
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -10,23 +10,24 @@ from time import monotonic
 
 import pytest
 
-from include.oms import database, watching
-from include.oms.model import Job
+from include.oms.base import database
+from include.oms.slices import early_wake
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 IS_LISTENING = "SELECT FROM pg_stat_activity WHERE application_name = 'watcher' AND query LIKE '%%waiting = false%%'"
 
 
 @pytest.fixture(autouse=True)
 def _no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LEAST_GAP_SECONDS", 0.05)
+    monkeypatch.setattr(early_wake, "LEAST_GAP_SECONDS", 0.05)
 
 
 @asynccontextmanager
 async def watcher(oms: Oms, job: Job, interval_seconds: float) -> AsyncIterator[AsyncIterator[None]]:
     """A watcher on a connection of its own, as in the triggerer."""
     async with await database.connect(oms.url, oms.settings, application_name="watcher") as connection:
-        watch = watching.work_is_due(connection, job, interval_seconds=interval_seconds, max_slices=2)
+        watch = early_wake.work_is_due(connection, job, interval_seconds=interval_seconds, max_slices=2)
         try:
             yield watch
         finally:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from include.oms import database
-from include.oms.model import Job
-from include.oms.slices import SliceReport
+from include.oms.base import database
+from include.oms.slices.slices import SliceReport
 from include.oms.testing.system import Oms
+from include.oms.words.model import Job
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from include.oms.xml_document import document_xml
+from include.oms.processing.xml_document import document_xml
 from tests.integration.services.running import Service, eventually, running
 
 TOKEN = "token-of-the-tests"

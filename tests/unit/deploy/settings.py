@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 from include.services.reference_data.settings import ReferenceDataSettings
 from include.services.thunderhead.control import Control
 from include.services.thunderhead.settings import ThunderheadSettings

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/add-a-job.md").read_text("utf-8")
 FILES = (
     "include/migrations/versions/0060_document_archive.py",
-    "include/oms/sql/archive.sql",
-    "include/oms/archive.py",
+    "include/oms/upkeep/archive.sql",
+    "include/oms/upkeep/archive.py",
     "include/jobs/archive.py",
     "dags/document_archive.py",
     "tests/integration/jobs/test_archive.py",

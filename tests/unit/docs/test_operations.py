@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from include.oms.settings import Settings
+from include.oms.base.settings import Settings
 from oms_intake.settings import IntakeSettings
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/operations.md"

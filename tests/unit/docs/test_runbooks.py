@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from include.oms.discrepancies import Kind
-from include.oms.overdue import State
+from include.oms.upkeep.deadlines import State
+from include.oms.upkeep.discrepancies import Kind
 
 ROOT = Path(__file__).resolve().parents[3]
 RUNBOOKS = ROOT / "docs/runbooks"

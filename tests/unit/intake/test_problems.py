@@ -2,10 +2,10 @@
 
 import re
 
-from include.oms.failure_rules import failure_rules
 from include.oms.intake import refusals
-from include.oms.model import Category
-from include.oms.problems import PROBLEMS
+from include.oms.words.failure_rules import failure_rules
+from include.oms.words.model import Category
+from include.oms.words.problems import PROBLEMS
 from oms_intake import keys, tokens
 
 

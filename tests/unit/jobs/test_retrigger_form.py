@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.jobs.retrigger_form import RetriggerForm, read_form
-from include.oms.model import Category, Stage, Status
+from include.oms.words.model import Category, Stage, Status
 
 EMPTY = {
     "request_ids": None, "correlation_ids": None, "statuses": ["FAILED", "STOPPED"], "stage": None, "category": None,

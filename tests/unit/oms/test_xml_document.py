@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from include.oms.intake.json_text import read_json, text_faults
-from include.oms.xml_document import Number, document_xml
+from include.oms.processing.xml_document import Number, document_xml
 
 # All that JSON can hold, and more of what XML makes trouble of.
 any_text = st.text(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.oms.xml_document import document_xml
+from include.oms.processing.xml_document import document_xml
 from include.services.thunderhead.document_xml import MOST_ELEMENTS, InvalidDocument, parse
 from include.services.thunderhead.letter import write_letter
 from include.services.thunderhead.letter.style import load_fonts

@@ -1,0 +1,1 @@
+"""What everything stands on: settings, the OMS Database, its queries, traces. Knows nothing of documents."""

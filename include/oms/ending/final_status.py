@@ -1,0 +1,62 @@
+"""Bringing requests to their end: status, error, timeline and final event, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, class_row
+
+from include.oms.base import database
+from include.oms.base.queries import query
+from include.oms.words.model import Stage, Status
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a request ends and, for a red end, why."""
+
+    request_id: int
+    status: Status
+    stage: Stage
+    category: str | None = None
+    description: str | None = None
+
+
+async def bring_to_end(
+    connection: AsyncConnection[DictRow],
+    ends: Sequence[End],
+    *,
+    from_status: Status,
+    lease_token: int | None,
+    slice_id: int | None,
+    actor: str,
+) -> list[End]:
+    """End the requests that still stand in ``from_status`` under ``lease_token``; those that did are returned.
+
+    The others have moved on under somebody else's hand and are left alone.
+    """
+    n = len(ends)
+    ended = await database.rows(
+        connection,
+        "end_requests",
+        request_ids=[end.request_id for end in ends],
+        from_statuses=[from_status] * n,
+        lease_tokens=[lease_token] * n,
+        statuses=[end.status for end in ends],
+        stages=[end.stage for end in ends],
+        categories=[end.category for end in ends],
+        descriptions=[end.description for end in ends],
+        slice_id=slice_id,
+        actor=actor,
+    )
+    moved = {row["request_id"] for row in ended}
+    return [end for end in ends if end.request_id in moved]
+
+
+async def red_ends_of_slice(connection: AsyncConnection[DictRow], slice_id: int) -> list[End]:
+    """The requests for which the slice's task instance is red: they ended in it, and nothing has moved them since."""
+    cursor = connection.cursor(row_factory=class_row(End))
+    await cursor.execute(query("red_ends_of_slice"), {"slice_id": slice_id})
+    return await cursor.fetchall()

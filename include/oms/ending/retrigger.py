@@ -1,0 +1,34 @@
+"""The retrigger: driving ended requests again, by the stage they ended at.
+
+Enrichment, submission and generation failures get a new attempt, with a new Thunderhead batch; monitoring
+failures a new poll. What is not at a red end is not touched, so doing it twice does no harm. What was withdrawn
+(CANCELLED) stays so, by whichever door the retrigger comes: a clear, the console, document_retrigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.oms.base import database
+
+
+async def retrigger_requests(
+    connection: AsyncConnection[DictRow], request_ids: Sequence[int], *, actor: str, slice_id: int | None = None
+) -> list[int]:
+    """Drive those again that stand at a red end and that nobody withdrew; their ids are returned.
+
+    ``actor`` stands in the timeline.
+    """
+    again = await database.rows(
+        connection, "retrigger_requests", request_ids=list(request_ids), actor=actor, slice_id=slice_id
+    )
+    return [row["request_id"] for row in again]
+
+
+async def retrigger_slice(connection: AsyncConnection[DictRow], slice_id: int, *, actor: str) -> list[int]:
+    """Drive exactly those requests again that this slice brought to a red end and nothing has moved since."""
+    ended = await database.rows(connection, "ended_by_slice", slice_id=slice_id)
+    return await retrigger_requests(connection, [row["request_id"] for row in ended], actor=actor, slice_id=slice_id)

@@ -1,0 +1,1 @@
+"""document_monitoring: from a batch at Thunderhead to what became of it."""

@@ -1,0 +1,102 @@
+"""What a poll of Thunderhead says of a batch, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from include.oms.base.settings import Settings
+from include.oms.outside.thunderhead import Batch, GenerationError
+from include.oms.words.model import Category, Stage
+from include.oms.words.state_machine import MOVES, Move, Outcome, own_failure
+
+MISSES_BEFORE_UNKNOWN_SECONDS = 60.0  # a batch just submitted may not be listed yet
+
+
+@dataclass(frozen=True)
+class HeldBatch:
+    """A batch in the hands of this worker."""
+
+    batch_key: int
+    request_id: int
+    batch_name: str
+    thunderhead_batch_id: int
+    polls: int
+    spent: int
+    age_seconds: float  # since it was submitted, at the time of ``seen_at``
+    due_in_seconds: float = 0.0  # from ``seen_at`` to its next poll
+    seen_at: float = field(default_factory=monotonic)
+
+    @property
+    def due_at(self) -> float:
+        """When it is to be asked about, by time.monotonic."""
+        return self.seen_at + self.due_in_seconds
+
+    def as_of_now(self) -> HeldBatch:
+        """The same batch at the time of a poll."""
+        now = monotonic()
+        return replace(self, age_seconds=self.age_seconds + now - self.seen_at, due_in_seconds=0.0, seen_at=now)
+
+    def again_in(self, seconds: float, *, was_answered: bool) -> HeldBatch:
+        """The same batch after a poll, to be asked about once more."""
+        return replace(self, due_in_seconds=seconds, polls=self.polls + was_answered)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one poll of one batch came to."""
+
+    batch: HeldBatch
+    stage: Stage
+    outcome: Outcome
+    dms_document_id: int | None = None
+    category: str | None = None
+    description: str | None = None
+
+    @property
+    def move(self) -> Move:
+        """Where the request goes from here."""
+        return MOVES[self.stage, self.outcome]
+
+
+def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Verdict | None:
+    """What Thunderhead's answer means; None where it failed, and the reasons have yet to be asked for.
+
+    An answer that makes no sense for this batch (another name, a status nobody knows, COMPLETED without a
+    document) is as good as none: it is asked again.
+    """
+    if found is None and batch.age_seconds > MISSES_BEFORE_UNKNOWN_SECONDS:
+        return _monitoring_failure(batch, Category.BATCH_UNKNOWN, "Thunderhead does not know the batch it accepted")
+    if found is not None and found.batch_name == batch.batch_name:
+        match found.status:
+            case "COMPLETED" if found.dms_document_id is not None:
+                return Verdict(batch, Stage.GENERATION, Outcome.COMPLETED, found.dms_document_id)
+            case "STOPPED":
+                reason = "somebody halted the batch inside Thunderhead"
+                return Verdict(batch, Stage.GENERATION, Outcome.STOPPED, None, Category.STOPPED_AT_THUNDERHEAD, reason)
+            case "FAILED":
+                return None
+    if batch.age_seconds > settings.overdue_seconds:
+        waited = f"not ended in Thunderhead {batch.age_seconds / 3600:.1f} hours after it was submitted"
+        return _monitoring_failure(batch, Category.OVERDUE, waited)
+    return Verdict(batch, Stage.GENERATION, Outcome.GENERATING)
+
+
+def failed_verdict(batch: HeldBatch, errors: list[GenerationError], settings: Settings) -> Verdict:
+    """A batch that failed, by the reasons that Thunderhead gives; the first one decides."""
+    first = errors[0] if errors else GenerationError(Category.UNKNOWN_ERROR, "Thunderhead gives no reason")
+    more = "".join(f"; {error.category}: {error.description}" for error in errors[1:])
+    outcome = own_failure(Stage.GENERATION, first.category, spent=batch.spent, max_attempts=settings.max_attempts)
+    return Verdict(batch, Stage.GENERATION, outcome, None, first.category, first.description + more)
+
+
+def _monitoring_failure(batch: HeldBatch, category: Category, description: str) -> Verdict:
+    return Verdict(batch, Stage.MONITORING, Outcome.FAILED_PERMANENT, None, category, description)
+
+
+def next_poll_seconds(age_seconds: float, settings: Settings) -> float:
+    """When to ask again: after a quarter of the batch's age, within first_poll_seconds and max_poll_seconds.
+
+    A document that takes 2 s is asked about every 0.5 s, one that takes an hour every minute.
+    """
+    return min(max(age_seconds / 4, settings.first_poll_seconds), settings.max_poll_seconds)

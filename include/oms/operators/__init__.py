@@ -1,0 +1,1 @@
+"""What operators select, see and drive: the queries behind the console and document_retrigger."""

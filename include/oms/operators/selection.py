@@ -1,0 +1,101 @@
+"""Which requests are meant: one class and one query for whoever counts, shows or drives a selection of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, class_row
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from include.oms.base.queries import query
+from include.oms.words.model import Category, Stage, Status
+
+LARGEST_ID = 2**63 - 1
+MOST_NAMED = 10_000  # request or correlation ids in one selection
+NEWEST_LOOKED_AT = 1000  # with a metadata pair or an error category, before all that have it
+
+RequestId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+MetadataValue = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Selection(BaseModel):
+    """Requests by what is known of them. What is None does not matter; of the rest, everything must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request_ids: Annotated[tuple[RequestId, ...], Field(min_length=1, max_length=MOST_NAMED)] | None = None
+    correlation_ids: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_NAMED)] | None = None
+    statuses: Annotated[tuple[Status, ...], Field(min_length=1)] | None = None
+    stage: Stage | None = None
+    source_system: Name | None = None
+    document_type: Name | None = None
+    document_name: Name | None = None
+    document: Name | None = None  # by its name or by its type
+    batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's; it may be an earlier attempt's
+    category: Category | None = None  # of its last error
+    retrying: bool = False  # only what has spent attempts and has not ended
+    withdrawn: bool | None = None  # whether its client took it back
+    metadata: Annotated[tuple[tuple[Name, MetadataValue], ...], Field(min_length=1, max_length=20)] | None = None
+    created_from: AwareDatetime | None = None  # inclusive
+    created_to: AwareDatetime | None = None  # exclusive
+    ended_from: AwareDatetime | None = None  # inclusive
+    ended_to: AwareDatetime | None = None  # exclusive
+
+    def values(self) -> dict[str, Any]:
+        """What the query ``select_requests`` binds, but for the page."""
+        values = self.model_dump(exclude={"metadata"})
+        pairs = self.metadata or ()
+        keys, texts = [key for key, _ in pairs] or None, [text for _, text in pairs] or None
+        lists = {name: list(it) for name, it in values.items() if isinstance(it, tuple)}
+        return values | lists | {"keys": keys, "values": texts}
+
+
+@dataclass(frozen=True)
+class Selected:
+    """One request of a selection, with the category of its last error."""
+
+    request_id: int
+    source_system: str
+    request_correlation_id: str
+    document_type: str
+    document_name: str
+    status: Status
+    stage: Stage
+    category: str | None
+    revision: int
+    attempts: int
+    created_at: datetime
+    ended_at: datetime | None
+
+
+async def select_requests(
+    connection: AsyncConnection[DictRow], selection: Selection, *, limit: int, before: int = LARGEST_ID
+) -> list[Selected]:
+    """A page of a selection, newest first: ``limit`` requests at most, all with ids below ``before``."""
+    cursor = connection.cursor(row_factory=class_row(Selected))
+    values = selection.values() | {"limit": limit, "before": before}
+
+    async def page(newest: int | None) -> list[Selected]:
+        await cursor.execute(query("select_requests"), values | {"newest": newest}, prepare=False)
+        return await cursor.fetchall()
+
+    if selection.metadata or selection.category:  # half of a million may have it, and the page be among the newest
+        found = await page(limit + NEWEST_LOOKED_AT)
+        if len(found) == limit:
+            return found
+    return await page(None)
+
+
+async def pages(
+    connection: AsyncConnection[DictRow], selection: Selection, *, page_size: int
+) -> AsyncIterator[list[Selected]]:
+    """All pages of a selection. What has gone by is not met again, whatever becomes of it meanwhile."""
+    before = LARGEST_ID
+    while page := await select_requests(connection, selection, limit=page_size, before=before):
+        yield page
+        before = page[-1].request_id

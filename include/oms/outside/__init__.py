@@ -1,0 +1,1 @@
+"""The systems that OMS calls, Thunderhead and the Reference Data API, and how hard they may be called."""

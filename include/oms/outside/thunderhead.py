@@ -1,0 +1,172 @@
+"""Thunderhead, as OMS uses it. The one place where its HTTP becomes typed answers and errors.
+
+Source: contracts/thunderhead.openapi.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from include.oms.base.settings import Settings
+from include.oms.outside.answers import Answer, call, clean_text, problem_text
+from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
+from include.oms.words.model import Category
+
+MOST_IDS_A_CALL = 100  # contract: batchIds
+LONGEST_PAUSE_SECONDS = 5.0  # a 429 that asks for less slows us down; for more, it stops us as an outage does
+_BIGINT = range(1, 2**63)
+_ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # readable, and surely nothing was made
+_NEVER_ACCEPTED = {400, 413, 422}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What Thunderhead says of a batch. ``status`` is its own word, which may be one we never heard of."""
+
+    batch_id: int
+    batch_name: str
+    status: str
+    dms_document_id: int | None
+
+
+@dataclass(frozen=True)
+class GenerationError:
+    """One reason why a batch failed."""
+
+    category: Category
+    description: str
+
+
+class Thunderhead:
+    """A client over one pooled session. Every call is bounded in time and size and made once."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str, settings: Settings) -> None:
+        self._session = session
+        self._base_url = base_url.rstrip("/")
+        self._settings = settings
+
+    async def submit(self, *, batch_name: str, batch_config_id: str, xml: str) -> int:
+        """Hand one document to Thunderhead, once; never repeats by itself.
+
+        Returns the batch id. Raises Unavailable (nobody's fault, no effect; carries retry_after in seconds),
+        Rejected (this payload, for good) or OutcomeUnknown (look the name up before trying again).
+        """
+        document = {"batchName": batch_name, "batchConfigId": batch_config_id, "payload": xml}
+        try:
+            answer = await self._call(
+                "POST", "/v1/batches", timeout_seconds=self._settings.submit_timeout_seconds, json=document
+            )
+        except TimeoutError as error:
+            raise OutcomeUnknown("no answer in time", category=Category.TIMEOUT_ERROR) from error
+        except aiohttp.ClientError as error:
+            raise OutcomeUnknown(f"lost: {error.__class__.__name__}", category=Category.INTERNAL_ERROR) from error
+        return _submitted(answer, batch_name)
+
+    async def find_by_name(self, batch_name: str) -> Batch | None:
+        """The newest batch of exactly this name, or None. Raises Unavailable where that cannot be told."""
+        return next(iter(await self.find_all_by_name(batch_name)), None)
+
+    async def find_all_by_name(self, batch_name: str) -> list[Batch]:
+        """Every batch of exactly this name, newest first: more than one is a double. Raises Unavailable.
+
+        "None" leads to a submit, so it has to be said: what cannot be read, or has another name, is no answer.
+        """
+        found = await self._batches({"batchName": batch_name})
+        batches = [batch for batch in found if batch is not None and batch.batch_name == batch_name]
+        if len(batches) < len(found):
+            raise Unavailable("the answer to a look-up by name does not fit the name")
+        return batches
+
+    async def find_by_ids(self, batch_ids: Sequence[int]) -> dict[int, Batch]:
+        """Batches by id, at most 100 a call; unknown ids are left out. Raises Unavailable."""
+        found = await self._batches({"batchIds": ",".join(map(str, batch_ids))})
+        return {batch.batch_id: batch for batch in found if batch is not None}
+
+    async def errors_of(self, batch_id: int) -> list[GenerationError]:
+        """Why a batch failed; empty where Thunderhead does not say. Raises Unavailable."""
+        content = await self._read(f"/v1/batches/{batch_id}/errors")
+        errors = content.get("errors") if isinstance(content, dict) else None
+        if not isinstance(errors, list):
+            raise Unavailable("the errors of a batch cannot be read")
+        return [_generation_error(error) for error in errors[:20] if isinstance(error, dict)]
+
+    async def _batches(self, params: dict[str, str]) -> list[Batch | None]:
+        """What was found, None for each that cannot be read. Raises Unavailable where there is no list at all."""
+        content = await self._read("/v1/batches", params)
+        batches = content.get("batches") if isinstance(content, dict) else None
+        if not isinstance(batches, list):
+            raise Unavailable("the answer to a look-up cannot be read")
+        return [_batch(batch) for batch in batches]
+
+    async def _read(self, path: str, params: dict[str, str] | None = None) -> Any:
+        """A read: whatever goes wrong with it, it can be asked again."""
+        try:
+            answer = await self._call("GET", path, timeout_seconds=self._settings.poll_timeout_seconds, params=params)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise Unavailable(f"no answer: {error.__class__.__name__}") from error
+        if answer.status != 200:
+            raise _unavailable(answer, f"answered {answer.status}")
+        return answer.content
+
+    async def _call(self, method: str, path: str, *, timeout_seconds: float, **more: Any) -> Answer:
+        return await call(
+            self._session,
+            method,
+            self._base_url + path,
+            timeout_seconds=timeout_seconds,
+            max_bytes=self._settings.max_answer_bytes,
+            **more,
+        )
+
+
+def _submitted(answer: Answer, batch_name: str) -> int:
+    """What the answer to a submit means. What cannot be read says nothing about its effect, whatever its status."""
+    if 200 <= answer.status < 300:
+        batch = _batch(answer.content)
+        if batch is not None and batch.batch_name == batch_name:
+            return batch.batch_id
+    else:
+        reason = problem_text(answer.content)
+        if reason is not None and answer.status in _NEVER_ACCEPTED:
+            raise Rejected(f"{answer.status}: {reason}")
+        if reason is not None and answer.status in _ANSWERED_WITHOUT_EFFECT:
+            raise _unavailable(answer, f"{answer.status}: {reason}")
+    raise OutcomeUnknown(
+        f"answered {answer.status}, with nothing that tells the effect",
+        retry_after=answer.retry_after,
+        category=Category.INTERNAL_ERROR,
+    )
+
+
+def _unavailable(answer: Answer, message: str) -> Unavailable:
+    """What refuses us for a moment, and what is out."""
+    is_short = answer.retry_after is not None and answer.retry_after <= LONGEST_PAUSE_SECONDS
+    kind = Limited if answer.status == 429 and is_short else Unavailable
+    return kind(message, retry_after=answer.retry_after)
+
+
+def _batch(content: Any) -> Batch | None:
+    """A batch out of foreign JSON, or None where it is not one."""
+    if not isinstance(content, dict):
+        return None
+    batch_id, name, status = content.get("batchId"), content.get("batchName"), content.get("status")
+    document_id = content.get("dmsDocumentId")
+    if type(batch_id) is not int or batch_id not in _BIGINT or not isinstance(name, str) or not isinstance(status, str):
+        return None
+    if document_id is not None and (type(document_id) is not int or document_id not in _BIGINT):
+        return None
+    return Batch(batch_id, name, status, document_id)
+
+
+def _generation_error(error: dict[str, Any]) -> GenerationError:
+    named = error.get("category")
+    category = Category(named) if named in list(Category) else Category.UNKNOWN_ERROR
+    text = error.get("description")
+    description = clean_text(text) if isinstance(text, str) else "no description"
+    if category is Category.UNKNOWN_ERROR and isinstance(named, str):
+        description = clean_text(f"{named}: {description}")
+    return GenerationError(category, description)

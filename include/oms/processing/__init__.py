@@ -1,0 +1,1 @@
+"""document_processing: from a claimed request to a batch at Thunderhead."""

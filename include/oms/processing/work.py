@@ -1,0 +1,151 @@
+"""What document_processing passes from step to step: a held request, its document, the result of a try."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
+from typing import TypeVar
+
+from include.oms.words.errors import OutcomeUnknown, Unavailable
+from include.oms.words.model import Stage
+from include.oms.words.state_machine import MOVES, Move, Outcome, own_failure
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class HeldRequest:
+    """A request in the hands of this worker; ``batch_*`` and ``xml`` belong to an intent that it already has."""
+
+    request_id: int
+    source_system: str
+    request_correlation_id: str
+    document_type: str
+    document_name: str
+    document_language: str
+    source_environment: str
+    traceparent: str | None  # of the client's POST
+    stage: str
+    spent: int
+    takeovers: int
+    content: str | None  # JSON text; None once its retention has ended
+    metadata: dict[str, str]
+    batch_name: str | None
+    batch_config_id: str | None
+    xml: str | None
+    unsure_since: datetime | None
+    unsure_for_seconds: float | None  # negative: so long ago; positive: a former worker may live for so long
+
+
+@dataclass(frozen=True)
+class Document:
+    """What is handed to Thunderhead for a request."""
+
+    request: HeldRequest
+    config_id: str
+    xml: str
+    topic: str | None = None
+    batch_name: str = ""  # once its intent is written
+    in_doubt: bool = False  # an earlier submit may have arrived: its name is looked up first
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one try came to."""
+
+    request: HeldRequest
+    stage: Stage
+    outcome: Outcome
+    batch_id: int | None = None
+    adopted: bool = False
+    in_doubt: bool | None = None  # whether a submit may have arrived; None leaves that as it was
+    wait_seconds: float | None = None  # where the try itself tells how long to wait
+    category: str | None = None
+    description: str | None = None
+
+    @property
+    def move(self) -> Move:
+        """Where the request goes from here."""
+        return MOVES[self.stage, self.outcome]
+
+
+def failed(request: HeldRequest, stage: Stage, category: str, description: str, *, max_attempts: int) -> Result:
+    """The request's own failure: another attempt later, or its end."""
+    outcome = own_failure(stage, category, spent=request.spent, max_attempts=max_attempts)
+    return Result(request, stage, outcome, in_doubt=False, category=category, description=description)
+
+
+def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_doubt: bool | None = None) -> Result:
+    """Nobody's failure: an outside system was out of reach."""
+    return Result(
+        request, stage, Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after, description=str(error)
+    )
+
+
+def unsure(request: HeldRequest, error: OutcomeUnknown) -> Result:
+    """A submit without a readable answer."""
+    return Result(
+        request, Stage.SUBMISSION, Outcome.UNSURE, in_doubt=True, wait_seconds=error.retry_after,
+        category=error.category, description=str(error),
+    )  # fmt: skip
+
+
+def in_doubt(requests: Sequence[HeldRequest], settling_seconds: float) -> tuple[list[Document], list[Result]]:
+    """What an earlier worker may have submitted: the very same document again, to be looked up first.
+
+    A look-up can be believed once the settling time has passed since the worker may have been at it; before that
+    the request is put back until then.
+    """
+    documents: list[Document] = []
+    results: list[Result] = []
+    for request in requests:
+        if request.unsure_since is None:
+            continue
+        settled_in = settling_seconds + (request.unsure_for_seconds or 0.0)
+        if settled_in > 0:
+            results.append(Result(request, Stage.SUBMISSION, Outcome.UNSURE, wait_seconds=settled_in))
+        else:
+            documents.append(
+                Document(
+                    request,
+                    request.batch_config_id or "",
+                    request.xml or "",
+                    batch_name=request.batch_name or "",
+                    in_doubt=True,
+                )
+            )
+    return documents, results
+
+
+@dataclass
+class Contents:
+    """What a slice has held: its name, where it has grown."""
+
+    times: int = 0
+    systems: Counter[str] = field(default_factory=Counter)
+    first_id: float = inf
+    last_id: int = 0
+
+    def add(self, requests: Sequence[HeldRequest]) -> None:
+        """Requests that it was cut with, or took later."""
+        ids = [request.request_id for request in requests]
+        self.first_id, self.last_id = min(self.first_id, *ids), max(self.last_id, *ids)
+        self.systems.update(request.source_system for request in requests)
+        self.times += 1
+
+    @property
+    def label_if_grown(self) -> str | None:
+        """As claim_due_requests writes it; None where it holds what it was cut with."""
+        if self.times < 2:
+            return None
+        parts = ", ".join(f"{n} {system}" for system, n in sorted(self.systems.items()))
+        return f"{self.systems.total()} requests, {self.first_id} to {self.last_id}: {parts}"
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """``items`` in pieces of ``size``; the last may be shorter."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,153 @@
+"""document_archive: finished PDFs out of Thunderhead into a folder, each once. The example of docs/add-a-job.md."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.outside.answers import retry_after
+from include.oms.outside.breaker import Breaker, System, health_of
+from include.oms.outside.dial import places_in_line
+from include.oms.processing.work import chunks
+from include.oms.slices.lease import Lease, renewed
+from include.oms.slices.slices import Claim, SliceRef, SliceReport, close_slice, open_slice
+from include.oms.words.errors import Rejected, Unavailable
+
+MOST_BYTES = 64 * 1024 * 1024  # of one PDF
+SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catches up quickly, and each look is bounded
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Where documents come from and go to."""
+
+    session: aiohttp.ClientSession
+    base_url: str
+    folder: Path
+
+
+async def claim_documents(connection: AsyncConnection[DictRow], dag_run_id: str, settings: Settings) -> Claim:
+    """The slices for one run; the same run always gets the same answer. None while Thunderhead is paused or out."""
+    found = await database.rows(connection, "slices_of_run", job="document_archive", dag_run_id=dag_run_id)
+    if not found:
+        if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
+            return Claim([], why_not)
+        limit = settings.slice_size * settings.max_slices
+        await database.execute(connection, "note_documents_to_archive", limit=limit * SLICES_NOTED)
+        found = await database.rows(
+            connection, "claim_documents_to_archive", dag_run_id=dag_run_id, limit=limit,
+            slice_size=settings.slice_size, lease_seconds=settings.lease_seconds,
+        )  # fmt: skip
+    return Claim([SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in found])
+
+
+async def archive_slice(
+    connection: AsyncConnection[DictRow],
+    slice_id: int,
+    *,
+    generation: int,
+    map_index: int,
+    documents: Documents,
+    settings: Settings,
+) -> SliceReport:
+    """Archive one slice to its end, or until an outage stops it early. Raises psycopg.Error, the folder's OSError."""
+    opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
+    lease, seconds = opened.lease, settings.lease_seconds
+    report = SliceReport()
+    async with renewed(lease, connection, renewal="renew_archive_leases", lease_seconds=seconds):
+        held = await database.rows(
+            connection, "hold_documents", slice_id=slice_id, lease_token=lease.token, lease_seconds=seconds
+        )
+        await _archive(connection, held, lease, report, documents, settings)
+    await close_slice(connection, lease, report)
+    return report
+
+
+async def _archive(
+    connection: AsyncConnection[DictRow],
+    held: Sequence[DictRow],
+    lease: Lease,
+    report: SliceReport,
+    documents: Documents,
+    settings: Settings,
+) -> None:
+    """With many calls in flight, at the dial's rate; what the breaker keeps back waits for a later run."""
+    health = await health_of(connection, System.THUNDERHEAD)
+    breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
+    for chunk in chunks(held, settings.concurrency):
+        await breaker.heed(connection)
+        if not breaker.is_open:
+            types = [row["document_type"] for row in chunk]
+            await asyncio.sleep(max(await places_in_line(connection, System.THUNDERHEAD, types)))
+        results = await asyncio.gather(*(_archive_one(row, breaker, documents, settings) for row in chunk))
+        files, given_up = [file for file, _ in results], [why for _, why in results]
+        await database.execute(
+            connection, "record_archived", request_ids=[row["request_id"] for row in chunk], files=files,
+            given_up=given_up, lease_token=lease.token,
+        )  # fmt: skip
+        report.count("archived", sum(file is not None for file in files))
+        report.count("given up", sum(why is not None for why in given_up))
+    await breaker.share(connection)
+    if breaker.is_open:
+        report.stopped_early = f"Thunderhead: {breaker.reason}"
+
+
+async def _archive_one(
+    row: DictRow, breaker: Breaker, documents: Documents, settings: Settings
+) -> tuple[str | None, str | None]:
+    """The file it is in, or why a person is needed; neither: it is tried again by a later run."""
+    if breaker.is_open:
+        return None, None
+    try:
+        content = await fetch_document(documents, row["dms_document_id"], settings.poll_timeout_seconds)
+    except Unavailable as error:
+        breaker.failed(str(error), error.retry_after)
+        return None, None
+    except Rejected as error:
+        breaker.answered()
+        return None, str(error)
+    breaker.answered()
+    file = f"{row['ended_at']:%Y/%m/%d}/{row['request_id']}.pdf"
+    await asyncio.to_thread(write_whole, documents.folder / file, content)
+    return file, None
+
+
+async def fetch_document(documents: Documents, document_id: int, timeout_seconds: float) -> bytes:
+    """A finished PDF. Raises Unavailable (ask again), Rejected (it is not there, or none). GET /v1/documents/{id}."""
+    url = f"{documents.base_url.rstrip('/')}/v1/documents/{document_id}"
+    try:
+        async with asyncio.timeout(timeout_seconds), documents.session.get(url, allow_redirects=False) as response:
+            if response.status in (404, 410):
+                raise Rejected(f"Thunderhead has no document {document_id}: {response.status}")
+            if response.status != 200:
+                raise Unavailable(f"answered {response.status}", retry_after=retry_after(response.headers))
+            content = bytearray()
+            async for part in response.content.iter_any():
+                content += part
+                if len(content) > MOST_BYTES:
+                    raise Rejected(f"document {document_id} is larger than {MOST_BYTES} bytes")
+    except (TimeoutError, aiohttp.ClientError) as error:
+        raise Unavailable(f"no answer: {type(error).__name__}") from error
+    if not content.startswith(b"%PDF"):
+        raise Rejected(f"document {document_id} is no PDF")
+    return bytes(content)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """The file is there as a whole or not at all, whoever dies; written again it is the same."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}.part")
+    with draft.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(file)

@@ -1,0 +1,98 @@
+"""The daily reconciliation: requests in = ended + open, final events = ends, our batches = Thunderhead's.
+
+Each is proven from two records that are written apart: the request and its timeline, the end and the outbox, our
+batches and Thunderhead's own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.base.tables import markdown_table
+from include.oms.outside.thunderhead import Thunderhead
+from include.oms.upkeep.discrepancies import MOST_LISTED, Discrepancies, Discrepancy, Kind
+from include.oms.upkeep.thunderhead_comparison import Comparison
+from include.oms.upkeep.window import Window
+
+MOST_A_STATEMENT = 10 * MOST_LISTED  # beyond it, of one hour, the numbers are no longer whole
+
+WHAT_IS_COUNTED = {
+    "requests_in": "requests taken in",
+    "requests_ended": "- of these ended",
+    "requests_open": "- of these open",
+    "ends": "ends, by the timeline",
+    "events": "final events",
+    "events_published": "- of these published",
+    "events_waiting": "- of these waiting in the outbox",
+    "events_set_aside": "- of these set aside",
+    "batches": "batches",
+    "batches_compared": "- of these compared with Thunderhead",
+    "names_looked_up": "- of these looked up by name, for orphans and doubles",
+}
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What one window came to."""
+
+    window: Window
+    counts: Counter[str]
+    found: Discrepancies
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.found
+
+    def report(self) -> str:
+        """Markdown, for an operator."""
+        verdict = "Everything adds up." if self.adds_up else f"**{self.found.numbers.total()} do not add up.**"
+        rows = [(text, self.counts[name]) for name, text in WHAT_IS_COUNTED.items()]
+        parts = [f"# Reconciliation of {self.window}", verdict, markdown_table(["what", "number"], rows)]
+        if self.found:
+            kinds = self.found.numbers.items()
+            parts += ["## What does not add up", markdown_table(["kind", "number"], kinds), self._list()]
+        return "\n\n".join(parts)
+
+    def _list(self) -> str:
+        rows = [(it.kind, str(it.request_id), it.batch_name, it.detail) for it in self.found.listed]
+        return markdown_table(["kind", "request", "batch", "detail"], rows)
+
+
+async def reconcile(
+    connection: AsyncConnection[DictRow], thunderhead: Thunderhead, window: Window, settings: Settings
+) -> Reconciliation:
+    """Look at all of the window; nothing is changed. Raises Unavailable where Thunderhead cannot be asked."""
+    counts, found = Counter[str](), Discrepancies()
+    for hour in window.hours():
+        for tally in ("tally_requests", "tally_events"):
+            (row,) = await database.rows(connection, tally, **hour.values())
+            counts.update(row)
+        for wrong in ("requests_that_do_not_add_up", "events_that_do_not_add_up"):
+            rows = await database.rows(connection, wrong, limit=MOST_A_STATEMENT, **hour.values())
+            found.add(Discrepancy(Kind(it["kind"]), it["request_id"], None, it["detail"]) for it in rows)
+    comparison = Comparison(connection, thunderhead, settings)
+    await comparison.compare(window)
+    found.merge(comparison.found)
+    return Reconciliation(window, counts + comparison.counts, found)
+
+
+async def store(connection: AsyncConnection[DictRow], done: Reconciliation, *, dag_run_id: str) -> None:
+    """Keep the report."""
+    await database.execute(
+        connection,
+        "store_reconciliation",
+        dag_run_id=dag_run_id,
+        adds_up=done.adds_up,
+        counts=Jsonb({name: done.counts[name] for name in WHAT_IS_COUNTED}),
+        discrepancies=Jsonb([asdict(it) for it in done.found.listed]),
+        report=done.report(),
+        **done.window.values(),
+    )

@@ -1,0 +1,152 @@
+"""Our batches against Thunderhead's: each one known there and where we think it is, none orphaned, none doubled.
+
+Thunderhead can be asked by ids, 100 a call, and by a name, one a call; it cannot be asked for all it has. So every
+batch of a window is compared by its id, and names are looked up for all batches without an id and for as many of the
+others as the settings allow: all on a small day, a sample on a large one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, class_row
+
+from include.oms.base import database
+from include.oms.base.queries import query
+from include.oms.base.settings import Settings
+from include.oms.outside.answers import clean_text
+from include.oms.outside.pace import Pace
+from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
+from include.oms.processing.work import chunks
+from include.oms.upkeep.discrepancies import Discrepancies, Discrepancy, Kind
+from include.oms.upkeep.window import Window
+from include.oms.words.errors import Unavailable
+from include.oms.words.model import BatchStatus
+
+T = TypeVar("T")
+
+TRIES = 4  # of one look-up; an outage that lasts longer ends the comparison
+LONGEST_WAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class OurBatch:
+    """A batch as OMS has it."""
+
+    batch_key: int
+    request_id: int
+    batch_name: str
+    status: str
+    thunderhead_batch_id: int | None
+    dms_document_id: int | None
+
+
+class Comparison:
+    """One walk through the batches of a window. Repeats look-ups, which have no effect; keeps to its rate."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection[DictRow],
+        thunderhead: Thunderhead,
+        settings: Settings,
+        *,
+        wait_seconds: float = 2.0,  # before a look-up that failed is tried again, where Thunderhead names no time
+    ) -> None:
+        self._connection = connection
+        self._thunderhead = thunderhead
+        self._names_left = settings.reconciliation_names
+        self._pace = Pace(settings.reconciliation_calls_per_second)
+        self._wait_seconds = wait_seconds
+        self.counts: Counter[str] = Counter()
+        self.found = Discrepancies()
+
+    async def compare(self, window: Window) -> None:
+        """Compare all of the window. Raises Unavailable where Thunderhead cannot be asked."""
+        hours = [(hour, await self._bounds(hour)) for hour in window.hours()]
+        total = sum(bounds["number"] for _, bounds in hours)
+        without_id = sum(bounds["without_id"] for _, bounds in hours)
+        self.counts["batches"] = total
+        share = max(self._names_left - without_id, 0) / max(total - without_id, 1)
+        dice = random.Random(str(window))  # noqa: S311 - the same window gives the same sample
+        for hour, bounds in hours:
+            after_key = bounds["first_key"] - 1
+            while page := await self._page(hour, after_key, bounds["last_key"]):
+                await self._compare_page(page, lambda: dice.random() < share)
+                after_key = page[-1].batch_key
+
+    async def _bounds(self, hour: Window) -> DictRow:
+        (bounds,) = await database.rows(self._connection, "batches_of_window", **hour.values())
+        return bounds
+
+    async def _page(self, hour: Window, after_key: int, last_key: int) -> list[OurBatch]:
+        cursor = self._connection.cursor(row_factory=class_row(OurBatch))
+        values = {"after_key": after_key, "last_key": last_key, "limit": 1000}
+        await cursor.execute(query("batches_to_compare"), values | hour.values())
+        return await cursor.fetchall()
+
+    async def _compare_page(self, page: Sequence[OurBatch], in_sample: Callable[[], bool]) -> None:
+        submitted = [batch for batch in page if batch.thunderhead_batch_id is not None]
+        for chunk in chunks(submitted, MOST_IDS_A_CALL):
+            self.found.add(await self._by_ids(chunk))
+            self.counts["batches_compared"] += len(chunk)
+        for batch in page:
+            sampled = in_sample()
+            if self._names_left > 0 and (sampled or batch.thunderhead_batch_id is None):
+                self._names_left -= 1
+                self.counts["names_looked_up"] += 1
+                self.found.add(await self._by_name(batch))
+
+    async def _by_ids(self, batches: Sequence[OurBatch]) -> list[Discrepancy]:
+        """What Thunderhead says otherwise; asked twice, for one odd answer proves nothing."""
+        for _ in range(2):
+            ids = [batch.thunderhead_batch_id for batch in batches if batch.thunderhead_batch_id is not None]
+            theirs = await self._patiently(self._thunderhead.find_by_ids, ids) if ids else {}
+            wrong = [(batch, difference(batch, theirs.get(batch.thunderhead_batch_id or 0))) for batch in batches]
+            batches = [batch for batch, it in wrong if it]
+        return [it for _, it in wrong if it]
+
+    async def _by_name(self, batch: OurBatch) -> list[Discrepancy]:
+        """What else Thunderhead has under the batch's name."""
+        theirs = await self._patiently(self._thunderhead.find_all_by_name, batch.batch_name)
+        others = [it for it in theirs if it.batch_id != batch.thunderhead_batch_id]
+        kind = Kind.ORPHAN if batch.thunderhead_batch_id is None and len(others) == 1 else Kind.DOUBLE
+        return [
+            Discrepancy(kind, batch.request_id, batch.batch_name, clean_text(f"there: {it.batch_id}, {it.status}", 200))
+            for it in others
+        ]
+
+    async def _patiently(self, look_up: Callable[..., Awaitable[T]], what: object) -> T:
+        for tries_left in reversed(range(TRIES)):
+            await self._pace.wait_for()
+            try:
+                return await look_up(what)
+            except Unavailable as error:
+                if not tries_left:
+                    raise
+                await asyncio.sleep(min(error.retry_after or self._wait_seconds, LONGEST_WAIT_SECONDS))
+        raise AssertionError("unreachable")
+
+
+def difference(ours: OurBatch, theirs: Batch | None) -> Discrepancy | None:
+    """What does not agree; None where all does. What is still under way with us may have ended there."""
+
+    def wrong(kind: Kind, detail: str) -> Discrepancy:
+        return Discrepancy(kind, ours.request_id, ours.batch_name, clean_text(detail, 200))
+
+    if theirs is None:
+        return wrong(Kind.UNKNOWN_THERE, f"its id is {ours.thunderhead_batch_id}")
+    if theirs.batch_name != ours.batch_name:
+        return wrong(Kind.DIFFERS, f"{theirs.batch_id} is called {theirs.batch_name} there")
+    if ours.status == BatchStatus.PROCESSING_THUNDERHEAD:
+        return None
+    if theirs.status != ours.status:
+        return wrong(Kind.DIFFERS, f"{ours.status} here, {theirs.status} there")
+    if theirs.dms_document_id != ours.dms_document_id:
+        return wrong(Kind.DIFFERS, f"its document is {ours.dms_document_id} here, {theirs.dms_document_id} there")
+    return None

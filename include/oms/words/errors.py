@@ -1,0 +1,44 @@
+"""What can go wrong with an outside system: one class for each decision that a caller takes."""
+
+from __future__ import annotations
+
+from include.oms.words.model import Category
+
+
+class OmsError(Exception):
+    """Something in OMS went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+
+
+class Unavailable(OmsError):
+    """The outside system is out of reach or refuses us: nobody's fault, and surely without effect.
+
+    ``retry_after`` is in seconds, where the system named a time.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Limited(Unavailable):
+    """The outside system takes no more calls for a moment; ``retry_after`` says for how long."""
+
+
+class OutcomeUnknown(OmsError):
+    """No readable answer: the call may have had its effect. Look the name up before trying again."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, category: Category) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.category = category
+
+
+class Rejected(OmsError):
+    """This payload will never be accepted."""
+
+
+class NotConfigured(OmsError):
+    """There is no usable configuration for this document."""

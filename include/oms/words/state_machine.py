@@ -1,0 +1,91 @@
+"""What happens next: (stage, outcome) to the request's next place, as one table for all to read.
+
+A request is QUEUED, then PROCESSING (held by a slice, later at Thunderhead), then at an end; see
+docs/state-machine.md for the drawing. Everything that moves a request looks its move up here; the SQL of each
+move names the state it expects, so that a worker that lost its lease moves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from include.oms.words.failure_rules import is_transient
+from include.oms.words.model import Category, Stage, Status
+
+
+class Outcome(StrEnum):
+    """What one try at one stage came to."""
+
+    SUBMITTED = auto()  # Thunderhead has it, and its id is known
+    UNAVAILABLE = auto()  # an outside system is down: nobody's fault, surely no effect
+    UNSURE = auto()  # a submit may have had its effect
+    GENERATING = auto()  # Thunderhead is still at it
+    COMPLETED = auto()  # the document exists
+    STOPPED = auto()  # somebody halted it inside Thunderhead
+    FAILED_TRANSIENT = auto()  # its own failure; another attempt may help
+    FAILED_PERMANENT = auto()  # its own failure, or its last attempt
+
+
+class Wait(StrEnum):
+    """What the request waits for before it moves again."""
+
+    NOTHING = auto()
+    OUTAGE = auto()  # Retry-After, or the breaker
+    SETTLING = auto()  # until a look-up by name is safe
+    NEXT_POLL = auto()
+    BACKOFF = auto()
+
+
+@dataclass(frozen=True)
+class Move:
+    """Where a request goes, at which stage it then stands, what it waits for, what it costs."""
+
+    status: Status
+    stage: Stage
+    wait: Wait = Wait.NOTHING
+    spends_attempt: bool = False
+
+
+_E, _S, _G, _M = Stage.ENRICHMENT, Stage.SUBMISSION, Stage.GENERATION, Stage.MONITORING
+_QUEUED, _PROCESSING = Status.QUEUED, Status.PROCESSING
+
+MOVES: dict[tuple[Stage, Outcome], Move] = {
+    # document_processing
+    (_E, Outcome.UNAVAILABLE): Move(_QUEUED, _E, Wait.OUTAGE),
+    (_E, Outcome.FAILED_TRANSIENT): Move(_QUEUED, _E, Wait.BACKOFF, spends_attempt=True),
+    (_E, Outcome.FAILED_PERMANENT): Move(Status.FAILED, _E, spends_attempt=True),
+    (_S, Outcome.SUBMITTED): Move(_PROCESSING, _G, Wait.NEXT_POLL),
+    (_S, Outcome.UNAVAILABLE): Move(_QUEUED, _S, Wait.OUTAGE),
+    (_S, Outcome.UNSURE): Move(_QUEUED, _S, Wait.SETTLING),
+    (_S, Outcome.FAILED_TRANSIENT): Move(_QUEUED, _S, Wait.BACKOFF, spends_attempt=True),
+    (_S, Outcome.FAILED_PERMANENT): Move(Status.FAILED, _S, spends_attempt=True),
+    # document_monitoring
+    (_G, Outcome.GENERATING): Move(_PROCESSING, _G, Wait.NEXT_POLL),
+    (_G, Outcome.UNAVAILABLE): Move(_PROCESSING, _G, Wait.NEXT_POLL),
+    (_G, Outcome.COMPLETED): Move(Status.COMPLETED, _G),
+    (_G, Outcome.STOPPED): Move(Status.STOPPED, _G),
+    (_G, Outcome.FAILED_TRANSIENT): Move(_QUEUED, _G, Wait.BACKOFF, spends_attempt=True),
+    (_G, Outcome.FAILED_PERMANENT): Move(Status.FAILED, _G, spends_attempt=True),
+    (_M, Outcome.FAILED_PERMANENT): Move(Status.FAILED, _M),
+}
+
+RETRIGGERS: dict[Stage, Move] = {
+    # A new attempt, with a new Thunderhead batch.
+    _E: Move(_QUEUED, _E),
+    _S: Move(_QUEUED, _S),
+    _G: Move(_QUEUED, _G),
+    # The batch is still there: only ask again.
+    _M: Move(_PROCESSING, _G, Wait.NEXT_POLL),
+}
+
+
+def own_failure(stage: Stage, category: Category | str, *, spent: int, max_attempts: int) -> Outcome:
+    """Whether a request's own failure leaves it another attempt.
+
+    ``spent`` counts the attempts spent before this one. The last attempt's failure is permanent, whatever
+    its category.
+    """
+    if is_transient(stage, category) and spent + 1 < max_attempts:
+        return Outcome.FAILED_TRANSIENT
+    return Outcome.FAILED_PERMANENT
