@@ -21,9 +21,9 @@ import psycopg
 import uvloop
 from psycopg.rows import DictRow, dict_row
 
+from include.oms.base.chunks import chunks
 from include.oms.base.queries import load
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL
-from include.oms.processing.work import chunks
 from include.oms.processing.xml_document import document_xml
 
 _SQL = load(__package__)

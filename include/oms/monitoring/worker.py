@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
 from include.oms.base import database
+from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.final_status import End, bring_to_end
@@ -18,7 +19,6 @@ from include.oms.monitoring.verdicts import HeldBatch, Verdict, failed_verdict, 
 from include.oms.outside.adaptive_rate import AdaptiveRate
 from include.oms.outside.breaker import Breaker, System, health_of
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
-from include.oms.processing.work import chunks
 from include.oms.slices.lease import Lease, renewed
 from include.oms.slices.slices import (
     SliceReport,

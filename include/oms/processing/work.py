@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
-from typing import TypeVar
 
 from include.oms.words.errors import OutcomeUnknown, Unavailable
 from include.oms.words.model import Stage
 from include.oms.words.state_machine import MOVES, Move, Outcome, own_failure
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -143,9 +140,3 @@ class Contents:
             return None
         parts = ", ".join(f"{n} {system}" for system, n in sorted(self.systems.items()))
         return f"{self.systems.total()} requests, {self.first_id} to {self.last_id}: {parts}"
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """``items`` in pieces of ``size``; the last may be shorter."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

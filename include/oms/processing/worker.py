@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
 from include.oms.base import database
+from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.outside.breaker import Breaker, System, health_of
@@ -23,7 +24,7 @@ from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.enrichment import enrich
 from include.oms.processing.recording import record
 from include.oms.processing.submission import Submission
-from include.oms.processing.work import Contents, Document, HeldRequest, Result, chunks, in_doubt
+from include.oms.processing.work import Contents, Document, HeldRequest, Result, in_doubt
 from include.oms.slices.lease import Lease, renewed
 from include.oms.slices.slices import SliceReport, Stay, close_slice, open_slice, take_more, take_over
 from include.oms.words.model import Category, Job, Stage

@@ -15,10 +15,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
+from include.oms.base.chunks import chunks
 from include.oms.base.settings import Settings
 from include.oms.outside.pace import Pace
 from include.oms.outside.thunderhead import Batch, Thunderhead
-from include.oms.processing.work import chunks
 
 IDS_LEFT_BEHIND = 100_000_000  # ten days of ten million requests each: more than can have been given out unseen
 REQUESTS_A_LOOK = 1000

@@ -13,11 +13,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
+from include.oms.base.chunks import chunks
 from include.oms.base.settings import Settings
 from include.oms.outside.answers import retry_after
 from include.oms.outside.breaker import Breaker, System, health_of
 from include.oms.outside.dial import places_in_line
-from include.oms.processing.work import chunks
 from include.oms.slices.lease import Lease, renewed
 from include.oms.slices.slices import Claim, SliceRef, SliceReport, close_slice, open_slice
 from include.oms.words.errors import Rejected, Unavailable
