@@ -10,7 +10,7 @@ import psycopg
 from include.oms.base.queries import load
 from tests.integration.plans import nodes
 
-QUERIES = load("include.oms.base.queries")
+QUERIES = load("include.oms")
 HISTORY = {
     "document_requests", "request_payloads", "request_metadata", "request_errors", "request_timeline",
     "thunderhead_batches", "batch_payloads", "final_events",

@@ -111,7 +111,7 @@ async def test_what_is_read_follows_the_work(oms: Oms, readings: Readings, belie
     await flood(oms)
     await drain(oms)
 
-    by_first_line = {text.partition("\n")[0]: name for name, text in load("include.oms.base.queries").items()}
+    by_first_line = {text.partition("\n")[0]: name for name, text in load("include.oms").items()}
     read = {by_first_line.get(text.partition("\n")[0]): rows for text, rows in readings.most.items()}
     assert {name for name, rows in read.items() if name and rows > MOST_ROWS} <= LOOK_THROUGH
     assert {"write_intents", "record_submissions", "end_batches", "end_requests", "held_requests"} <= read.keys()
