@@ -16,8 +16,11 @@ SERIAL = {
     "request_errors": "error_id", "request_timeline": "entry_id", "final_events": "event_seq",
 }  # fmt: skip
 TABLES = (*SERIAL, "request_payloads", "request_metadata", "batch_payloads")
-PARTS = ("slices", "requests", "payloads", "metadata", "batches", "xml", "errors", "timeline", "events")
-LIVE = {"queued": 500, "in_flight": 500, "outbox": 100}
+HISTORY = (  # the queries that make it, in the order of their keys
+    "history_slices", "history_requests", "history_payloads", "history_metadata", "history_batches", "history_xml",
+    "history_errors", "history_timeline", "history_events",
+)  # fmt: skip
+LIVE = {"live_queued": 500, "live_in_flight": 500, "live_outbox": 100}  # the queries that make the work in front
 
 
 def database_name(requests: int) -> str:
@@ -39,8 +42,8 @@ def make_history(server_url: str, requests: int, template: str = "oms") -> str:
     url = make_conninfo(server_url, dbname=name)
     with psycopg.connect(url, autocommit=True) as connection:
         fill_history(connection, requests)
-        for kind, number in LIVE.items():
-            connection.execute(_SQL[f"live_{kind}"], {"n": number})
+        for name, number in LIVE.items():
+            connection.execute(_SQL[name], {"n": number})
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")  # or it comes while something is measured
     return url
@@ -60,8 +63,8 @@ def _fill(connection: psycopg.Connection[Any], requests: int) -> None:
         connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, TABLES))))
         for name, _ in indexes:
             connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
-        for part in PARTS:
-            connection.execute(_SQL[f"history_{part}"], {"n": requests})
+        for name in HISTORY:
+            connection.execute(_SQL[name], {"n": requests})
         for _, definition in indexes:
             connection.execute(definition)
     for table, column in SERIAL.items():

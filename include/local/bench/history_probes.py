@@ -24,6 +24,7 @@ from include.oms.intake.database import Database
 from include.oms.intake.finding import Search, find
 from include.oms.intake.shape import SentRequest
 from include.oms.operators.selection import Selection, select_requests
+from include.oms.slices.early_wake import DUE_IN
 from include.oms.slices.lease import Lease
 from include.oms.slices.slices import SliceRef, claim_slices, open_slice
 from include.oms.words.model import RED_ENDS, Job, Stage, Status
@@ -123,7 +124,7 @@ async def _end(connections: Connections) -> None:
 
 async def _take_events(connections: Connections) -> None:
     found = connections.intake.execute(query("take_waiting_events"), {"limit": 1000}).fetchall()
-    assert len(found) == LIVE["outbox"]
+    assert len(found) == LIVE["live_outbox"]
 
 
 async def _accept(connections: Connections, number: int) -> None:
@@ -137,7 +138,7 @@ async def _find(connections: Connections) -> None:
 
 
 def _due(job: Job) -> Work:
-    return lambda connections: database.rows(connections.jobs, f"{job}_due_in", max_slices=settings().max_slices)
+    return lambda connections: database.rows(connections.jobs, DUE_IN[job], max_slices=settings().max_slices)
 
 
 def _select(number: int, **fields: Any) -> Work:
@@ -178,7 +179,7 @@ PROBES = (
     _hold(Job.PROCESSING, "held_requests", "renew_request_leases"),
     _hold(Job.MONITORING, "held_batches", "renew_batch_leases"),
     Probe(f"end of {ENDED_TOGETHER} requests", _end),
-    Probe(f"outbox, {LIVE['outbox']} waiting", _take_events),
+    Probe(f"outbox, {LIVE['live_outbox']} waiting", _take_events),
     Probe("intake: one request stored", lambda it: _accept(it, 1)),
     Probe("intake: 100 requests stored in one call", lambda it: _accept(it, 100)),
 )

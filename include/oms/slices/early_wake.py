@@ -18,6 +18,7 @@ from psycopg.rows import DictRow
 from include.oms.base import database
 from include.oms.words.model import Job
 
+DUE_IN = {Job.PROCESSING: "document_processing_due_in", Job.MONITORING: "document_monitoring_due_in"}
 LEAST_GAP_SECONDS = 1.0  # between two runs of a job: what comes in meanwhile is claimed together
 
 
@@ -50,7 +51,7 @@ async def work_is_due(
 async def _due_in(connection: AsyncConnection[DictRow], job: Job, max_slices: int) -> tuple[float, bool]:
     """Seconds from now, negative where it has been due for a while, infinity where nothing is in sight; and whether a
     worker of the job is at work."""
-    (row,) = await database.rows(connection, f"{job}_due_in", max_slices=max_slices)
+    (row,) = await database.rows(connection, DUE_IN[job], max_slices=max_slices)
     return inf if row["due_in"] is None else float(row["due_in"]), row["at_work"]
 
 

@@ -17,7 +17,7 @@ from include.services.body_limit import BodyLimit
 from include.services.reference_data.configuration_routes import configuration_routes
 from include.services.reference_data.database import create_pool
 from include.services.reference_data.reference_data_routes import reference_data_routes
-from include.services.reference_data.rows import NotThere, Refused, Rows
+from include.services.reference_data.rows import DOCUMENT_CONFIGURATIONS, REFERENCE_DATA, NotThere, Refused, Rows
 from include.services.reference_data.settings import ReferenceDataSettings
 
 RETRY_AFTER_SECONDS = 5
@@ -36,9 +36,9 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
         await pool.close()
 
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
-    reference_data = Rows(pool, "reference_data")
+    reference_data = Rows(pool, REFERENCE_DATA)
     app.include_router(reference_data_routes(reference_data))
-    app.include_router(configuration_routes(Rows(pool, "document_configuration")))
+    app.include_router(configuration_routes(Rows(pool, DOCUMENT_CONFIGURATIONS)))
 
     @app.get("/healthz")
     async def healthz() -> Response:

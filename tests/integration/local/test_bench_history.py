@@ -35,10 +35,10 @@ def count(history: psycopg.Connection, what: str) -> int:
 @pytest.mark.parametrize(
     ("what", "number"),
     [
-        ("document_requests WHERE status IN ('COMPLETED', 'FAILED')", REQUESTS + LIVE["outbox"]),
-        ("document_requests WHERE status = 'QUEUED'", LIVE["queued"]),
-        ("thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD'", LIVE["in_flight"]),
-        ("final_events WHERE published_at IS NULL", LIVE["outbox"]),
+        ("document_requests WHERE status IN ('COMPLETED', 'FAILED')", REQUESTS + LIVE["live_outbox"]),
+        ("document_requests WHERE status = 'QUEUED'", LIVE["live_queued"]),
+        ("thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD'", LIVE["live_in_flight"]),
+        ("final_events WHERE published_at IS NULL", LIVE["live_outbox"]),
         ("final_events e JOIN document_requests r USING (request_id) WHERE e.revision <> r.revision", 0),
         ("thunderhead_batches b LEFT JOIN document_requests r USING (request_id) WHERE r.request_id IS NULL", 0),
         (
