@@ -34,14 +34,15 @@ FLOWS = (
 
 @pytest.fixture
 def last_release(tmp_path: Path) -> Path:
-    """The last release's files, with today's migrations instead of its own."""
+    """The last release's files, with the steps of today's migrations instead of its own."""
     archive = subprocess.run(["git", "archive", "--format=tar", COMMIT], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
         pytest.skip(f"the last release, {COMMIT[:9]}, is not in this clone: git fetch --unshallow")
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
         files.extractall(tmp_path, filter="data")
-    shutil.rmtree(tmp_path / "include/migrations")
-    shutil.copytree(ROOT / "include/migrations", tmp_path / "include/migrations")
+    # env.py stays the release's own: it imports the release's modules, which may have moved since.
+    shutil.rmtree(tmp_path / "include/migrations/versions")
+    shutil.copytree(ROOT / "include/migrations/versions", tmp_path / "include/migrations/versions")
     return tmp_path
 
 
