@@ -90,9 +90,9 @@ REQUESTS = """
     ) WITH (fillfactor = 85)"""
 
 REQUEST_INDEXES = (
-    # claim_due_requests: the queue of one source system, in the order of the claim.
+    # lock_due_requests: the queue of one source system, in the order of the claim.
     "CREATE INDEX queued_requests ON document_requests (source_system, rank_at) WHERE status = 'QUEUED'",
-    # claim_due_requests: leases that ran out.
+    # lock_due_requests: leases that ran out.
     "CREATE INDEX leased_requests ON document_requests (lease_until) WHERE lease_until IS NOT NULL",
     # open_slice, retrigger_slice: what a slice holds or ended.
     """CREATE INDEX requests_of_slice ON document_requests (slice_id)
@@ -167,7 +167,7 @@ BATCHES = (
     # A request has one batch under way at most: the database's own guard against a second document.
     """CREATE UNIQUE INDEX one_open_batch_a_request ON thunderhead_batches (request_id)
        WHERE status IN ('PROCESSING_OMS', 'PROCESSING_THUNDERHEAD')""",
-    # claim_due_batches: polls that are due.
+    # lock_due_batches: polls that are due.
     "CREATE INDEX due_polls ON thunderhead_batches (next_poll_at) WHERE status = 'PROCESSING_THUNDERHEAD'",
     # find by Thunderhead's id.
     """CREATE INDEX batches_by_thunderhead_id ON thunderhead_batches (thunderhead_batch_id)

@@ -19,6 +19,7 @@ from include.oms.monitoring.verdicts import HeldBatch, Verdict, failed_verdict, 
 from include.oms.outside.adaptive_rate import AdaptiveRate
 from include.oms.outside.breaker import Breaker, System, health_of
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
+from include.oms.slices.cutting import label_of_batches
 from include.oms.slices.lease import Lease, renewed
 from include.oms.slices.slices import (
     SliceReport,
@@ -107,11 +108,8 @@ class Polling:
 
     @property
     def label_if_grown(self) -> str | None:
-        """As claim_due_batches writes it; None where it holds what it was cut with."""
-        n, ids = len(self._request_ids), self._request_ids
-        if n == self._cut_with:
-            return None
-        return f"request {min(ids)}" if n == 1 else f"{n} requests, {min(ids)} to {max(ids)}"
+        """The slice's name with all that it has held; None where that is what it was cut with."""
+        return None if len(self._request_ids) == self._cut_with else label_of_batches(self._request_ids)
 
     async def work(self, stay: Stay) -> None:
         """Poll what falls due and take more, until it is time to end; then let go of what is still generating."""

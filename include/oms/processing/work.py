@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 
+from include.oms.slices.cutting import slice_label
 from include.oms.words.errors import OutcomeUnknown, Unavailable
 from include.oms.words.model import Stage
 from include.oms.words.state_machine import MOVES, Move, Outcome, own_failure
@@ -135,8 +136,7 @@ class Contents:
 
     @property
     def label_if_grown(self) -> str | None:
-        """As claim_due_requests writes it; None where it holds what it was cut with."""
+        """The slice's name with all that it has held; None where that is what it was cut with."""
         if self.times < 2:
             return None
-        parts = ", ".join(f"{n} {system}" for system, n in sorted(self.systems.items()))
-        return f"{self.systems.total()} requests, {self.first_id} to {self.last_id}: {parts}"
+        return slice_label(self.systems.total(), int(self.first_id), self.last_id, self.systems)

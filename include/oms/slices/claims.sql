@@ -1,96 +1,100 @@
--- claim_due_requests --
--- Cut due requests into slices, a lease each; or, for a worker that has a slice and can take more, into that one.
--- Claimers never wait on each other.
--- Source systems take turns; within one, the rank decides (priority, then waiting). Nothing before its due_at, and
--- nothing that the dial forbids. Requests whose worker died come in slices that are an eighth as large each time, so
--- that one that kills its worker is soon alone.
+-- lock_due_requests --
+-- The requests to work next, in the order of a claim, locked until the transaction ends. Claimers never wait on each other.
+-- Source systems take turns; within one, the rank decides (priority, then waiting). Nothing before its due_at, nothing of
+-- a document type that is paused. With abandoned: requests whose worker died, too, and before the others.
 WITH RECURSIVE systems AS (  -- the source systems that have something queued, one index probe each
     (SELECT source_system FROM document_requests WHERE status = 'QUEUED' ORDER BY source_system LIMIT 1)
     UNION ALL
     SELECT (SELECT r.source_system FROM document_requests r
             WHERE r.status = 'QUEUED' AND r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
     FROM systems s WHERE s.source_system IS NOT NULL
-), dial AS (
-    SELECT document_type, most_in_flight, paused_at IS NOT NULL AS paused
-    FROM outside_systems WHERE system = 'THUNDERHEAD'
-), in_flight AS (  -- at Thunderhead or on the way; counted only where the dial limits it
-    SELECT document_type, count(*) AS n FROM (
-        SELECT r.document_type FROM thunderhead_batches b JOIN document_requests r USING (request_id)
-        WHERE b.status = 'PROCESSING_THUNDERHEAD'
-        UNION ALL
-        SELECT document_type FROM document_requests WHERE lease_until >= now()) open_work
-    WHERE EXISTS (SELECT FROM dial WHERE most_in_flight IS NOT NULL)
-    GROUP BY document_type
-), room AS (
-    SELECT d.document_type, greatest(d.most_in_flight - coalesce((
-        SELECT sum(f.n) FROM in_flight f WHERE d.document_type IN ('*', f.document_type)), 0), 0) AS n
-    FROM dial d WHERE d.most_in_flight IS NOT NULL
 ), queued AS (
-    SELECT q.*, false AS worker_died, 0 AS deaths,
+    SELECT q.request_id, q.rank_at, q.source_system, q.document_type, false AS worker_died, 0 AS deaths,
            row_number() OVER (PARTITION BY q.source_system ORDER BY q.rank_at, q.request_id) AS turn
     FROM systems s CROSS JOIN LATERAL (
         SELECT request_id, rank_at, r.source_system, r.document_type FROM document_requests r
         WHERE r.status = 'QUEUED' AND r.source_system = s.source_system
           AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
-          AND NOT EXISTS (SELECT FROM dial d WHERE d.paused AND d.document_type = r.document_type)
+          AND NOT EXISTS (SELECT FROM outside_systems o WHERE o.system = 'THUNDERHEAD'
+                          AND o.document_type = r.document_type AND o.paused_at IS NOT NULL)
         ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
 ), abandoned AS (
-    SELECT a.*, a.takeovers + a.worker_died::integer AS deaths, 0 AS turn
+    SELECT a.request_id, a.rank_at, a.source_system, a.document_type, a.worker_died,
+           a.takeovers + a.worker_died::integer AS deaths, 0 AS turn
     FROM (
         SELECT r.request_id, r.rank_at, r.source_system, r.document_type, r.takeovers,
                EXISTS (SELECT FROM slices s WHERE s.slice_id = r.slice_id AND s.opened_at IS NOT NULL) AS worker_died
-        FROM document_requests r WHERE r.lease_until < now() AND %(slice_id)s::bigint IS NULL
+        FROM document_requests r WHERE r.lease_until < now() AND %(abandoned)s
         ORDER BY r.lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED) a
-), wanted AS (
-    SELECT *, row_number() OVER (ORDER BY turn, rank_at, request_id) AS nth,
-           row_number() OVER (PARTITION BY document_type ORDER BY turn, rank_at, request_id) AS nth_of_type
-    FROM (SELECT request_id, rank_at, source_system, document_type, worker_died, deaths, turn FROM queued
-          UNION ALL
-          SELECT request_id, rank_at, source_system, document_type, worker_died, deaths, turn FROM abandoned) either
-), due AS (
-    SELECT *, dense_rank() OVER (ORDER BY deaths, part) - 1 AS ordinal
-    FROM (
-        SELECT *, (row_number() OVER (PARTITION BY deaths ORDER BY nth) - 1)
-                  / greatest(%(slice_size)s / 8 ^ least(deaths, 8), 1)::integer AS part
-        FROM wanted w
-        WHERE nth <= least(%(limit)s, (SELECT n FROM room WHERE document_type = '*'))
-          AND nth_of_type <= coalesce((SELECT n FROM room WHERE document_type = w.document_type), nth_of_type)) parted
-    WHERE deaths = 0 OR part < greatest(%(limit)s / %(slice_size)s, 1)  -- on probation the limit is not a slice's size
-), cut AS (
-    INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
-    SELECT 'document_processing', %(dag_run_id)s, ordinal, sum(n), now() + %(lease_seconds)s * interval '1 second',
-        CASE sum(n)
-        WHEN 1 THEN format('request %%s of %%s', min(first_id), min(source_system))
-        ELSE format('%%s requests, %%s to %%s: %%s', sum(n), min(first_id), max(last_id),
-                    string_agg(n || ' ' || source_system, ', ' ORDER BY source_system)) END
-    FROM (SELECT ordinal, source_system, count(*) AS n, min(request_id) AS first_id, max(request_id) AS last_id
-          FROM due WHERE %(slice_id)s::bigint IS NULL GROUP BY ordinal, source_system) part
-    GROUP BY ordinal
-    RETURNING slice_id, ordinal, label, lease_token
-), grown AS (
-    UPDATE slices SET size = size + (SELECT count(*) FROM due)
-    WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
-    RETURNING slice_id, 0 AS ordinal, label, lease_token
-), into_slices AS (
-    SELECT * FROM cut UNION ALL SELECT * FROM grown
-), claimed AS (
+)
+SELECT request_id, source_system, document_type, worker_died, deaths
+FROM (SELECT * FROM queued UNION ALL SELECT * FROM abandoned) due
+ORDER BY turn, rank_at, request_id LIMIT %(limit)s;
+
+-- room_at_thunderhead --
+-- How many requests more may be at Thunderhead or on the way there, by document type; '*' is all types together. A type
+-- that the dial does not limit is not in it.
+WITH limits AS (
+    SELECT document_type, most_in_flight FROM outside_systems
+    WHERE system = 'THUNDERHEAD' AND most_in_flight IS NOT NULL
+), in_flight AS (  -- counted only where there is a limit
+    SELECT document_type, count(*) AS number FROM (
+        SELECT r.document_type FROM thunderhead_batches b JOIN document_requests r USING (request_id)
+        WHERE b.status = 'PROCESSING_THUNDERHEAD'
+        UNION ALL
+        SELECT document_type FROM document_requests WHERE lease_until >= now()) open_work
+    WHERE EXISTS (SELECT FROM limits)
+    GROUP BY document_type
+)
+SELECT l.document_type, greatest(l.most_in_flight - coalesce((
+    SELECT sum(f.number) FROM in_flight f WHERE l.document_type IN ('*', f.document_type)), 0), 0)::integer AS room
+FROM limits l;
+
+-- cut_slice --
+-- A new slice of a run, under a lease, for a worker that will open it. It may be empty: what comes is claimed into it.
+INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
+VALUES (%(job)s, %(dag_run_id)s, %(ordinal)s, %(size)s, now() + %(lease_seconds)s * interval '1 second', %(label)s)
+RETURNING slice_id, ordinal, label, lease_token;
+
+-- grow_slice --
+-- A slice whose worker takes more. No row: it has passed to another worker.
+UPDATE slices SET size = size + %(size)s
+WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
+RETURNING slice_id, ordinal, label, lease_token;
+
+-- claim_requests --
+-- Put locked requests into the hands of a slice's worker.
+WITH claimed AS (
     UPDATE document_requests r
-    SET status = 'PROCESSING', slice_id = s.slice_id, lease_token = s.lease_token,
+    SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
         lease_until = now() + %(lease_seconds)s * interval '1 second',
-        takeovers = r.takeovers + due.worker_died::integer
-    FROM due JOIN into_slices s USING (ordinal)
-    WHERE r.request_id = due.request_id
-    RETURNING r.request_id, r.slice_id, due.worker_died
+        takeovers = r.takeovers + locked.worker_died::integer
+    FROM unnest(%(request_ids)s::bigint[], %(worker_died)s::boolean[]) AS locked (request_id, worker_died)
+    WHERE r.request_id = locked.request_id
+    RETURNING r.request_id, locked.worker_died
 ), doubt AS (  -- a worker that died may have submitted: its names are looked up, after the settling time
     UPDATE thunderhead_batches b SET unsure_since = now()
     FROM claimed c
     WHERE c.worker_died AND b.request_id = c.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
-), told AS (
-    INSERT INTO request_timeline (request_id, event, actor, slice_id)
-    SELECT request_id, CASE WHEN worker_died THEN 'TAKEN_OVER' ELSE 'CLAIMED' END, 'document_processing', slice_id
-    FROM claimed
 )
-SELECT slice_id, ordinal, label FROM into_slices WHERE EXISTS (SELECT FROM due) ORDER BY ordinal;
+INSERT INTO request_timeline (request_id, event, actor, slice_id)
+SELECT request_id, CASE WHEN worker_died THEN 'TAKEN_OVER' ELSE 'CLAIMED' END, 'document_processing', %(slice_id)s
+FROM claimed;
+
+-- lock_due_batches --
+-- The batches to ask about next, the longest due first, locked until the transaction ends. Claimers never wait on each
+-- other.
+SELECT batch_key, request_id FROM thunderhead_batches
+WHERE status = 'PROCESSING_THUNDERHEAD' AND next_poll_at <= now() + %(ahead_seconds)s * interval '1 second'
+  AND (lease_until IS NULL OR lease_until < now())
+ORDER BY next_poll_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
+
+-- claim_batches --
+-- Put locked batches into the hands of a slice's worker.
+UPDATE thunderhead_batches
+SET slice_id = %(slice_id)s, lease_token = %(lease_token)s,
+    lease_until = now() + %(lease_seconds)s * interval '1 second'
+WHERE batch_key = ANY (%(batch_keys)s);
 
 -- slices_of_run --
 -- The slices that this run has claimed already: a claim that runs twice answers the same.

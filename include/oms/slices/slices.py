@@ -22,10 +22,9 @@ from include.oms.base.settings import Settings
 from include.oms.ending.final_status import End, red_ends_of_slice
 from include.oms.ending.retrigger import retrigger_slice
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System, health_of
+from include.oms.slices.claiming import claim_into_new_slices, claim_into_slice, cut_slice
 from include.oms.slices.lease import Lease
 from include.oms.words.model import Job
-
-AHEAD_SECONDS = 1.0  # a poll that falls due so soon is taken already: who takes it waits for it
 
 NEEDS = {
     Job.PROCESSING: (System.REFERENCE_DATA, System.THUNDERHEAD),
@@ -85,11 +84,9 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
         limit = settings.slice_size * slices
         if any(health.on_probation for health in healths):
             limit = min(limit, REQUESTS_ON_PROBATION)
-        found = await _claim(connection, job, settings, limit=limit, dag_run_id=dag_run_id)
+        found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit)
     if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
-        found = await database.rows(
-            connection, "cut_empty_slice", dag_run_id=dag_run_id, label=label, lease_seconds=settings.lease_seconds
-        )
+        found = [await cut_slice(connection, job, dag_run_id, settings, ordinal=0, size=0, label=label)]
     return Claim(_refs(found), why_not)
 
 
@@ -116,29 +113,6 @@ async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings:
 async def _slices_at_work(connection: AsyncConnection[DictRow], job: Job) -> int:
     (row,) = await database.rows(connection, "slices_at_work", job=job)
     return int(row["at_work"])
-
-
-async def _claim(
-    connection: AsyncConnection[DictRow],
-    job: Job,
-    settings: Settings,
-    *,
-    limit: int,
-    dag_run_id: str | None = None,
-    lease: Lease | None = None,
-) -> list[DictRow]:
-    """Into new slices of a run, or into the slice whose lease is given."""
-    return await database.rows(
-        connection,
-        "claim_due_requests" if job is Job.PROCESSING else "claim_due_batches",
-        dag_run_id=dag_run_id,
-        slice_id=lease and lease.slice_id,
-        lease_token=lease and lease.token,
-        limit=limit,
-        slice_size=settings.slice_size,
-        lease_seconds=settings.lease_seconds,
-        ahead_seconds=AHEAD_SECONDS if settings.slice_seconds else 0,  # of polls; no request is taken before it is due
-    )
 
 
 async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
@@ -237,7 +211,7 @@ async def take_more(
         health = await health_of(connection, system)
         if health.why_not or health.on_probation:
             return False
-    return most > 0 and bool(await _claim(connection, job, settings, limit=min(most, settings.slice_size), lease=lease))
+    return most > 0 and await claim_into_slice(connection, job, lease, settings, limit=min(most, settings.slice_size))
 
 
 async def close_slice(

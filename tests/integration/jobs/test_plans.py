@@ -23,7 +23,7 @@ HISTORY = 25_000  # requests that have ended long ago: whoever reads them all is
 FLOOD = 1_000
 MOST_ROWS = 6 * FLOOD  # that one statement may read, even one that has to do with all of the flood
 # They take what is believed to be a large part of a small table: looking through it is right. Once a claim.
-LOOK_THROUGH = {"claim_due_requests", "claim_due_batches"}
+LOOK_THROUGH = {"lock_due_requests", "lock_due_batches"}
 EXPLAIN = {
     "log_min_duration": "0",
     "log_analyze": "on",

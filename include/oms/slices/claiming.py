@@ -1,0 +1,137 @@
+"""The claim itself: lock what is due, cut it into slices, put each slice's share into its worker's hands.
+
+One transaction, in statements of their own: see claims.sql.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, class_row
+
+from include.oms.base import database
+from include.oms.base.chunks import chunks
+from include.oms.base.queries import query
+from include.oms.base.settings import Settings
+from include.oms.slices.cutting import DueRequest, cut_requests, label_of_batches, label_of_requests, with_room
+from include.oms.slices.lease import Lease
+from include.oms.words.model import Job
+
+AHEAD_SECONDS = 1.0  # a poll that falls due so soon is taken already: the worker that takes it waits for it
+
+CLAIM = {Job.PROCESSING: "claim_requests", Job.MONITORING: "claim_batches"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one slice gets: its name, its size, and the values of the statement that claims it."""
+
+    label: str
+    size: int
+    values: Mapping[str, Any]
+
+
+async def claim_into_new_slices(
+    connection: AsyncConnection[DictRow], job: Job, dag_run_id: str, settings: Settings, *, limit: int
+) -> list[DictRow]:
+    """Claim due work, ``limit`` requests or batches at most, into new slices of a run; the rows of these slices."""
+    async with connection.transaction():
+        shares = await _shares(connection, job, settings, limit=limit, abandoned=True)
+        slices = [
+            await cut_slice(connection, job, dag_run_id, settings, ordinal=ordinal, size=share.size, label=share.label)
+            for ordinal, share in enumerate(shares)
+        ]
+        for new, share in zip(slices, shares, strict=True):
+            await _claim(connection, job, new, share, settings)
+        return slices
+
+
+async def claim_into_slice(
+    connection: AsyncConnection[DictRow], job: Job, lease: Lease, settings: Settings, *, limit: int
+) -> bool:
+    """Claim due work into the slice whose worker asks; whether there was any. None where the lease is lost."""
+    async with connection.transaction():
+        for share in await _shares(connection, job, settings, limit=limit, abandoned=False):
+            grown = await database.rows(
+                connection, "grow_slice", slice_id=lease.slice_id, lease_token=lease.token, size=share.size
+            )
+            if not grown:
+                return False
+            await _claim(connection, job, grown[0], share, settings)
+            return True
+    return False
+
+
+async def cut_slice(
+    connection: AsyncConnection[DictRow],
+    job: Job,
+    dag_run_id: str,
+    settings: Settings,
+    *,
+    ordinal: int,
+    size: int,
+    label: str,
+) -> DictRow:
+    """A new slice of a run: its id, ordinal, label and lease token."""
+    (new,) = await database.rows(
+        connection, "cut_slice", job=job, dag_run_id=dag_run_id, ordinal=ordinal, size=size, label=label,
+        lease_seconds=settings.lease_seconds,
+    )  # fmt: skip
+    return new
+
+
+async def _shares(
+    connection: AsyncConnection[DictRow], job: Job, settings: Settings, *, limit: int, abandoned: bool
+) -> list[Share]:
+    if job is Job.PROCESSING:
+        return await _shares_of_requests(connection, settings, limit=limit, abandoned=abandoned)
+    return await _shares_of_batches(connection, settings, limit=limit)
+
+
+async def _shares_of_requests(
+    connection: AsyncConnection[DictRow], settings: Settings, *, limit: int, abandoned: bool
+) -> list[Share]:
+    cursor = connection.cursor(row_factory=class_row(DueRequest))
+    await cursor.execute(query("lock_due_requests"), {"limit": limit, "abandoned": abandoned})
+    due = await cursor.fetchall()
+    if not due:
+        return []
+    room = {row["document_type"]: row["room"] for row in await database.rows(connection, "room_at_thunderhead")}
+    return [
+        Share(
+            label_of_requests(part),
+            len(part),
+            {
+                "request_ids": [request.request_id for request in part],
+                "worker_died": [request.worker_died for request in part],
+            },
+        )
+        for part in cut_requests(with_room(due, room), slice_size=settings.slice_size, limit=limit)
+    ]
+
+
+async def _shares_of_batches(connection: AsyncConnection[DictRow], settings: Settings, *, limit: int) -> list[Share]:
+    ahead_seconds = AHEAD_SECONDS if settings.slice_seconds else 0
+    due = await database.rows(connection, "lock_due_batches", limit=limit, ahead_seconds=ahead_seconds)
+    return [_share_of_batches(part) for part in chunks(due, settings.slice_size)]
+
+
+def _share_of_batches(due: Sequence[DictRow]) -> Share:
+    label = label_of_batches([row["request_id"] for row in due])
+    return Share(label, len(due), {"batch_keys": [row["batch_key"] for row in due]})
+
+
+async def _claim(
+    connection: AsyncConnection[DictRow], job: Job, into: DictRow, share: Share, settings: Settings
+) -> None:
+    await database.execute(
+        connection,
+        CLAIM[job],
+        slice_id=into["slice_id"],
+        lease_token=into["lease_token"],
+        lease_seconds=settings.lease_seconds,
+        **share.values,
+    )
