@@ -61,3 +61,10 @@ def test_rows_are_found_by_an_index(db: psycopg.Connection) -> None:
         if (tables := HISTORY & {node.get("Relation Name") for node in nodes(plan) if looks_at_all(node, partial)})
     }
     assert scanned == {}
+
+
+def test_last_error_costs_what_its_statement_costs(db: psycopg.Connection) -> None:
+    callers = [name for name, text in QUERIES.items() if "last_error(" in text]
+    calls = {name: [node.get("Function Name") for node in nodes(plan_of(db, name))] for name in callers}
+    assert len(calls) > 5
+    assert [name for name, functions in calls.items() if "last_error" in functions] == [], "it is a call of its own"

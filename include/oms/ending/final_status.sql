@@ -71,8 +71,6 @@ SELECT request_id, revision, status FROM ended;
 -- The requests that stand at FAILED or STOPPED because of this slice, each with its last error: why it is red.
 SELECT r.request_id, r.status, r.stage, e.category, e.description
 FROM document_requests r
-LEFT JOIN LATERAL (
-    SELECT category, description FROM request_errors
-    WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.slice_id = %(slice_id)s AND r.status IN ('FAILED', 'STOPPED')
 ORDER BY r.request_id;

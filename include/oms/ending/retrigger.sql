@@ -10,8 +10,7 @@ ORDER BY request_id FOR UPDATE;
 WITH chosen AS (
     SELECT request_id, stage AS ended_stage FROM document_requests r
     WHERE request_id = ANY (%(request_ids)s) AND status IN ('FAILED', 'STOPPED')
-      AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (
-          SELECT category FROM request_errors e WHERE e.request_id = r.request_id ORDER BY error_id DESC LIMIT 1))
+      AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
     FOR UPDATE
 ), again AS (
     UPDATE document_requests r

@@ -37,9 +37,7 @@ SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type,
        e.category, e.description, b.thunderhead_batch_id, b.batch_name, b.dms_document_id,
        s.job, s.dag_run_id, coalesce(s.map_index, s.ordinal) AS map_index
 FROM document_requests r
-LEFT JOIN LATERAL (
-    SELECT category, description FROM request_errors
-    WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
 LEFT JOIN LATERAL (
     SELECT thunderhead_batch_id, batch_name, dms_document_id FROM thunderhead_batches
     WHERE request_id = r.request_id ORDER BY attempt DESC LIMIT 1) b ON true
@@ -51,8 +49,7 @@ ORDER BY r.request_id DESC;
 -- How many of these requests stand where, with the category of their last error.
 SELECT r.status, r.stage, e.category, count(*) AS number
 FROM document_requests r
-LEFT JOIN LATERAL (
-    SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.request_id = ANY (%(request_ids)s)
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC, r.status, r.stage, e.category;
 
@@ -183,9 +180,7 @@ SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_a
        (SELECT count(*) FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD') AS at_thunderhead,
        (SELECT count(*) FROM document_requests r
         WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL
-          AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (
-              SELECT category FROM request_errors e
-              WHERE e.request_id = r.request_id ORDER BY error_id DESC LIMIT 1))) AS red,
+          AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))) AS red,
        (SELECT count(*) FROM document_requests WHERE spent > 0 AND ended_at IS NULL) AS retrying,
        (SELECT count(*) FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS outbox,
        (SELECT count(*) FROM final_events WHERE set_aside_at IS NOT NULL) AS set_aside,
@@ -198,8 +193,7 @@ SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_a
 -- What stands at FAILED or STOPPED and can be helped, as stock counts it, by its last error.
 SELECT r.status, r.stage, e.category, count(*) AS number
 FROM document_requests r
-LEFT JOIN LATERAL (
-    SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
   AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC LIMIT 50;
@@ -210,9 +204,7 @@ SELECT e.category, r.stage, count(*) AS number, max(r.spent) AS most_spent,
        count(*) FILTER (WHERE r.status = 'QUEUED' AND r.due_at > now()) AS waiting,
        utc_text(min(r.created_at)) AS oldest_created_at, max(e.description) AS a_description, utc_text(max(e.at)) AS last_at
 FROM document_requests r
-LEFT JOIN LATERAL (
-    SELECT category, description, at FROM request_errors
-    WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.spent > 0 AND r.ended_at IS NULL
 GROUP BY e.category, r.stage ORDER BY number DESC;
 

@@ -13,8 +13,7 @@ WITH RECURSIVE systems AS (  -- every source system, one index probe each; looke
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name,
        r.status, r.stage, e.category, r.revision, r.attempts, r.created_at, r.ended_at
 FROM document_requests r
-LEFT JOIN LATERAL (
-    SELECT category FROM request_errors WHERE request_id = r.request_id ORDER BY error_id DESC LIMIT 1) e ON true
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.request_id < %(before)s::bigint
   AND (%(request_ids)s::bigint[] IS NULL OR r.request_id = ANY (%(request_ids)s::bigint[]))
   AND (%(correlation_ids)s::text[] IS NULL
