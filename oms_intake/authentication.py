@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from include.oms.intake.accepting import Caller
 from include.oms.intake.refusals import Fault, Invalid, UnknownSourceSystem
+from include.oms.words.names import name_fault
 from oms_intake.parts import parts
 from oms_intake.tokens import LONGEST_NAME, Identity, InsufficientScope, NotAuthenticated
 from oms_intake.trace_context import trace_parent
@@ -68,6 +69,8 @@ def _origin_user() -> str | None:
         name = sent.encode("latin-1").decode("utf-8")  # WSGI has made Latin-1 of the header's bytes
     except UnicodeDecodeError:
         name = sent
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise Invalid([Fault("X-Origin-User", f"must be printable, with {LONGEST_NAME} characters at most")])
+    if len(name) > LONGEST_NAME:
+        raise Invalid([Fault("X-Origin-User", f"must have {LONGEST_NAME} characters at most")])
+    if fault := name_fault(name):
+        raise Invalid([Fault("X-Origin-User", fault)])
     return name or None

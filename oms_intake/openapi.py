@@ -14,15 +14,15 @@ import yaml
 from include.oms.intake.checking import LATEST_START
 from include.oms.intake.contract import contract
 from include.oms.intake.finding import CURSOR_PATTERN
+from include.oms.words.names import NAME_PATTERN, SPACES, UNFIT
 
 REFERENCE_TYPES = ("DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY")
 
-_NO_NUL = "^[^\\u0000]*$"
 _PARAMETER_PATTERNS = {
-    "document_type": _NO_NUL,
-    "document_name": _NO_NUL,
-    "request_correlation_id": _NO_NUL,
-    "metadata": "^[^\\u0000:]+:[^\\u0000]+$",
+    "document_type": NAME_PATTERN,
+    "document_name": NAME_PATTERN,
+    "request_correlation_id": NAME_PATTERN,
+    "metadata": f"^[^:{UNFIT}{SPACES}]([^:{UNFIT}]*[^:{UNFIT}{SPACES}])?:{NAME_PATTERN[1:]}",
     "cursor": CURSOR_PATTERN,
 }
 
@@ -59,6 +59,9 @@ def _once(key: str) -> dict[str, Any]:
 def _detailed_contract() -> dict[str, Any]:
     details = yaml.safe_load(Path(__file__).with_name("openapi_details.yaml").read_text("utf-8"))
     merged = merge(copy.deepcopy(contract()), details)
+    properties = merged["components"]["schemas"]["NewDocumentRequest"]["properties"]
+    properties["request_correlation_id"]["pattern"] = NAME_PATTERN
+    properties["document_metadata"]["items"]["properties"]["value"]["pattern"] = NAME_PATTERN
     for parameter in merged["paths"]["/v1/document-requests"]["get"]["parameters"]:
         schema = parameter["schema"]
         if pattern := _PARAMETER_PATTERNS.get(parameter["name"]):

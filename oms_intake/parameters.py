@@ -14,6 +14,7 @@ from include.oms.intake.finding import Search, before_cursor
 from include.oms.intake.refusals import Fault, Invalid
 from include.oms.intake.shape import Instant
 from include.oms.words.model import Status
+from include.oms.words.names import checked_name
 
 LARGEST_PAGE = 500
 
@@ -41,9 +42,9 @@ def search() -> Search:
     """What a listing is asked for. Raises Invalid."""
     found = parameters(
         status=each(one_of(*Status)),
-        document_type=once(text),
-        document_name=once(text),
-        request_correlation_id=once(text),
+        document_type=once(name),
+        document_name=once(name),
+        request_correlation_id=once(name),
         metadata=each(pair),
         created_from=once(instant),
         created_to=once(instant),
@@ -87,19 +88,19 @@ def boolean(value: str) -> bool:
     return one_of("true", "false")(value) == "true"
 
 
-def text(value: str) -> str:
-    """Any text that the database can hold."""
-    if "\0" in value:
-        raise ValueError("holds NUL (U+0000), which no request holds")
-    return value
+def name(value: str) -> str:
+    """A name or an id, by the rule that the requests themselves keep to. Raises ValueError."""
+    if not value:
+        raise ValueError("is empty")
+    return checked_name(value)
 
 
 def pair(value: str) -> tuple[str, str]:
     """KEY:VALUE; the value may hold further colons."""
-    key, colon, rest = text(value).partition(":")
+    key, colon, rest = value.partition(":")
     if not colon or not key or not rest:
         raise ValueError("must have the form KEY:VALUE")
-    return key, rest
+    return checked_name(key), checked_name(rest)
 
 
 def instant(value: str) -> datetime:

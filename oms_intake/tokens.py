@@ -11,6 +11,7 @@ import jwt
 from cachetools import LRUCache
 
 from include.oms.intake.refusals import Refusal
+from include.oms.words.names import name_fault
 from include.oms.words.problems import PROBLEMS
 from oms_intake.keys import Key, Keys
 
@@ -118,5 +119,5 @@ def _identity(claims: dict[str, Any]) -> Identity:
 
 
 def _is_name(value: object) -> bool:
-    """Whether it can be stored and shown: printable, neither empty nor endless."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
+    """Whether it can be stored and shown: a name by our rule, neither empty nor longer than ``LONGEST_NAME``."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and name_fault(value) is None

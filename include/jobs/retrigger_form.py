@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from include.oms.base.settings import MOST_PER_SECOND
 from include.oms.operators.selection import Name, RequestId, Selection
 from include.oms.words.model import RED_ENDS, Category, Stage, Status
+from include.oms.words.names import trimmed
 
 MOST_SHOWN = 10
 
@@ -17,7 +18,7 @@ MOST_SHOWN = 10
 class RetriggerForm(BaseModel):
     """What a person filled in. Empty fields do not matter; of the others, everything must hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     request_ids: tuple[RequestId, ...] | None = None
     correlation_ids: tuple[Name, ...] | None = None
@@ -35,8 +36,8 @@ class RetriggerForm(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _empty_is_none(cls, given: Any) -> Any:
-        return None if isinstance(given, str) and not given.strip() else given
+    def _trimmed(cls, given: Any) -> Any:
+        return trimmed(given) or None if isinstance(given, str) else given
 
     @field_validator("request_ids", mode="before")
     @classmethod
@@ -53,10 +54,10 @@ class RetriggerForm(BaseModel):
     def _pairs(cls, given: Any) -> Any:
         if not isinstance(given, str):
             return given
-        pairs = [line.partition(":") for line in _lines(given)]
-        if any(not (key.strip() and value.strip()) for key, _, value in pairs):
+        pairs = [(trimmed(key), trimmed(value)) for key, _, value in (line.partition(":") for line in _lines(given))]
+        if not all(key and value for key, value in pairs):
             raise ValueError("write KEY:VALUE, one a line")
-        return tuple((key.strip(), value.strip()) for key, _, value in pairs)
+        return tuple(pairs)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -99,4 +100,5 @@ def _short(value: Any) -> str:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.splitlines())))
+    """The lines of a form's text. Other line separators stay: no name holds one, so they are told as a mistake."""
+    return tuple(filter(None, map(trimmed, re.split("\r\n|\n|\r", text))))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.oms.base import database
+from include.oms.operators.selection import Name
 from include.oms.outside.breaker import System
 from include.oms.outside.dial import EVERY_TYPE
 from include.oms.words.model import Job
@@ -70,15 +71,12 @@ async def systems(db: Db) -> list[dict[str, Any]]:
     return await database.rows(db, "outside_systems")
 
 
-DocumentType = Annotated[str, Field(min_length=1, max_length=100, pattern="^[^\x00]*$")]
-
-
 class Dial(BaseModel):
     """What the dial is turned to. No limit: none."""
 
     model_config = ConfigDict(extra="forbid")
 
-    document_type: DocumentType = EVERY_TYPE
+    document_type: Name = EVERY_TYPE
     paused: bool
     why: Annotated[str, Field(max_length=500, pattern="^[^\x00]*$")] | None = None
     most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None = None
@@ -104,7 +102,7 @@ async def turn(system: str, dial: Dial, user: GetUserDep, db: Db) -> list[dict[s
 
 
 @router.delete("/systems/{system}", dependencies=ACT)
-async def remove(system: str, document_type: DocumentType, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
+async def remove(system: str, document_type: Name, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
     """A document type has no dial of its own any more; the dial as it then is. That of all types stays."""
     if not await database.rows(db, "remove_dial", system=system, document_type=document_type):
         raise HTTPException(404, "there is no such dial of a document type")

@@ -6,16 +6,30 @@ from typing import Annotated, Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
-from include.oms.operators.selection import LARGEST_ID, Selection, select_requests
+from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, select_requests
 from include.oms.words.model import RED_ENDS, Category, Status
+from include.oms.words.names import trimmed
 
 AS_THEY_ARE = {"batch_id", "document", "category", "retrying", "withdrawn", "created_from", "created_to"}
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
-Text = Annotated[str, Field(min_length=1, max_length=100, pattern="^[^\x00]*$")]
-Pair = Annotated[str, Field(pattern=r"^\s*[^:\s\x00][^:\x00]{0,99}:\s*[^\s\x00][^\x00]{0,254}$")]
+
+
+def _split(pair: str) -> tuple[str, str]:
+    """Key and value of KEY:VALUE, each without the spaces around it; the value may hold further colons."""
+    key, _, value = pair.partition(":")
+    return trimmed(key), trimmed(value)
+
+
+def _pair(pair: str) -> str:
+    """The pair itself. Raises ValueError where key or value is none."""
+    _PAIR.validate_python(_split(pair))
+    return pair
+
+
+_PAIR = TypeAdapter(tuple[Name, MetadataValue])
 
 
 class Filter(BaseModel):
@@ -24,11 +38,11 @@ class Filter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     request_id: Id | None = None
-    correlation_id: Text | None = None
+    correlation_id: Name | None = None
     batch_id: Id | None = None
-    metadata: Pair | None = None
+    metadata: Annotated[str, AfterValidator(_pair)] | None = None
     """KEY:VALUE, as POLICY_NUMBER:4711."""
-    document: Text | None = None
+    document: Name | None = None
     """A document's name or type."""
     status: tuple[Status, ...] | None = None
     category: Category | None = None
@@ -43,17 +57,17 @@ class Filter(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _empty_is_nothing(cls, value: Any) -> Any:
-        """A form sends what is left empty, too."""
+        """A form sends its empty fields, too, and spaces that came along when somebody pasted."""
+        value = trimmed(value) if isinstance(value, str) else value
         return None if value in ("", (), [], [""]) else value
 
     def selection(self) -> Selection:
         """The requests that are meant."""
-        key, _, value = (self.metadata or "").partition(":")
         return Selection(
             request_ids=(self.request_id,) if self.request_id else None,
             correlation_ids=(self.correlation_id,) if self.correlation_id else None,
             statuses=self.status,
-            metadata=((key.strip(), value.strip()),) if self.metadata else None,
+            metadata=(_split(self.metadata),) if self.metadata else None,
             **self.model_dump(include=AS_THEY_ARE),
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -13,11 +12,11 @@ import msgspec
 from include.oms.intake.json_text import pointer, text_faults
 from include.oms.intake.refusals import Fault, Invalid, OutOfReach
 from include.oms.intake.shape import Metadata, SentRequest, read_shape
+from include.oms.words.names import name_fault
 
 LATEST_START = timedelta(days=366)
 """How far ahead ``not_before`` may lie: "at most 1 year ahead" by the contract, whatever year it is."""
 
-_CONTROL = re.compile("[\0-\x1f\x7f\ufffe\uffff]")
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -67,13 +66,15 @@ def check_request(body: bytes | msgspec.Raw, document: Any, known: KnownValues, 
 
 def _rule_faults(sent: SentRequest, now: datetime) -> Iterator[Fault]:
     """What a JSON Schema cannot say."""
-    if _CONTROL.search(sent.request_correlation_id):
-        yield Fault("/request_correlation_id", "holds a control character")
+    if fault := name_fault(sent.request_correlation_id):
+        yield Fault("/request_correlation_id", fault)
     seen: set[str] = set()
     for index, pair in enumerate(sent.document_metadata):
         if pair.key in seen:
             yield Fault(pointer("document_metadata", index, "key"), "stands more than once")
         seen.add(pair.key)
+        if fault := name_fault(pair.value):
+            yield Fault(pointer("document_metadata", index, "value"), fault)
     if sent.not_before is not msgspec.UNSET and not _is_storable(sent.not_before, now + LATEST_START):
         yield Fault("/not_before", "must lie 1 year ahead at most")
 

@@ -9,18 +9,19 @@ from typing import Annotated, Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from include.oms.base.queries import query
 from include.oms.words.model import Category, Stage, Status
+from include.oms.words.names import checked_name
 
 LARGEST_ID = 2**63 - 1
 MOST_NAMED = 10_000  # request or correlation ids in one selection
 NEWEST_LOOKED_AT = 1000  # with a metadata pair or an error category, before all that have it
 
 RequestId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-MetadataValue = Annotated[str, Field(min_length=1, max_length=255)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checked_name)]
+MetadataValue = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checked_name)]
 
 
 class Selection(BaseModel):

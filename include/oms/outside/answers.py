@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from include.oms.words.errors import Unavailable
+from include.oms.words.names import without_unfit_characters
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0  # a day: beyond it, a person has looked
 
@@ -97,6 +98,5 @@ def problem_text(content: Any) -> str | None:
 
 
 def clean_text(text: str, longest: int = 1000) -> str:
-    """A foreign text made fit to store and show: no control characters, no lone surrogates, bounded."""
-    printable = "".join(c if c.isprintable() or c == "\n" else " " for c in text[:longest])
-    return printable.encode("utf-8", "replace").decode("utf-8")
+    """A foreign text made fit to store and show: line feeds stay, other unfit characters do not; bounded."""
+    return without_unfit_characters(text[:longest], keep="\n")

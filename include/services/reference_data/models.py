@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 from pydantic.alias_generators import to_camel
 
+from include.oms.words.names import checked_name
+
 RefDataType = Literal["REF_DATA_TYPE", "SOURCE_SYSTEM", "DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE",
                       "METADATA_KEY", "APP_DOC_SPEC", "FOOTER_ID", "DOC_CONFIG_CODE"]  # fmt: skip
 
@@ -30,14 +32,8 @@ def _without_nul(text: str) -> str:
     return text
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must not hold control characters")
-    return text
-
-
 Day = Annotated[date | None, BeforeValidator(_iso_date)]
-Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checked_name)]
 
 
 class _Row(BaseModel):

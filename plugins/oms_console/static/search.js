@@ -37,7 +37,7 @@ function local(text) {
 function submitted(event) {
   event.preventDefault();
   const form = new FormData(event.target);
-  const said = Object.fromEntries([...form].map(([name, value]) => [name, name === "status" ? form.getAll(name) : value.trim()]));
+  const said = Object.fromEntries([...form].map(([name, value]) => [name, name === "status" ? form.getAll(name) : value]));
   for (const name of ["created_from", "created_to"]) if (said[name]) said[name] = new Date(said[name]).toISOString();
   location.assign(at("search", said));
 }

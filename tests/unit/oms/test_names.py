@@ -1,0 +1,37 @@
+"""One rule for names and ids, by Unicode's own categories."""
+
+import re
+import sys
+import unicodedata
+
+import pytest
+
+from include.oms.outside.answers import clean_text
+from include.oms.words.names import NAME_PATTERN, checked_name, name_fault
+
+BIDI_CONTROLS = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+NONCHARACTERS = {*range(0xFDD0, 0xFDF0), 0xFFFE, 0xFFFF}
+
+
+def test_the_rule_is_unicodes_own_for_every_character() -> None:
+    for point in range(sys.maxunicode + 1):
+        category = unicodedata.category(chr(point))
+        is_unfit = category in ("Cc", "Cs", "Zl", "Zp") or point in BIDI_CONTROLS | NONCHARACTERS
+        assert bool(name_fault(f"a{chr(point)}b")) == is_unfit, f"U+{point:04X}"
+        assert bool(name_fault(f"{chr(point)}b")) == (is_unfit or category == "Zs"), f"U+{point:04X}"
+        if category != "Cs":
+            for text in (chr(point), f"a{chr(point)}", f"a{chr(point)}b"):
+                assert bool(re.fullmatch(NAME_PATTERN, text)) == (name_fault(text) is None), f"U+{point:04X}"
+
+
+@pytest.mark.parametrize("name", ["\u5c71\u7530\u3000\u592a\u90ce", "\u0645\u06cc\u200c\u0646\u0627", "Anne\u00a0Marie",
+                                  "\U0001f469\u200d\U0001f4bb", "A\ue000B", "Anna\u00adMaria", "a"])  # fmt: skip
+def test_names_of_people_are_taken_and_kept(name: str) -> None:
+    assert checked_name(name) == name
+    assert clean_text(name) == name
+
+
+def test_a_fault_names_the_kind_of_character() -> None:
+    with pytest.raises(ValueError, match="a line separator"):
+        checked_name("a\u2028b")
+    assert name_fault("a ") == "begins or ends with a space"
