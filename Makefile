@@ -42,10 +42,14 @@ test: .venv/.dev ## Run all tests: unit, integration, one through a real schedul
 	$(PYTHON) -m pytest tests/integration -n 2
 	$(PYTHON) -m pytest tests/e2e
 
-lint: .venv/.dev ## Check style, format and types.
+lint: .venv/.dev ## Check style, format, types, who imports whom, SQL and JavaScript.
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-logo
+	PYTHONPATH=. $(PYTHON) .ci/lint_sql.py
+	@if [ -x .venv/bin/biome ]; then .venv/bin/biome lint --error-on-warnings; \
+	else echo "Biome's wheel is for Linux on x86_64: the JavaScript is not linted here." >&2; fi
 
 format: .venv/.dev ## Put the format right.
 	$(PYTHON) -m ruff format
@@ -64,7 +68,7 @@ lock: .venv/.runtime ## Pin requirements*.in anew into requirements*.txt, with h
 
 clean: ## Remove data, logs and caches; .venv stays.
 	@if [ -e var/local.pids ]; then echo "The system is up: stop it first." >&2; exit 1; fi
-	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps are as new as the pins that are installed. What pip has to say goes to standard error: `make token`
 # prints the token alone.

@@ -42,7 +42,7 @@ export function requestList(rows, { mayAct, selected, changed }) {
   };
   const toggle = (row, isOn) => { if (isOn) selected.add(row.request_id); else selected.delete(row.request_id); };
   const all = el("input", { type: "checkbox", "aria-label": "Select all shown", onchange: () => {
-    rows.forEach((row) => toggle(row, all.checked));
+    for (const row of rows) toggle(row, all.checked);
     boxes.forEach((box) => { box.checked = all.checked; });
     offer();
   } });

@@ -2,7 +2,7 @@
 import { get, send } from "./api.js";
 import { cancel, retriggerRows, retryNow } from "./actions.js";
 import { el, empty, fill, note, say } from "./dom.js";
-import { at, instanceLink, isFramed, taskInstanceLink } from "./links.js";
+import { instanceLink, isFramed, taskInstanceLink } from "./links.js";
 import { keepFresh, news } from "./refresh.js";
 import { badge, dueIn, instant, isRed, isWithdrawn, number, whatRetriggerDoes } from "./words.js";
 
