@@ -42,8 +42,9 @@ def queries() -> Iterator[tuple[str, str]]:
     """Name and SQL of every query, each value as $1, $2 and so on."""
     for package in PACKAGES:
         for name, text in load(package).items():
-            values = list(dict.fromkeys(VALUE.findall(text)))
-            numbered = VALUE.sub(lambda found, known=values: f"${known.index(found[1]) + 1}", text)
+            numbered: str = text
+            for number, value in enumerate(dict.fromkeys(VALUE.findall(text)), start=1):
+                numbered = re.sub(rf"%\({value}\)[sb]", f"${number}", numbered)
             yield name, numbered.replace("%%", "%") + "\n"
 
 
@@ -54,7 +55,7 @@ def main() -> int:
             Path(folder, f"{name}.sql").write_text(text, encoding="utf-8")
         files = sorted(file.name for file in Path(folder).iterdir())
         squawk = Path(sys.executable).parent / "squawk"
-        command = [squawk, "--config", ROOT / ".squawk.toml", *files]
+        command = [str(squawk), "--config", str(ROOT / ".squawk.toml"), *files]
         return subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603 - our own linter
 
 
