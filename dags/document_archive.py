@@ -20,7 +20,7 @@ from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.schedules import START
 
 if TYPE_CHECKING:
-    from include.oms.slices.slices import SliceRef
+    from include.oms.slices.claim import SliceRef
 
 
 @dag(

@@ -18,7 +18,7 @@ from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.schedules import MONITORING_SCHEDULE, MOST_ACTIVE_RUNS, SLICE_LABEL_TEMPLATE, START
 
 if TYPE_CHECKING:
-    from include.oms.slices.slices import SliceRef
+    from include.oms.slices.claim import SliceRef
 
 
 @dag(

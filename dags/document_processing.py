@@ -18,7 +18,7 @@ from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.schedules import MOST_ACTIVE_RUNS, PROCESSING_SCHEDULE, SLICE_LABEL_TEMPLATE, START
 
 if TYPE_CHECKING:
-    from include.oms.slices.slices import SliceRef
+    from include.oms.slices.claim import SliceRef
 
 
 @dag(

@@ -14,7 +14,7 @@ from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database
 from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.slices.slices import Claim, SliceRef
+from include.oms.slices.claim import Claim, SliceRef
 from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
 
 if TYPE_CHECKING:

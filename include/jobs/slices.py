@@ -21,7 +21,8 @@ from include.oms.monitoring.worker import poll_slice
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.worker import process_slice
-from include.oms.slices.slices import Claim, SliceRef, SliceReport, claim_slices
+from include.oms.slices.claim import Claim, SliceRef, claim_slices
+from include.oms.slices.report import SliceReport
 from include.oms.words.model import Job
 from include.oms.words.problems import PROBLEMS
 

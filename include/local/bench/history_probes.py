@@ -24,9 +24,10 @@ from include.oms.intake.database import Database
 from include.oms.intake.finding import Search, find
 from include.oms.intake.shape import SentRequest
 from include.oms.operators.selection import Selection, select_requests
+from include.oms.slices.claim import SliceRef, claim_slices
 from include.oms.slices.early_wake import DUE_IN
+from include.oms.slices.hold import open_slice
 from include.oms.slices.lease import Lease
-from include.oms.slices.slices import SliceRef, claim_slices, open_slice
 from include.oms.words.model import RED_ENDS, Job, Stage, Status
 
 _SQL = load(__package__)

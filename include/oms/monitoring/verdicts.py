@@ -7,8 +7,9 @@ from time import monotonic
 
 from include.oms.base.settings import Settings
 from include.oms.outside.thunderhead import Batch, GenerationError
+from include.oms.slices.recording import Tried
 from include.oms.words.model import Category, Stage
-from include.oms.words.state_machine import MOVES, Move, Outcome, own_failure
+from include.oms.words.state_machine import Outcome, own_failure
 
 MISSES_BEFORE_UNKNOWN_SECONDS = 60.0  # a batch just submitted may not be listed yet
 
@@ -43,20 +44,16 @@ class HeldBatch:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Tried):
     """What one poll of one batch came to."""
 
     batch: HeldBatch
-    stage: Stage
-    outcome: Outcome
     dms_document_id: int | None = None
-    category: str | None = None
-    description: str | None = None
 
     @property
-    def move(self) -> Move:
-        """Where the request goes from here."""
-        return MOVES[self.stage, self.outcome]
+    def request_id(self) -> int:
+        """Whose batch it was."""
+        return self.batch.request_id
 
 
 def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Verdict | None:
@@ -70,16 +67,20 @@ def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Ver
     if found is not None and found.batch_name == batch.batch_name:
         match found.status:
             case "COMPLETED" if found.dms_document_id is not None:
-                return Verdict(batch, Stage.GENERATION, Outcome.COMPLETED, found.dms_document_id)
+                return Verdict(
+                    batch, stage=Stage.GENERATION, outcome=Outcome.COMPLETED, dms_document_id=found.dms_document_id
+                )
             case "STOPPED":
-                reason = "somebody halted the batch inside Thunderhead"
-                return Verdict(batch, Stage.GENERATION, Outcome.STOPPED, None, Category.STOPPED_AT_THUNDERHEAD, reason)
+                return Verdict(
+                    batch, stage=Stage.GENERATION, outcome=Outcome.STOPPED, category=Category.STOPPED_AT_THUNDERHEAD,
+                    description="somebody halted the batch inside Thunderhead",
+                )  # fmt: skip
             case "FAILED":
                 return None
     if batch.age_seconds > settings.overdue_seconds:
         waited = f"not ended in Thunderhead {batch.age_seconds / 3600:.1f} hours after it was submitted"
         return _monitoring_failure(batch, Category.OVERDUE, waited)
-    return Verdict(batch, Stage.GENERATION, Outcome.GENERATING)
+    return Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.GENERATING)
 
 
 def failed_verdict(batch: HeldBatch, errors: list[GenerationError], settings: Settings) -> Verdict:
@@ -87,11 +88,15 @@ def failed_verdict(batch: HeldBatch, errors: list[GenerationError], settings: Se
     first = errors[0] if errors else GenerationError(Category.UNKNOWN_ERROR, "Thunderhead gives no reason")
     more = "".join(f"; {error.category}: {error.description}" for error in errors[1:])
     outcome = own_failure(Stage.GENERATION, first.category, spent=batch.spent, max_attempts=settings.max_attempts)
-    return Verdict(batch, Stage.GENERATION, outcome, None, first.category, first.description + more)
+    return Verdict(
+        batch, stage=Stage.GENERATION, outcome=outcome, category=first.category, description=first.description + more
+    )
 
 
 def _monitoring_failure(batch: HeldBatch, category: Category, description: str) -> Verdict:
-    return Verdict(batch, Stage.MONITORING, Outcome.FAILED_PERMANENT, None, category, description)
+    return Verdict(
+        batch, stage=Stage.MONITORING, outcome=Outcome.FAILED_PERMANENT, category=category, description=description
+    )
 
 
 def next_poll_seconds(age_seconds: float, settings: Settings) -> float:

@@ -12,11 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
-
-from include.oms.base import database
-from include.oms.base.settings import Settings
 from include.oms.base.traces import span_of
 from include.oms.outside.adaptive_rate import AdaptiveRate
 from include.oms.outside.breaker import Breaker, System
@@ -24,8 +19,7 @@ from include.oms.outside.dial import calls_per_second, places_in_line
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.recording import record
 from include.oms.processing.work import Document, HeldRequest, Result, failed, unavailable, unsure
-from include.oms.slices.lease import Lease
-from include.oms.slices.slices import SliceReport
+from include.oms.slices.hold import Hold
 from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
 from include.oms.words.model import Category, Stage
 from include.oms.words.state_machine import Outcome
@@ -38,24 +32,14 @@ RECORD_EVERY_SECONDS = 0.1  # answers that come together are written together
 class Submission:
     """One worker's submits."""
 
-    def __init__(
-        self,
-        connection: AsyncConnection[DictRow],
-        thunderhead: Thunderhead,
-        breaker: Breaker,
-        *,
-        lease: Lease,
-        report: SliceReport,
-        settings: Settings,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, hold: Hold, thunderhead: Thunderhead, breaker: Breaker) -> None:
+        self._hold = hold
+        self._connection = hold.connection
+        self._settings = hold.settings
         self._thunderhead = thunderhead
         self._breaker = breaker
-        self._lease = lease
-        self._report = report
-        self._settings = settings
         self._rate = AdaptiveRate(
-            System.THUNDERHEAD, slow_seconds=settings.submit_timeout_seconds / 3, finds_the_rate=True
+            System.THUNDERHEAD, slow_seconds=hold.settings.submit_timeout_seconds / 3, finds_the_rate=True
         )
         self._results: list[Result] = []
 
@@ -106,16 +90,13 @@ class Submission:
         fresh = {document.request.request_id: document for document in documents if not document.in_doubt}
         if self._breaker.is_open or not fresh:  # no intent for what will not be submitted
             return list(documents)
-        intents = await database.rows(
-            self._connection,
+        intents = await self._hold.rows(
             "write_intents",
             request_ids=list(fresh),
             config_ids=[document.config_id for document in fresh.values()],
             topics=[document.topic for document in fresh.values()],
             xmls=[document.xml for document in fresh.values()],
             prefix=self._settings.batch_name_prefix,
-            slice_id=self._lease.slice_id,
-            lease_token=self._lease.token,
         )
         return in_doubt + [replace(fresh[row["request_id"]], batch_name=row["batch_name"]) for row in intents]
 
@@ -135,7 +116,9 @@ class Submission:
         try:
             if in_doubt and (found := await self._thunderhead.find_by_name(document.batch_name)):
                 self._breaker.answered()
-                return Result(request, Stage.SUBMISSION, Outcome.SUBMITTED, found.batch_id, adopted=True)
+                return Result(
+                    request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=found.batch_id, adopted=True
+                )
             if in_doubt and request.spent >= self._settings.max_attempts:
                 return self._never_answered(request)
             in_doubt = False
@@ -160,7 +143,7 @@ class Submission:
             self._breaker.failed(str(error), error.retry_after)
             return unsure(request, error)
         self._breaker.answered()
-        return Result(request, Stage.SUBMISSION, Outcome.SUBMITTED, batch_id)
+        return Result(request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=batch_id)
 
     def _never_answered(self, request: HeldRequest) -> Result:
         """It is not there, and its submits alone get no answer while others do."""
@@ -173,7 +156,7 @@ class Submission:
         """Submit while the lease surely outlives the call: whoever takes over later looks the name up after it."""
         if not document.xml:  # an intent in doubt that was found nowhere, retriggered after its retention
             raise Rejected("its content was erased at the end of its retention")
-        if not self._lease.holds_for(self._settings.submit_timeout_seconds):
+        if not self._hold.lease.holds_for(self._settings.submit_timeout_seconds):
             raise Unavailable("the worker's lease would not outlive a submit")
         return await self._thunderhead.submit(
             batch_name=document.batch_name, batch_config_id=document.config_id, xml=document.xml
@@ -190,4 +173,4 @@ class Submission:
     async def _record(self) -> None:
         results, self._results = self._results, []
         await self._rate.share(self._connection)
-        await record(self._connection, results, lease=self._lease, report=self._report, settings=self._settings)
+        await record(self._hold, results)

@@ -9,9 +9,10 @@ from datetime import datetime
 from math import inf
 
 from include.oms.slices.cutting import slice_label
+from include.oms.slices.recording import Tried
 from include.oms.words.errors import OutcomeUnknown, Unavailable
 from include.oms.words.model import Stage
-from include.oms.words.state_machine import MOVES, Move, Outcome, own_failure
+from include.oms.words.state_machine import Outcome, own_failure
 
 
 @dataclass(frozen=True)
@@ -51,42 +52,39 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one try came to."""
+class Result(Tried):
+    """What one try of document_processing came to."""
 
     request: HeldRequest
-    stage: Stage
-    outcome: Outcome
     batch_id: int | None = None
     adopted: bool = False
     in_doubt: bool | None = None  # whether a submit may have arrived; None leaves that as it was
     wait_seconds: float | None = None  # where the try itself tells how long to wait
-    category: str | None = None
-    description: str | None = None
 
     @property
-    def move(self) -> Move:
-        """Where the request goes from here."""
-        return MOVES[self.stage, self.outcome]
+    def request_id(self) -> int:
+        """Whose try it was."""
+        return self.request.request_id
 
 
 def failed(request: HeldRequest, stage: Stage, category: str, description: str, *, max_attempts: int) -> Result:
     """The request's own failure: another attempt later, or its end."""
     outcome = own_failure(stage, category, spent=request.spent, max_attempts=max_attempts)
-    return Result(request, stage, outcome, in_doubt=False, category=category, description=description)
+    return Result(request, stage=stage, outcome=outcome, in_doubt=False, category=category, description=description)
 
 
 def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_doubt: bool | None = None) -> Result:
     """Nobody's failure: an outside system was out of reach."""
     return Result(
-        request, stage, Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after, description=str(error)
-    )
+        request, stage=stage, outcome=Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after,
+        description=str(error),
+    )  # fmt: skip
 
 
 def unsure(request: HeldRequest, error: OutcomeUnknown) -> Result:
     """A submit without a readable answer."""
     return Result(
-        request, Stage.SUBMISSION, Outcome.UNSURE, in_doubt=True, wait_seconds=error.retry_after,
+        request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, in_doubt=True, wait_seconds=error.retry_after,
         category=error.category, description=str(error),
     )  # fmt: skip
 
@@ -104,7 +102,7 @@ def in_doubt(requests: Sequence[HeldRequest], settling_seconds: float) -> tuple[
             continue
         settled_in = settling_seconds + (request.unsure_for_seconds or 0.0)
         if settled_in > 0:
-            results.append(Result(request, Stage.SUBMISSION, Outcome.UNSURE, wait_seconds=settled_in))
+            results.append(Result(request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, wait_seconds=settled_in))
         else:
             documents.append(
                 Document(

@@ -14,7 +14,6 @@ from time import monotonic
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
-from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
@@ -25,12 +24,14 @@ from include.oms.processing.enrichment import enrich
 from include.oms.processing.recording import record
 from include.oms.processing.submission import Submission
 from include.oms.processing.work import Contents, Document, HeldRequest, Result, in_doubt
-from include.oms.slices.lease import Lease, renewed
-from include.oms.slices.slices import SliceReport, Stay, close_slice, open_slice, take_more, take_over
+from include.oms.slices.claim import take_more
+from include.oms.slices.hold import Hold, HoldQueries, held_slice
+from include.oms.slices.report import SliceReport
 from include.oms.words.model import Category, Job, Stage
 from include.oms.words.state_machine import Outcome
 
-LOOK_SECONDS = 0.1  # a worker that waits for more looks so often
+QUERIES = HoldQueries(renew="renew_request_leases", reclaim="reclaim_slice", take="hold_requests")
+LOOK_SECONDS = 0.1  # between two looks for more work
 PREPARED_AT_ONCE = 100  # few enough that the calls to Thunderhead go on meanwhile
 
 
@@ -51,73 +52,60 @@ async def process_slice(
     that an operator cleared it, and its ended requests are driven again. ``tell_ends`` is called after each commit
     that ended requests. Raises psycopg.Error where the database is out of reach; a later run then takes over.
     """
-    opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
-    report = SliceReport(tell_ends)
-    await take_over(
-        connection, opened, report, reclaim="reclaim_slice", hold="hold_requests", lease_seconds=settings.lease_seconds
-    )
-    lease = opened.lease
-    worked, stay = Contents(), Stay(opened, settings)
-    async with renewed(lease, connection, renewal="renew_request_leases", lease_seconds=settings.lease_seconds):
-        held = await held_requests(connection, lease)
+    async with held_slice(
+        connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings,
+        tell_ends=tell_ends,
+    ) as hold:  # fmt: skip
+        worked = Contents()
+        held = await held_requests(hold)
         while held:
             worked.add(held)
-            report.count("held", len(held))
-            prepared = _prepared(connection, held, reference_data, lease, report, settings)
-            await _submit(
-                connection, prepared, min(len(held), settings.concurrency), thunderhead, lease, report, settings
-            )
-            held = [] if report.stopped_early else await _more(connection, lease, stay, report, settings)
-    await close_slice(connection, lease, report, worked.label_if_grown)
-    return report
+            hold.report.count("held", len(held))
+            await _submit(hold, thunderhead, _prepared(hold, held, reference_data), len(held))
+            held = [] if hold.report.stopped_early else await _more(hold)
+        hold.report.label = worked.label_if_grown
+    return hold.report
 
 
-async def _more(
-    connection: AsyncConnection[DictRow], lease: Lease, stay: Stay, report: SliceReport, settings: Settings
-) -> list[HeldRequest]:
-    """What has come due meanwhile, or comes in the next moment; nothing where it is time to end.
+async def held_requests(hold: Hold) -> list[HeldRequest]:
+    """All that this worker holds, in the order of the claim."""
+    cursor = hold.connection.cursor(row_factory=class_row(HeldRequest))
+    await cursor.execute(query("held_requests"), {"slice_id": hold.lease.slice_id, "lease_token": hold.lease.token})
+    return await cursor.fetchall()
 
-    A person who is needed is to know at once, and waits for nothing that may come.
+
+async def _more(hold: Hold) -> list[HeldRequest]:
+    """What has come due meanwhile, or comes due while the worker lingers; nothing where it is time to end.
+
+    Does not linger where a request ended red: its task instance is to turn red now.
     """
-    stay.works()
-    while not (stay.is_over or stay.is_idle):
+    hold.stay.works()
+    while not (hold.stay.is_over or hold.stay.is_idle):
         asked_at = monotonic()
-        (queue,) = await database.rows(connection, "requests_are_due")
-        if queue["are_due"] and await take_more(connection, Job.PROCESSING, lease, settings, most=settings.slice_size):
-            lease.took_all_at(asked_at, settings.lease_seconds)
-            return await held_requests(connection, lease)
-        if report.counts.get("ended"):
+        (queue,) = await hold.rows("requests_are_due")
+        if queue["are_due"] and await take_more(hold, Job.PROCESSING, most=hold.settings.slice_size):
+            hold.lease.took_all_at(asked_at, hold.settings.lease_seconds)
+            return await held_requests(hold)
+        if hold.report.ended_red:
             break
         await asyncio.sleep(LOOK_SECONDS)
     return []
 
 
-async def held_requests(connection: AsyncConnection[DictRow], lease: Lease) -> list[HeldRequest]:
-    """All that this worker holds, in the order of the claim."""
-    cursor = connection.cursor(row_factory=class_row(HeldRequest))
-    await cursor.execute(query("held_requests"), {"slice_id": lease.slice_id, "lease_token": lease.token})
-    return await cursor.fetchall()
-
-
 async def _prepared(
-    connection: AsyncConnection[DictRow],
-    held: Sequence[HeldRequest],
-    reference_data: ReferenceData,
-    lease: Lease,
-    report: SliceReport,
-    settings: Settings,
+    hold: Hold, held: Sequence[HeldRequest], reference_data: ReferenceData
 ) -> AsyncIterator[list[Document]]:
     """The documents that can be handed over now, some at a time: the first are on their way while more are made."""
-    health = await health_of(connection, System.REFERENCE_DATA)
+    health = await health_of(hold.connection, System.REFERENCE_DATA)
     breaker = Breaker(System.REFERENCE_DATA, on_probation=health.on_probation)
     for chunk in chunks(held, PREPARED_AT_ONCE):
-        await breaker.heed(connection)
-        documents, results = await _prepare(chunk, reference_data, breaker, settings)
-        await record(connection, results, lease=lease, report=report, settings=settings)
+        await breaker.heed(hold.connection)
+        documents, results = await _prepare(chunk, reference_data, breaker, hold.settings)
+        await record(hold, results)
         yield documents
-    await breaker.share(connection)
+    await breaker.share(hold.connection)
     if breaker.is_open:
-        report.stopped_early = breaker.reason
+        hold.report.stopped_early = breaker.reason
 
 
 async def _prepare(
@@ -137,26 +125,19 @@ async def _prepare(
 
 
 async def _submit(
-    connection: AsyncConnection[DictRow],
-    prepared: AsyncIterator[Sequence[Document]],
-    submitters: int,
-    thunderhead: Thunderhead,
-    lease: Lease,
-    report: SliceReport,
-    settings: Settings,
+    hold: Hold, thunderhead: Thunderhead, prepared: AsyncIterator[Sequence[Document]], number: int
 ) -> None:
-    health = await health_of(connection, System.THUNDERHEAD)
+    health = await health_of(hold.connection, System.THUNDERHEAD)
     breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
-    submission = Submission(connection, thunderhead, breaker, lease=lease, report=report, settings=settings)
-    await submission.submit_all(prepared, submitters)
-    await breaker.share(connection)
+    await Submission(hold, thunderhead, breaker).submit_all(prepared, min(number, hold.settings.concurrency))
+    await breaker.share(hold.connection)
     if breaker.is_open:
-        report.stopped_early = f"Thunderhead: {breaker.reason}"
+        hold.report.stopped_early = f"Thunderhead: {breaker.reason}"
 
 
 def _set_aside(request: HeldRequest) -> Result:
-    """A request whose workers died again and again ends; a person has to look before it is taken up once more."""
-    reason = f"{request.takeovers} workers in a row died while they held it"
+    """End a request whose workers died again and again: a person looks before it is taken up once more."""
     return Result(
-        request, Stage.SUBMISSION, Outcome.FAILED_PERMANENT, category=Category.WORKER_DIED, description=reason
-    )
+        request, stage=Stage.SUBMISSION, outcome=Outcome.FAILED_PERMANENT, category=Category.WORKER_DIED,
+        description=f"{request.takeovers} workers in a row died while they held it",
+    )  # fmt: skip

@@ -18,7 +18,10 @@ from include.oms.monitoring.worker import poll_slice
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.worker import process_slice
-from include.oms.slices.slices import SliceReport, claim_slices
+from include.oms.slices.claim import claim_slices
+from include.oms.slices.hold import Hold, open_slice
+from include.oms.slices.report import SliceReport
+from include.oms.slices.stay import Stay
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
 from include.oms.words.model import Job
 
@@ -75,6 +78,11 @@ class Oms:
         self.runs += 1
         claimed = await claim_slices(self.connection, job, f"run-{self.runs}", self.settings)
         return [reference["slice_id"] for reference in claimed.slices]
+
+    async def hold(self, slice_id: int) -> Hold:
+        """Take a slice up, as a worker does that dies or is replaced before it is through."""
+        opened = await open_slice(self.connection, slice_id, generation=0, map_index=0)
+        return Hold(self.connection, opened.lease, self.settings, Stay(self.settings, takes_more=False))
 
     async def process(self, slice_id: int, generation: int = 0) -> SliceReport:
         """Work a processing slice, as its mapped task does."""

@@ -18,10 +18,12 @@ from include.oms.base.settings import Settings
 from include.oms.outside.answers import retry_after
 from include.oms.outside.breaker import Breaker, System, health_of
 from include.oms.outside.dial import places_in_line
-from include.oms.slices.lease import Lease, renewed
-from include.oms.slices.slices import Claim, SliceRef, SliceReport, close_slice, open_slice
+from include.oms.slices.claim import Claim, SliceRef
+from include.oms.slices.hold import Hold, HoldQueries, held_slice
+from include.oms.slices.report import SliceReport
 from include.oms.words.errors import Rejected, Unavailable
 
+QUERIES = HoldQueries(renew="renew_archive_leases")
 MOST_BYTES = 64 * 1024 * 1024  # of one PDF
 SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catches up quickly, and each look is bounded
 
@@ -60,27 +62,17 @@ async def archive_slice(
     settings: Settings,
 ) -> SliceReport:
     """Archive one slice to its end, or until an outage stops it early. Raises psycopg.Error, the folder's OSError."""
-    opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
-    lease, seconds = opened.lease, settings.lease_seconds
-    report = SliceReport()
-    async with renewed(lease, connection, renewal="renew_archive_leases", lease_seconds=seconds):
-        held = await database.rows(
-            connection, "hold_documents", slice_id=slice_id, lease_token=lease.token, lease_seconds=seconds
-        )
-        await _archive(connection, held, lease, report, documents, settings)
-    await close_slice(connection, lease, report)
-    return report
+    async with held_slice(
+        connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings
+    ) as hold:
+        held = await hold.rows("hold_documents", lease_seconds=settings.lease_seconds)
+        await _archive(hold, held, documents)
+    return hold.report
 
 
-async def _archive(
-    connection: AsyncConnection[DictRow],
-    held: Sequence[DictRow],
-    lease: Lease,
-    report: SliceReport,
-    documents: Documents,
-    settings: Settings,
-) -> None:
+async def _archive(hold: Hold, held: Sequence[DictRow], documents: Documents) -> None:
     """With many calls in flight, at the dial's rate; what the breaker keeps back waits for a later run."""
+    connection, settings = hold.connection, hold.settings
     health = await health_of(connection, System.THUNDERHEAD)
     breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
     for chunk in chunks(held, settings.concurrency):
@@ -90,15 +82,14 @@ async def _archive(
             await asyncio.sleep(max(await places_in_line(connection, System.THUNDERHEAD, types)))
         results = await asyncio.gather(*(_archive_one(row, breaker, documents, settings) for row in chunk))
         files, given_up = [file for file, _ in results], [why for _, why in results]
-        await database.execute(
-            connection, "record_archived", request_ids=[row["request_id"] for row in chunk], files=files,
-            given_up=given_up, lease_token=lease.token,
-        )  # fmt: skip
-        report.count("archived", sum(file is not None for file in files))
-        report.count("given up", sum(why is not None for why in given_up))
+        await hold.execute(
+            "record_archived", request_ids=[row["request_id"] for row in chunk], files=files, given_up=given_up
+        )
+        hold.report.count("archived", sum(file is not None for file in files))
+        hold.report.count("given up", sum(why is not None for why in given_up))
     await breaker.share(connection)
     if breaker.is_open:
-        report.stopped_early = f"Thunderhead: {breaker.reason}"
+        hold.report.stopped_early = f"Thunderhead: {breaker.reason}"
 
 
 async def _archive_one(

@@ -9,7 +9,7 @@ import pytest
 
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.slices.slices import claim_slices
+from include.oms.slices.claim import claim_slices
 from include.oms.words.model import Job
 from plugins.oms_console import dashboard, looks, reference
 from tests.integration.console.conftest import JSON, Console

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from include.jobs.testing import Airflow
-from include.oms.slices.slices import SliceReport
+from include.oms.slices.report import SliceReport
 from include.oms.testing.made import document
 from include.oms.testing.outside import problem, raw
 from include.oms.testing.system import Oms

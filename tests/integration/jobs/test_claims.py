@@ -7,8 +7,8 @@ import asyncio
 from include.oms.base import database
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION
 from include.oms.processing.worker import held_requests
+from include.oms.slices.claim import claim_slices
 from include.oms.slices.lease import Lease
-from include.oms.slices.slices import claim_slices, open_slice
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
 
@@ -62,7 +62,7 @@ async def test_nothing_before_its_time(oms: Oms) -> None:
 async def test_a_dead_workers_requests_go_to_a_later_run(oms: Oms) -> None:
     (request_id,) = await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+    await oms.hold(slice_id)
     assert await oms.claim(Job.PROCESSING) == [], "not while the lease holds"
     await oms.workers_die()
 
@@ -76,7 +76,7 @@ async def test_a_request_whose_workers_die_again_and_again_is_set_aside(oms: Oms
     (request_id,) = await oms.queued()
     for _ in range(oms.settings.max_takeovers + 1):
         for slice_id in await oms.claim(Job.PROCESSING):
-            await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+            await oms.hold(slice_id)
         await oms.workers_die()
 
     (processed,) = await oms.run_processing()
@@ -88,14 +88,14 @@ async def test_a_request_whose_workers_die_again_and_again_is_set_aside(oms: Oms
 async def test_a_worker_whose_slice_was_reopened_can_write_nothing(oms: Oms) -> None:
     await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    first = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
-    assert len(await held_requests(oms.connection, first)) == 1
+    first = await oms.hold(slice_id)
+    assert len(await held_requests(first)) == 1
 
     await oms.process(slice_id)  # Airflow ran the task instance again
 
-    assert await held_requests(oms.connection, first) == []
-    await first.renew(oms.connection, "renew_request_leases", oms.settings.lease_seconds)
-    assert not first.holds_for(0)
+    assert await held_requests(first) == []
+    await first.lease.renew(oms.connection, "renew_request_leases", oms.settings.lease_seconds)
+    assert not first.lease.holds_for(0)
 
 
 async def test_a_lease_that_was_never_renewed_is_not_relied_upon() -> None:
@@ -105,7 +105,7 @@ async def test_a_lease_that_was_never_renewed_is_not_relied_upon() -> None:
 async def test_a_reopened_slice_doubts_what_its_former_worker_may_have_sent(oms: Oms) -> None:
     (request_id,) = await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    lease = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
+    lease = (await oms.hold(slice_id)).lease
     await database.rows(
         oms.connection, "write_intents", request_ids=[request_id], config_ids=["1"], topics=[None], xmls=["<a/>"],
         prefix="OMS", slice_id=slice_id, lease_token=lease.token,
@@ -127,7 +127,7 @@ async def test_a_request_that_kills_its_worker_is_soon_alone(oms: Oms) -> None:
         (first, *_) = [row["size"] for row in await oms.rows("SELECT size FROM slices ORDER BY slice_id DESC")]
         sizes.append(first)
         for slice_id in claimed:
-            await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+            await oms.hold(slice_id)
         await oms.workers_die()
     assert sizes == [10, 1, 1]
 
@@ -136,7 +136,7 @@ async def test_dead_workers_requests_do_not_stand_in_the_way_of_a_probation(oms:
     oms.settings = oms.settings.model_copy(update={"slice_size": 10 * REQUESTS_ON_PROBATION})
     await oms.queued(3 * REQUESTS_ON_PROBATION)
     for slice_id in await oms.claim(Job.PROCESSING):
-        await open_slice(oms.connection, slice_id, generation=0, map_index=0)
+        await oms.hold(slice_id)
     await oms.workers_die()
     await oms.connection.execute("UPDATE outside_systems SET failures = 1 WHERE system = 'REFERENCE_DATA'")
 

@@ -5,27 +5,27 @@ from __future__ import annotations
 import pytest
 
 from include.oms.ending.final_status import End, bring_to_end
+from include.oms.monitoring import recording as monitoring
 from include.oms.monitoring.verdicts import Verdict
-from include.oms.monitoring.worker import _write, held_batches
-from include.oms.processing.recording import record
+from include.oms.monitoring.worker import held_batches
+from include.oms.processing import recording as processing
 from include.oms.processing.work import HeldRequest, Result
 from include.oms.processing.worker import held_requests
-from include.oms.slices.lease import Lease
-from include.oms.slices.slices import SliceReport, open_slice
+from include.oms.slices.hold import Hold
 from include.oms.testing.system import Oms
 from include.oms.words.model import Category, Job, Stage, Status
 from include.oms.words.state_machine import Outcome
 
 
-async def replaced_worker(oms: Oms) -> tuple[Lease, HeldRequest]:
+async def replaced_worker(oms: Oms) -> tuple[Hold, HeldRequest]:
     """A worker of a processing slice whose slice another one has taken up since, and the request it held."""
     await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    former = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
-    (request,) = await held_requests(oms.connection, former)
+    former = await oms.hold(slice_id)
+    (request,) = await held_requests(former)
     await oms.workers_die()
     (later,) = await oms.claim(Job.PROCESSING)
-    await open_slice(oms.connection, later, generation=0, map_index=0)
+    await oms.hold(later)
     return former, request
 
 
@@ -42,9 +42,9 @@ async def replaced_worker(oms: Oms) -> tuple[Lease, HeldRequest]:
 async def test_its_results_change_nothing(oms: Oms, written: dict[str, object]) -> None:
     former, request = await replaced_worker(oms)
     before = await oms.request(request.request_id)
-    result = Result(request, Stage.SUBMISSION, **written)  # type: ignore[arg-type]
+    result = Result(request, stage=Stage.SUBMISSION, **written)  # type: ignore[arg-type]
 
-    await record(oms.connection, [result], lease=former, report=SliceReport(), settings=oms.settings)
+    await processing.record(former, [result])
 
     assert await oms.request(request.request_id) == before
     assert await oms.events() == []
@@ -55,13 +55,13 @@ async def test_its_verdicts_change_nothing(oms: Oms) -> None:
     await oms.run_processing()
     await oms.due_now()
     (slice_id,) = await oms.claim(Job.MONITORING)
-    former = (await open_slice(oms.connection, slice_id, generation=0, map_index=0)).lease
-    (batch,) = await held_batches(oms.connection, former)
+    former = await oms.hold(slice_id)
+    (batch,) = await held_batches(former)
     await oms.workers_die()
     await oms.claim(Job.MONITORING)
 
-    verdict = Verdict(batch, Stage.GENERATION, Outcome.COMPLETED, dms_document_id=1)
-    await _write(oms.connection, [verdict], former, SliceReport(), oms.settings)
+    verdict = Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.COMPLETED, dms_document_id=1)
+    await monitoring.record(former, [verdict])
 
     assert (await oms.request(request_id))["status"] == "PROCESSING"
 

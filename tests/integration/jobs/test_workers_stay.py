@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from include.oms.base import database
-from include.oms.slices.slices import SliceReport
+from include.oms.slices.report import SliceReport
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
 

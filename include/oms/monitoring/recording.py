@@ -1,0 +1,72 @@
+"""Recording what the polls of document_monitoring came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from include.oms.monitoring.verdicts import HeldBatch, Verdict
+from include.oms.slices.hold import Hold
+from include.oms.slices.recording import record_ends
+from include.oms.words.failure_rules import backoff_of
+from include.oms.words.model import BatchStatus, Job, Status
+from include.oms.words.state_machine import Outcome
+
+BATCH_STATUS_AT_END = {
+    Outcome.COMPLETED: BatchStatus.COMPLETED,
+    Outcome.STOPPED: BatchStatus.STOPPED,
+    Outcome.FAILED_TRANSIENT: BatchStatus.FAILED,
+    Outcome.FAILED_PERMANENT: BatchStatus.FAILED,
+}
+
+
+async def record(hold: Hold, over: Sequence[Verdict]) -> None:
+    """Write batches, requests and final events of those that are over, in one transaction."""
+    async with hold.connection.transaction():
+        ended = await _end_batches(hold, over)
+        mine = [verdict for verdict in over if verdict.request_id in ended]
+        ends = await record_ends(hold, mine, job=Job.MONITORING, lease_token=None)
+        again = [verdict for verdict in mine if verdict.move.status is Status.QUEUED]
+        if again:
+            await _requeue(hold, again)
+    if ends:
+        hold.tell_ends()
+    hold.report.count("completed", sum(end.status is Status.COMPLETED for end in ends))
+    hold.report.count("to be tried again", len(again))
+    hold.report.count("ended red", sum(end.status is not Status.COMPLETED for end in ends))
+
+
+async def schedule_polls(hold: Hold, batches: Sequence[HeldBatch]) -> None:
+    """Let go of batches that are still generating, and say when each is to be polled next."""
+    now = monotonic()
+    await hold.execute(
+        "schedule_polls",
+        batch_keys=[batch.batch_key for batch in batches],
+        wait_seconds=[max(batch.due_at - now, 0.0) for batch in batches],
+        polls=[batch.polls for batch in batches],
+    )
+    hold.report.count("still generating", len(batches))
+
+
+async def _end_batches(hold: Hold, verdicts: Sequence[Verdict]) -> set[int]:
+    """The requests whose batches this worker did end: the fence of all that follows."""
+    ended = await hold.rows(
+        "end_batches",
+        batch_keys=[verdict.batch.batch_key for verdict in verdicts],
+        statuses=[BATCH_STATUS_AT_END[verdict.outcome] for verdict in verdicts],
+        dms_document_ids=[verdict.dms_document_id for verdict in verdicts],
+        polls=[verdict.batch.polls + 1 for verdict in verdicts],
+    )
+    return {row["request_id"] for row in ended}
+
+
+async def _requeue(hold: Hold, verdicts: Sequence[Verdict]) -> None:
+    await hold.rows(
+        "requeue_failed_generations",
+        request_ids=[verdict.request_id for verdict in verdicts],
+        wait_seconds=[
+            backoff_of(verdict.stage, verdict.category, verdict.batch.spent, hold.settings) for verdict in verdicts
+        ],
+        categories=[verdict.category for verdict in verdicts],
+        descriptions=[verdict.description for verdict in verdicts],
+    )

@@ -1,0 +1,104 @@
+"""Claiming due work: into new slices of a run, or into the slice of a worker that can take more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System, health_of
+from include.oms.slices.claiming import claim_into_new_slices, claim_into_slice, cut_slice
+from include.oms.slices.hold import Hold
+from include.oms.words.model import Job
+
+NEEDS = {
+    Job.PROCESSING: (System.REFERENCE_DATA, System.THUNDERHEAD),
+    Job.MONITORING: (System.THUNDERHEAD,),
+}
+
+
+class SliceRef(TypedDict):
+    """A slice as Airflow carries it from the claim to the mapped task."""
+
+    slice_id: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The slices that a run claimed. ``why_none`` says why there is none, where an outside system forbids it."""
+
+    slices: list[SliceRef]
+    why_none: str | None = None
+
+
+async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_id: str, settings: Settings) -> Claim:
+    """Claim due work for one run of a job; the same run always gets the same answer.
+
+    Claims nothing while a system that the job needs is paused or out, and only a few requests on probation after.
+    """
+    if mine := await database.rows(connection, "slices_of_run", job=job, dag_run_id=dag_run_id):
+        return Claim(_refs(mine))
+    healths = [await health_of(connection, system) for system in NEEDS[job]]
+    why_not = next((health.why_not for health in healths if health.why_not), None)
+    found: list[DictRow] = []
+    if not why_not and (slices := await _free_slices(connection, job, settings)):
+        limit = settings.slice_size * slices
+        if any(health.on_probation for health in healths):
+            limit = min(limit, REQUESTS_ON_PROBATION)
+        found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit)
+    if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
+        found = [await cut_slice(connection, job, dag_run_id, settings, ordinal=0, size=0, label=label)]
+    return Claim(_refs(found), why_not)
+
+
+async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
+    """Claim due work into a slice that has a worker already; whether there was any.
+
+    Claims nothing while a system that the job needs is paused, out or on probation.
+    """
+    for system in NEEDS[job]:
+        health = await health_of(hold.connection, system)
+        if health.why_not or health.on_probation:
+            return False
+    limit = min(most, hold.settings.slice_size)
+    return limit > 0 and await claim_into_slice(hold.connection, job, hold.lease, hold.settings, limit=limit)
+
+
+async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
+    """Whether document_processing will hand something over to Thunderhead in a moment."""
+    (row,) = await database.rows(connection, "work_is_on_its_way")
+    return bool(row["on_its_way"])
+
+
+async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None, settings: Settings) -> str | None:
+    """Why a worker of document_monitoring is needed although no poll is due; None where it is not."""
+    (outbox,) = await database.rows(connection, "events_wait")
+    if outbox["events_wait"]:
+        return "final events that wait to be published"
+    if settings.slice_seconds and not why_not and await work_is_on_its_way(connection):
+        return None if await _slices_at_work(connection, Job.MONITORING) else "requests on their way to Thunderhead"
+    return None
+
+
+async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings: Settings) -> int:
+    """How many slices may be cut: all at first, later one at a time, until those at work keep up.
+
+    A worker that died counts until its lease has run out.
+    """
+    at_work = await _slices_at_work(connection, job)
+    free = max(settings.max_slices - at_work, 0)  # a clear opens slices again, however many are at work
+    return min(free, 1) if at_work else free
+
+
+async def _slices_at_work(connection: AsyncConnection[DictRow], job: Job) -> int:
+    (row,) = await database.rows(connection, "slices_at_work", job=job)
+    return int(row["at_work"])
+
+
+def _refs(found: list[DictRow]) -> list[SliceRef]:
+    return [SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in found]

@@ -1,0 +1,124 @@
+"""A worker's hold on its slice: opened, kept while it works, closed.
+
+The first worker of a slice works what was claimed. A later one takes over what its predecessor held; one that comes
+after an operator's clear drives the slice's ended requests again. Airflow's ``ti.max_tries`` (the generation) tells a
+clear from a crash; the try number does not. See docs/decisions/0006-workers-stay-a-while.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from include.oms.base import database
+from include.oms.base.settings import Settings
+from include.oms.ending.final_status import red_ends_of_slice
+from include.oms.ending.retrigger import retrigger_slice
+from include.oms.slices.lease import Lease, renewed
+from include.oms.slices.report import SliceReport
+from include.oms.slices.stay import Stay
+
+
+@dataclass(frozen=True)
+class HoldQueries:
+    """The queries by which a job holds its kind of work; None where it has nothing to take over."""
+
+    renew: str
+    reclaim: str | None = None  # after a crash: what the former worker held
+    take: str | None = None  # after a clear: what was retriggered
+
+
+@dataclass(frozen=True)
+class Hold:
+    """All that a worker works its slice with.
+
+    ``tell_ends`` is to be called after each commit that ended requests.
+    """
+
+    connection: AsyncConnection[DictRow]
+    lease: Lease
+    settings: Settings
+    stay: Stay
+    report: SliceReport = field(default_factory=SliceReport)
+    tell_ends: Callable[[], None] = lambda: None
+
+    async def rows(self, name: str, **values: Any) -> list[DictRow]:
+        """Run the query called ``name`` for this slice, under this worker's token, and return all its rows."""
+        return await database.rows(self.connection, name, **self._fenced(values))
+
+    async def execute(self, name: str, **values: Any) -> int:
+        """Run the query called ``name`` in the same way, for its effect; the number of rows it changed."""
+        return await database.execute(self.connection, name, **self._fenced(values))
+
+    def _fenced(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {"slice_id": self.lease.slice_id, "lease_token": self.lease.token, **values}
+
+
+@dataclass(frozen=True)
+class OpenedSlice:
+    """A slice in the hands of one worker, and how it got there."""
+
+    lease: Lease
+    former_token: int
+    reopened: bool
+    cleared: bool
+
+
+@asynccontextmanager
+async def held_slice(
+    connection: AsyncConnection[DictRow],
+    slice_id: int,
+    *,
+    queries: HoldQueries,
+    generation: int,
+    map_index: int,
+    settings: Settings,
+    tell_ends: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Hold]:
+    """Hold the slice while the block runs, then close it.
+
+    ``generation`` is the task instance's ``max_tries``. A block that raises leaves the slice open: a later run takes
+    over. Raises LookupError where there is no such slice, psycopg.Error where the database is out of reach.
+    """
+    opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
+    hold = Hold(connection, opened.lease, settings, Stay(settings, takes_more=not opened.reopened), tell_ends=tell_ends)
+    await _take_over(hold, opened, queries)
+    async with renewed(hold.lease, connection, renewal=queries.renew, lease_seconds=settings.lease_seconds):
+        yield hold
+    await hold.execute("close_slice", label=hold.report.label)
+    hold.report.red_ends = await red_ends_of_slice(connection, slice_id)
+
+
+async def open_slice(
+    connection: AsyncConnection[DictRow], slice_id: int, *, generation: int, map_index: int
+) -> OpenedSlice:
+    """Take the slice up under a token that fences off whoever had it before. Raises LookupError where there is none."""
+    asked_at = monotonic()
+    found = await database.rows(connection, "open_slice", slice_id=slice_id, generation=generation, map_index=map_index)
+    if not found:
+        raise LookupError(f"there is no slice {slice_id}")
+    (row,) = found
+    lease = Lease(slice_id, row["lease_token"], asked_at + (0 if row["reopened"] else row["holds_for_seconds"]))
+    return OpenedSlice(lease, row["former_token"], row["reopened"], row["cleared"])
+
+
+async def _take_over(hold: Hold, opened: OpenedSlice, queries: HoldQueries) -> None:
+    """After a crash: take what the former worker held. After a clear: drive again what ended red in this slice.
+
+    What is driven again goes by the stage it failed at. document_processing takes it for a new attempt at once; what
+    failed in generation goes back to document_processing; document_monitoring polls what failed in monitoring.
+    """
+    lease_seconds = hold.settings.lease_seconds
+    if opened.reopened and queries.reclaim:
+        await hold.execute(queries.reclaim, former_token=opened.former_token, lease_seconds=lease_seconds)
+    if opened.cleared and queries.take:
+        async with hold.connection.transaction():
+            again = await retrigger_slice(hold.connection, hold.lease.slice_id, actor="airflow:clear")
+            await hold.execute(queries.take, request_ids=again, lease_seconds=lease_seconds)
+        hold.report.count("retriggered", len(again))

@@ -1,0 +1,56 @@
+"""What a try of a request came to, and how it is recorded: the same for both jobs.
+
+Each kind of result is one statement, fenced by the worker's token. What the worker no longer holds is left to whoever
+holds it now.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from include.oms.ending.final_status import End, bring_to_end
+from include.oms.slices.hold import Hold
+from include.oms.words.model import ENDS, Job, Stage, Status
+from include.oms.words.state_machine import MOVES, Move, Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried(ABC):
+    """What one try came to. ``category`` and ``description`` say why it failed, where it did."""
+
+    stage: Stage
+    outcome: Outcome
+    category: str | None = None
+    description: str | None = None
+
+    @property
+    @abstractmethod
+    def request_id(self) -> int:
+        """Whose try it was."""
+
+    @property
+    def move(self) -> Move:
+        """Where the request goes from here."""
+        return MOVES[self.stage, self.outcome]
+
+
+async def record_ends(hold: Hold, tried: Sequence[Tried], *, job: Job, lease_token: int | None) -> list[End]:
+    """Bring those to their end whose try says so; the ends that came about. The caller tells them after its commit.
+
+    ``lease_token`` is what the request's row bears: the worker's, or None where only its batch is held.
+    """
+    ends = [
+        End(each.request_id, each.move.status, each.stage, each.category, each.description)
+        for each in tried
+        if each.move.status in ENDS
+    ]
+    if not ends:
+        return []
+    ended = await bring_to_end(
+        hold.connection, ends, from_status=Status.PROCESSING, lease_token=lease_token,
+        slice_id=hold.lease.slice_id, actor=job,
+    )  # fmt: skip
+    hold.report.ended_red += sum(end.status is not Status.COMPLETED for end in ended)
+    return ended

@@ -1,0 +1,34 @@
+"""How long a worker stays at its slice."""
+
+from __future__ import annotations
+
+from math import inf
+from time import monotonic
+
+from include.oms.base.settings import Settings
+
+
+class Stay:
+    """A worker takes more work for ``slice_seconds`` in all, and waits for some ``linger_seconds`` at a time.
+
+    A worker that took a slice over, or works it after a clear, takes no more work than the slice holds.
+    """
+
+    def __init__(self, settings: Settings, *, takes_more: bool) -> None:
+        self._ends_at = monotonic() + settings.slice_seconds if takes_more else -inf
+        self._linger_seconds = settings.linger_seconds
+        self._lingers_until = monotonic() + self._linger_seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the worker takes no more work."""
+        return monotonic() >= self._ends_at
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there has been no work for ``linger_seconds``."""
+        return monotonic() >= self._lingers_until
+
+    def works(self) -> None:
+        """Start the waiting time anew: there is work."""
+        self._lingers_until = monotonic() + self._linger_seconds
