@@ -11,12 +11,14 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from include.local.settings import ROOT
 from tests.e2e.topology.image import lay_out
 
 DOCKERFILES = sorted((ROOT / "include" / "deploy").glob("*/Dockerfile"))
 WITH_PYTHON = [file for file in DOCKERFILES if (file.parent / "requirements.txt").exists()]
+LOCKS = [*ROOT.glob("requirements*.in"), *(file.with_name("requirements.in") for file in WITH_PYTHON)]
 PARTS = ("config", "dags", "plugins", "oms_intake", "include/jobs", "include/migrations", "include/services")
 OURS = {"include", "oms_intake", "oms_console", "plugins"}
 
@@ -90,3 +92,28 @@ def test_pins_are_those_that_are_tested(dockerfile: Path) -> None:
     tested |= dict(pin.findall((ROOT / "requirements.txt").read_text()))
     pinned = dict(pin.findall((dockerfile.parent / "requirements.txt").read_text()))
     assert {name: it for name, it in pinned.items() if tested.get(name, it) != it} == {}
+
+
+@pytest.mark.parametrize("file", LOCKS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_lock_is_that_of_its_file(file: Path) -> None:
+    """Who changes one and forgets `make lock` is told: each name, extra and version that is asked for is locked."""
+    asked = [Requirement(line) for line in _lines(file)]
+    text = file.with_suffix(".txt").read_text()
+    entries = re.findall(r"^([\w.-]+)(?:\[([^\]]*)\])?==(\S+).*\n((?: .*\n)*)", text, re.MULTILINE)
+    because = f"-r {file.relative_to(ROOT)}\n"
+    locked = {name: version for name, _, version, why in entries if because in why}
+    assert {_normal(it.name) for it in asked} == locked.keys()
+    for it in asked:
+        assert it.specifier.contains(locked[_normal(it.name)]), it
+    if file != ROOT / "requirements.in":  # its lock is a constraint of the others: those know no extras
+        extras = {name: {extra.strip() for extra in said.split(",")} for name, said, _, _ in entries}
+        assert [it for it in asked if not it.extras <= extras[_normal(it.name)]] == []
+
+
+def _lines(file: Path) -> list[str]:
+    lines = [line.partition(" #")[0].partition("# ")[0].strip() for line in file.read_text().splitlines()]
+    return [line for line in lines if line and not line.startswith(("-", "#"))]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
