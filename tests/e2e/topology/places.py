@@ -51,6 +51,10 @@ class Places:
             "reference-data": {"OMS_SERVICE_HOST": "127.0.0.1", "OMS_REFERENCE_DATA_PORT": port},
             "thunderhead": {"OMS_SERVICE_HOST": "127.0.0.1", "OMS_THUNDERHEAD_PORT": port},
             "intake": {"OMS_SERVICE_HOST": "127.0.0.1", "OMS_INTAKE_PORT": port},
-            "gateway": {"OMS_GATEWAY_PORT": f"127.0.0.1:{port}", "OMS_GATEWAY_INNER_PORT": str(free_port())},
+            "gateway": {
+                "OMS_GATEWAY_PORT": f"127.0.0.1:{port}",
+                "OMS_GATEWAY_INNER_PORT": str(free_port()),
+                "OMS_GATEWAY_RESOLVER": "",  # there is none; Debian's nginx could not ask it either
+            },
             "airflow-api-server": {"AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__PORT": port},
         }.get(service, {})
