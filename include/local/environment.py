@@ -14,7 +14,7 @@ from include.local.airflow import airflow_home
 from include.local.airflow_api import airflow_url
 from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
-from include.local.tokens import ensure_key_pair, make_token
+from include.services.issuer.tokens import ensure_key_pair, make_token
 
 PORTS = ("intake_port", "reference_data_port", "thunderhead_port", "airflow_port", "kafka_port", "postgres_port")
 

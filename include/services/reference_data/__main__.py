@@ -6,6 +6,7 @@ import signal
 
 import uvicorn
 
+from include.services.logs import JSON_LINES
 from include.services.reference_data.app import create_app
 from include.services.reference_data.settings import ReferenceDataSettings
 
@@ -18,6 +19,7 @@ def main() -> None:
         create_app(settings),
         host=settings.service_host,
         port=settings.reference_data_port,
+        log_config=JSON_LINES,
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -6,6 +6,7 @@ import signal
 
 import uvicorn
 
+from include.services.logs import JSON_LINES
 from include.services.thunderhead.app import create_app
 from include.services.thunderhead.control import ControlAtStart
 from include.services.thunderhead.settings import ThunderheadSettings
@@ -22,6 +23,7 @@ def main() -> None:
         create_app(settings, ControlAtStart()),
         host=settings.service_host,
         port=settings.thunderhead_port,
+        log_config=JSON_LINES,
         loop="uvloop",
         http=OpenHttpProtocol,
         ws="none",

@@ -16,9 +16,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from include.local.tokens import ensure_key_pair, make_token
 from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import ROOT, create_database, database_url
+from include.services.issuer.tokens import ensure_key_pair, make_token
 from oms_intake.settings import IntakeSettings
 from tests.integration.intake.conftest import ReferenceDataServer, ServedIntake
 

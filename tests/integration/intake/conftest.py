@@ -22,8 +22,8 @@ import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 
-from include.local.tokens import ensure_key_pair, make_token
 from include.oms.testing.postgres import ROOT
+from include.services.issuer.tokens import ensure_key_pair, make_token
 from oms_intake import create_app
 from oms_intake.parts import Parts
 from oms_intake.settings import IntakeSettings

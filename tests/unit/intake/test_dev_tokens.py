@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local.tokens import ensure_key_pair, make_token
 from include.oms.base.settings import Settings
+from include.services.issuer.tokens import ensure_key_pair, make_token
 from oms_intake.keys import PemKeys
 from oms_intake.tokens import Identity, NotAuthenticated, Tokens
 

@@ -1,30 +1,37 @@
-"""An identity for development: a key pair of this machine's own, and tokens signed with it.
+"""An identity for development: a key pair, and tokens signed with it.
 
-``python -m include.local.tokens`` prints a token of source system CIBT with both scopes, good for 12 hours.
-In a deployment an issuer does this (OMS_JWT_JWKS_URL), and nothing here is used.
+``python -m include.services.issuer.tokens`` prints a token with both scopes, good for 12 hours.
+In production your own issuer does this (OMS_JWT_JWKS_URL), and nothing here is used.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
 import os
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
+from jwt.algorithms import OKPAlgorithm
+from jwt.utils import base64url_encode
 
 from include.oms.base.settings import Settings, settings
+from include.services.issuer.settings import IssuerSettings
 
-KEYS = Path("var/keys")
 SCOPES = ("documents:read", "documents:write")
 LIFETIME = timedelta(hours=12)
 
@@ -63,7 +70,25 @@ def make_token(
         "iat": now,
         "exp": now + lifetime,
     }
-    return jwt.encode(claims, private_key_file.read_bytes(), algorithm="EdDSA")
+    private_key = load_pem_private_key(private_key_file.read_bytes(), password=None)
+    assert isinstance(private_key, Ed25519PrivateKey)
+    named = {"kid": _jwk(private_key.public_key())["kid"]}
+    return jwt.encode(claims, private_key, algorithm="EdDSA", headers=named)
+
+
+def jwks(public_key_file: Path) -> dict[str, Any]:
+    """The key as a JWK Set (RFC 7517), as an issuer publishes it."""
+    public_key = load_pem_public_key(public_key_file.read_bytes())
+    assert isinstance(public_key, Ed25519PublicKey)
+    return {"keys": [_jwk(public_key)]}
+
+
+def _jwk(public_key: Ed25519PublicKey) -> dict[str, Any]:
+    """Named by its thumbprint (RFC 7638), so that whoever keeps keys notices another one."""
+    jwk = OKPAlgorithm.to_jwk(public_key, as_dict=True)
+    members = json.dumps({name: jwk[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
+    kid = base64url_encode(hashlib.sha256(members.encode()).digest()).decode()
+    return {"kty": jwk["kty"], "crv": jwk["crv"], "x": jwk["x"], "use": "sig", "alg": "EdDSA", "kid": kid}
 
 
 def _write_once(file: Path, key: Ed25519PrivateKey) -> None:
@@ -85,5 +110,14 @@ def _draft(file: Path, content: bytes, mode: int) -> Path:
     return draft
 
 
+def main() -> None:
+    """Print a token of this issuer."""
+    parser = argparse.ArgumentParser(prog="python -m include.services.issuer.tokens", description=main.__doc__)
+    parser.add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
+    said = IssuerSettings()
+    private_file, _ = ensure_key_pair(said.issuer_data_dir)
+    print(make_token(private_file, source_system=parser.parse_args().source_system, said=said))
+
+
 if __name__ == "__main__":
-    print(make_token(ensure_key_pair(KEYS)[0], source_system="CIBT"))
+    main()
