@@ -8,10 +8,11 @@ EXTRAS := --no-strip-extras
 
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo chaos bench up token pause resume status test lint format lock clean
+.PHONY: help venv venv-dev demo chaos bench up token pause resume status env check-env container-token containers \
+	test lint format lock clean
 
 help: ## List what there is to make.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.runtime ## Start everything, make 200 documents, compare what went in with what came out, stop.
 	@$(PYTHON) -m include.local demo $(ARGS)
@@ -36,6 +37,18 @@ resume: .venv/.runtime ## Start the schedules of both jobs again.
 
 status: .venv/.runtime ## Show every part of the running system.
 	@$(PYTHON) -m include.local status
+
+env: ## Fill .env for containers: secrets made, nothing overwritten. ARGS=--simulator sets all that development needs.
+	@$(OMS_PYTHON) include/deploy/environment.py fill $(ARGS)
+
+check-env: ## Say what .env lacks.
+	@$(OMS_PYTHON) include/deploy/environment.py check
+
+container-token: ## Print a client token of the system on containers, as make token does. ARGS="--source-system ARCADE".
+	@docker compose exec -T issuer python -m include.services.issuer.tokens $(ARGS)
+
+containers: .venv/.dev ## Run the deployment on containers, break it, compare all ledgers, remove it. Needs an engine, or root on Debian.
+	$(PYTHON) -m pytest tests/containers -s
 
 test: .venv/.dev ## Run all tests: unit, integration, one through a real scheduler.
 	$(PYTHON) -m pytest tests/unit -n 2

@@ -1,6 +1,7 @@
 """Give each role its permissions: `python -m include.roles`, after `airflow db migrate`, with Airflow's configuration.
 
-Run again it changes nothing. Users keep their roles; other roles are left alone.
+Run again it changes nothing. Users keep their roles; other roles are left alone. With AIRFLOW_ADMIN_PASSWORD set, the
+user `admin` is made with that password, unless there is such a user.
 """
 
 from __future__ import annotations
@@ -12,11 +13,22 @@ from typing import Any
 
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.utils.providers_configuration_loader import providers_configuration_loaded
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
 
 FILE = Path(__file__).with_name("roles.toml")
+ADMIN = "admin"
 WORDS = {"as_well_as", "everything"}
 
 Permission = tuple[str, str]
+
+
+class AdminSettings(BaseSettings):
+    """Who may log in first."""
+
+    password: SecretStr | None = Field(
+        default=None, validation_alias="AIRFLOW_ADMIN_PASSWORD", description="Of the user admin, when it is made."
+    )
 
 
 def permissions_of(role: str, file: Mapping[str, Mapping[str, Any]]) -> set[Permission]:
@@ -37,7 +49,18 @@ def apply() -> list[str]:
         for name, said in file.items():
             wanted = _everything(manager) if said.get("everything") else permissions_of(name, file)
             changes += _set(manager, name, wanted)
+        if password := AdminSettings().password:
+            changes += _make_admin(manager, password.get_secret_value())
     return changes
+
+
+def _make_admin(manager: Any, password: str) -> list[str]:
+    if manager.find_user(username=ADMIN):
+        return []
+    role = manager.find_role("administrator")
+    if not manager.add_user(ADMIN, ADMIN, ADMIN, f"{ADMIN}@localhost", role, password=password):
+        raise SystemExit(f"Airflow does not make the user {ADMIN}: its log says why")
+    return [f"the user {ADMIN} is made"]
 
 
 def _everything(manager: Any) -> set[Permission]:

@@ -14,13 +14,10 @@ from secrets import token_hex
 
 import pytest
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from jwt.algorithms import OKPAlgorithm
 from pydantic import SecretStr
 
 from include.local.settings import ROOT, LocalSettings
-from include.local.tokens import ensure_key_pair
+from include.services.issuer.tokens import ensure_key_pair, jwks
 from tests.e2e.topology.collector import Collector
 from tests.e2e.topology.compose import resolved
 from tests.e2e.topology.places import Places
@@ -100,7 +97,13 @@ def trust(topology: Topology) -> ssl.SSLContext:
 def _variables(secrets: Path, jwks_url: str) -> dict[str, str]:
     """A whole .env."""
     thunderhead = {"conn_type": "http", "host": "http://thunderhead:18082", "password": TOKEN}
-    passwords = ("POSTGRES_PASSWORD", "OMS_DATABASE_PASSWORD", "AIRFLOW_DATABASE_PASSWORD", "REDIS_PASSWORD")
+    passwords = (
+        "POSTGRES_PASSWORD",
+        "OMS_DATABASE_PASSWORD",
+        "AIRFLOW_DATABASE_PASSWORD",
+        "REDIS_PASSWORD",
+        "AIRFLOW_ADMIN_PASSWORD",
+    )
     return {
         **{name: token_hex(24) for name in (*passwords, "AIRFLOW_API_SECRET_KEY", "AIRFLOW_JWT_SECRET")},
         "AIRFLOW_FERNET_KEY": Fernet.generate_key().decode(),
@@ -118,9 +121,7 @@ class _issuer:
     """A context manager: publishes the key that tokens are signed with, as an issuer does; its address."""
 
     def __init__(self, keys: Path) -> None:
-        key = load_pem_public_key(ensure_key_pair(keys)[1].read_bytes())
-        assert isinstance(key, Ed25519PublicKey)
-        document = json.dumps({"keys": [OKPAlgorithm.to_jwk(key, as_dict=True) | {"use": "sig"}]}).encode()
+        document = json.dumps(jwks(ensure_key_pair(keys)[1])).encode()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:

@@ -43,9 +43,15 @@ def lay_out(dockerfile: Path, root: Path) -> Image:
     return Image(root, environment, workdir, command, user)
 
 
+def is_ours(service: dict[str, Any]) -> bool:
+    """Whether a service of the compose file runs an image that is built here."""
+    return str(service["image"]).startswith("oms-")
+
+
 def dockerfile_of(service: dict[str, Any]) -> Path:
-    """The file that a service of the compose file is built by."""
-    return ROOT / str(service["build"]["dockerfile"])
+    """The file that a service's image is built by: one service has the build, others name its image alone."""
+    name = str(service["image"]).removeprefix("oms-").partition(":")[0]
+    return ROOT / "include" / "deploy" / name / "Dockerfile"
 
 
 def _instructions(dockerfile: Path) -> list[list[str]]:

@@ -21,6 +21,7 @@ from include.local.chaos.rows import progress, read_rows
 from include.local.environment import client_token
 from include.local.settings import LocalSettings
 from tests.e2e.topology.collector import Collector
+from tests.e2e.topology.image import is_ours
 from tests.e2e.topology.jail import possible
 from tests.e2e.topology.process import Process
 from tests.e2e.topology.topology import Topology
@@ -35,7 +36,7 @@ def test_processes_may_do_what_their_containers_may_and_no_more(topology: Topolo
         pytest.skip(
             "processes have the rights of whoever runs the tests: only root may lock them up (Linux, util-linux)"
         )
-    ours = [process for name, it in topology.services.items() if "build" in it for process in topology.instances(name)]
+    ours = [process for name, it in topology.services.items() if is_ours(it) for process in topology.instances(name)]
     for process in (process for process in ours if process.exit_code is None):
         leader = process.members()[0]  # what it starts inherits all of this
         status = Path(f"/proc/{leader.pid}/status").read_text()

@@ -21,14 +21,14 @@ from include.local.postgres import postgres_part, programs
 from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
 from tests.e2e.topology.compose import Service
-from tests.e2e.topology.image import Image, dockerfile_of, lay_out
+from tests.e2e.topology.image import Image, dockerfile_of, is_ours, lay_out
 from tests.e2e.topology.jail import jailed
 from tests.e2e.topology.places import PROGRAMS, Places
 from tests.e2e.topology.process import Process
 
 START_SECONDS = 300  # 50 on two cores that have nothing else to do
 PAUSE_SECONDS = 1
-NOT_HERE = {"prometheus", "grafana", "otel-collector", "jaeger"}
+NOT_HERE = {"prometheus", "grafana", "otel-collector", "jaeger", "issuer"}
 
 
 class Topology:
@@ -90,7 +90,7 @@ class Topology:
     def _start(self, name: str, service: Service) -> None:
         if name == "kafka-topics":  # a program of Kafka's own image; what it is told is done all the same
             self._make_topic(service["command"])
-            self._ready[name] = "service_completed_successfully"
+            self._ready[name] = "service_healthy"
             return
         count = self._scale.get(name, 1)
         for number in range(1, count + 1):
@@ -138,6 +138,7 @@ class Topology:
         elif name == "kafka":
             command = list(broker_part(settings).command)
         else:
+            command = [word.replace("/tmp/", f"{self.places.folder}/") for word in command]
             command += ["--port", port, "--bind", "127.0.0.1", "--dir", str(self.places.folder)]
         return Process(name, command, env=env, cwd=ROOT, log=log, user=user)
 
@@ -170,7 +171,7 @@ class Topology:
     def _check(self, name: str, service: Service) -> list[str]:
         """Its health check, with this machine's places. Empty where it has none."""
         kind, *words = service.get("healthcheck", {}).get("test", ["NONE"])
-        root = self._image(service).root if "build" in service else self.places.folder
+        root = self._image(service).root if is_ours(service) else self.places.folder
         words = [self.places.here(word, root) for word in words]
         if name == "kafka":
             words = ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{self.places.ports['kafka']}"]  # no nc here

@@ -12,7 +12,7 @@ from include.local.settings import ROOT
 from tests.e2e.topology.compose import resolved
 
 EXAMPLE = (ROOT / ".env.example").read_text()
-MUST_BE_SET = re.findall(r"^(\w+)=", EXAMPLE, re.MULTILINE)
+MUST_BE_SET = re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE)
 DOCUMENTED = dict(re.findall(r"^#?(\w+)=(.*)$", EXAMPLE, re.MULTILINE))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from include.oms.base.settings import Settings
+from include.services.issuer.settings import IssuerSettings
 from include.services.reference_data.settings import ReferenceDataSettings
 from include.services.thunderhead.control import Control
 from include.services.thunderhead.settings import ThunderheadSettings
@@ -16,13 +17,15 @@ from oms_intake.settings import IntakeSettings
 # What the compose file itself decides: where things are inside the containers.
 FIXED = {
     "OMS_DATABASE_URL", "OMS_REFERENCE_DATA_URL", "OMS_SERVICE_HOST", "OMS_INTAKE_PORT", "OMS_REFERENCE_DATA_PORT",
-    "OMS_THUNDERHEAD_PORT", "OMS_THUNDERHEAD_DATA_DIR", "OMS_JWT_PUBLIC_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR",
+    "OMS_THUNDERHEAD_PORT", "OMS_ISSUER_PORT", "OMS_ISSUER_DATA_DIR",
+    "OMS_THUNDERHEAD_DATA_DIR", "OMS_JWT_PUBLIC_KEY_FILE", "PROMETHEUS_MULTIPROC_DIR",
 }  # fmt: skip
 CLASSES: tuple[tuple[type[BaseModel], str], ...] = (
     (Settings, "OMS_"),
     (IntakeSettings, "OMS_"),
     (ReferenceDataSettings, "OMS_"),
     (ThunderheadSettings, "OMS_"),
+    (IssuerSettings, "OMS_"),
     (Control, "OMS_THUNDERHEAD_"),
 )
 

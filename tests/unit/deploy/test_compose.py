@@ -11,12 +11,12 @@ import pytest
 
 from include.local.settings import ROOT
 from tests.e2e.topology.compose import FILE, resolved
-from tests.e2e.topology.image import dockerfile_of
+from tests.e2e.topology.image import dockerfile_of, is_ours
 from tests.unit.deploy.conftest import DOCUMENTED, MUST_BE_SET
 from tests.unit.deploy.settings import settings_by_variable
 
 TEXT = FILE.read_text()
-ONCE = {"oms-migrations", "airflow-migrations", "kafka-topics"}
+ONCE = {"oms-migrations", "airflow-migrations"}
 NOTHING_TO_CHECK_WITH = {"otel-collector", "jaeger"}  # their images hold one program
 WRITES_INTO_ITS_IMAGE = {"kafka", "kafka-topics"}
 
@@ -103,9 +103,58 @@ def _user_of_image(service: dict[str, Any]) -> str:
     return users[-1] if users else ""
 
 
+def test_a_tmpfs_that_is_not_tmp_says_whose_it_is(compose: dict[str, Any]) -> None:
+    """Else it is root's: what runs as another user cannot write there, or not after its first restart."""
+    for name, service in compose["services"].items():
+        for mount in service["tmpfs"]:
+            path, _, options = mount.partition(":")
+            if is_ours(service) and path != "/tmp":
+                assert options == f"uid={_user_of_image(service)}", f"{name}: {mount}"
+    assert compose["services"]["postgres"]["tmpfs"] == ["/tmp", "/var/run/postgresql:mode=1777"]
+
+
+def test_a_volume_of_an_image_that_is_not_named_is_in_memory(compose: dict[str, Any]) -> None:
+    """Docker makes an anonymous volume of it otherwise, with each container anew, and removes none."""
+    volumes = {
+        "apache/kafka": {"/etc/kafka/secrets", "/var/lib/kafka/data", "/mnt/shared/config"},
+        "postgres": {"/var/lib/postgresql"},
+        "redis": {"/data"},
+    }
+    for name, service in compose["services"].items():
+        mounted = {mount.partition(":")[0] for mount in service["tmpfs"]}
+        mounted |= {mount["target"] for mount in service.get("volumes", [])}
+        assert volumes.get(service["image"].partition(":")[0], set()) <= mounted, name
+
+
+def test_it_asks_nothing_of_the_engine_that_debian_stable_has_not(compose: dict[str, Any]) -> None:
+    assert [name for name, it in compose["services"].items() if "start_interval" in it.get("healthcheck", {})] == []
+
+
+def test_each_image_is_built_once(compose: dict[str, Any]) -> None:
+    ours = {service["image"] for service in compose["services"].values() if is_ours(service)}
+    built = [service["image"] for service in compose["services"].values() if "build" in service]
+    assert sorted(built) == sorted(ours)
+    for service in compose["services"].values():
+        assert "build" not in service or ROOT / service["build"]["dockerfile"] == dockerfile_of(service)
+
+
+def test_no_secret_is_in_a_command_line(compose: dict[str, Any]) -> None:
+    """Everybody on the machine reads those, by `ps`."""
+    secrets = [f"the-{name.lower()}" for name in MUST_BE_SET if "PASSWORD" in name or "SECRET" in name or "KEY" in name]
+    for name, service in compose["services"].items():
+        words = [*(service.get("command") or []), *service.get("healthcheck", {}).get("test", [])]
+        assert not [word for word in words if any(secret in word for secret in secrets)], name
+        handed_on = [word for word in words if re.search(r"\$\w*(URL|PASSWORD|AUTH|TOKEN)", word)]
+        assert handed_on == [word for word in handed_on if word.startswith("umask 077; echo ")], name
+
+
+def test_every_service_has_a_limit_of_memory(compose: dict[str, Any]) -> None:
+    assert [name for name, service in compose["services"].items() if not service.get("mem_limit")] == []
+
+
 def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
-        if "build" not in service:
+        if not is_ours(service):
             assert re.search(r":v?\d+\.\d+(\.\d+)?$", service["image"]), name
 
 
