@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
+from include.oms.words.state_machine import RETRIGGERS
 
 
 async def retrigger_requests(
@@ -23,7 +24,14 @@ async def retrigger_requests(
     ``actor`` stands in the timeline.
     """
     again = await database.rows(
-        connection, "retrigger_requests", request_ids=list(request_ids), actor=actor, slice_id=slice_id
+        connection,
+        "retrigger_requests",
+        request_ids=list(request_ids),
+        ended_stages=list(RETRIGGERS),
+        statuses=[move.status for move in RETRIGGERS.values()],
+        stages=[move.stage for move in RETRIGGERS.values()],
+        actor=actor,
+        slice_id=slice_id,
     )
     return [row["request_id"] for row in again]
 

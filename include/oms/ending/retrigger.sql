@@ -5,25 +5,26 @@ WHERE slice_id = %(slice_id)s AND status IN ('FAILED', 'STOPPED')
 ORDER BY request_id FOR UPDATE;
 
 -- retrigger_requests --
--- Drive ended requests again, by the stage they ended at. What is not at a red end is left alone and not returned, and
--- so is what was withdrawn: nobody wants it any more.
-WITH chosen AS (
+-- Drive ended requests again, by the stage they ended at: moves says where to (RETRIGGERS). What is not at a red end is
+-- left alone and not returned, and so is what was withdrawn: nobody wants it any more.
+WITH moves AS (
+    SELECT * FROM unnest(%(ended_stages)s::text[], %(statuses)s::text[], %(stages)s::text[])
+        AS m (ended_stage, status, stage)
+), chosen AS (
     SELECT request_id, stage AS ended_stage FROM document_requests r
     WHERE request_id = ANY (%(request_ids)s) AND status IN ('FAILED', 'STOPPED')
       AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
     FOR UPDATE
 ), again AS (
     UPDATE document_requests r
-    SET status = CASE c.ended_stage WHEN 'MONITORING' THEN 'PROCESSING' ELSE 'QUEUED' END,
-        stage = CASE c.ended_stage WHEN 'MONITORING' THEN 'GENERATION' ELSE c.ended_stage END,
-        ended_at = NULL, spent = 0, takeovers = 0, due_at = now(), slice_id = NULL
-    FROM chosen c WHERE r.request_id = c.request_id
+    SET status = m.status, stage = m.stage, ended_at = NULL, spent = 0, takeovers = 0, due_at = now(), slice_id = NULL
+    FROM chosen c JOIN moves m USING (ended_stage) WHERE r.request_id = c.request_id
     RETURNING r.request_id, r.stage, r.revision, r.status, c.ended_stage
-), batch AS (
+), batch AS (  -- what goes on at Thunderhead is asked about again
     UPDATE thunderhead_batches b
     SET status = 'PROCESSING_THUNDERHEAD', ended_at = NULL, next_poll_at = now(), submitted_at = now()
     FROM again a
-    WHERE a.ended_stage = 'MONITORING' AND b.request_id = a.request_id
+    WHERE a.status = 'PROCESSING' AND b.request_id = a.request_id
       AND b.attempt = (SELECT max(attempt) FROM thunderhead_batches l WHERE l.request_id = a.request_id)
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)

@@ -1,17 +1,27 @@
-"""What happens next: (stage, outcome) to the request's next place, as one table for all to read.
+"""Where a request goes next: the moves of a request, as tables for all to read.
 
-A request is QUEUED, then PROCESSING (held by a slice, later at Thunderhead), then at an end; see
-docs/state-machine.md for the drawing. Everything that moves a request looks its move up here; the SQL of each
-move names the state it expects, so that a worker that lost its lease moves nothing.
+A request is QUEUED, then PROCESSING (held by a slice, later at Thunderhead), then at an end; docs/state-machine.md
+draws it. ``MOVES`` says where a try at a stage leads, ``RETRIGGERS`` where an operator's retrigger leads, ``STEPS``
+what else moves a request. Workers look their move up here. The SQL of each move names the state that it expects, so
+that a worker that lost its lease moves nothing: tests/integration/jobs/test_state_machine.py runs every statement that
+moves a request on a request at every place, and compares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from typing import NamedTuple
 
 from include.oms.words.failure_rules import is_transient
 from include.oms.words.model import Category, Stage, Status
+
+
+class Place(NamedTuple):
+    """Where a request stands."""
+
+    status: Status
+    stage: Stage
 
 
 class Outcome(StrEnum):
@@ -46,9 +56,15 @@ class Move:
     wait: Wait = Wait.NOTHING
     spends_attempt: bool = False
 
+    @property
+    def place(self) -> Place:
+        """Where the request then stands."""
+        return Place(self.status, self.stage)
+
 
 _E, _S, _G, _M = Stage.ENRICHMENT, Stage.SUBMISSION, Stage.GENERATION, Stage.MONITORING
 _QUEUED, _PROCESSING = Status.QUEUED, Status.PROCESSING
+_OF_PROCESSING = (_E, _S, _G)  # stages at which document_processing has a request; GENERATION: for a new attempt
 
 MOVES: dict[tuple[Stage, Outcome], Move] = {
     # document_processing
@@ -77,6 +93,31 @@ RETRIGGERS: dict[Stage, Move] = {
     _G: Move(_QUEUED, _G),
     # The batch is still there: only ask again.
     _M: Move(_PROCESSING, _G, Wait.NEXT_POLL),
+}
+
+
+class Step(StrEnum):
+    """What moves a request without a try at a stage."""
+
+    CLAIMED = auto()  # a run, or an operator's clear, puts it into a worker's hands
+    TAKEN_OVER = auto()  # its worker died
+    INTENT_WRITTEN = auto()  # its submit is about to begin
+    WITHDRAWN = auto()  # by its client, or an operator for it
+    ADOPTED = auto()  # after a restore: Thunderhead has a batch of it that the back-up does not know
+
+
+ACCEPTED = Place(_QUEUED, _E)  # where every request begins
+
+STEPS: dict[Step, dict[Place, Place]] = {
+    Step.CLAIMED: {Place(_QUEUED, stage): Place(_PROCESSING, stage) for stage in _OF_PROCESSING},
+    Step.TAKEN_OVER: {Place(_PROCESSING, stage): Place(_PROCESSING, stage) for stage in _OF_PROCESSING},
+    Step.INTENT_WRITTEN: {Place(_PROCESSING, stage): Place(_PROCESSING, _S) for stage in _OF_PROCESSING},
+    Step.WITHDRAWN: {Place(_QUEUED, stage): Place(Status.STOPPED, stage) for stage in _OF_PROCESSING},
+    Step.ADOPTED: {
+        Place(status, stage): Place(_PROCESSING, _G)
+        for status in (_QUEUED, _PROCESSING, Status.FAILED, Status.STOPPED)
+        for stage in Stage
+    },
 }
 
 
