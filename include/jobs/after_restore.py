@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
+from include.jobs.hooks import ThunderheadHook, oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.outside.thunderhead import Thunderhead
@@ -17,9 +17,9 @@ from include.oms.upkeep.after_restore import CaughtUp, catch_up
 async def _caught_up() -> CaughtUp:
     async with (
         await database.connect(oms_database_url(), settings(), application_name="after_restore") as connection,
-        http_session(THUNDERHEAD_API, settings()) as (session, base_url),
+        ThunderheadHook().transport(settings()) as thunderhead,
     ):
-        return await catch_up(connection, Thunderhead(session, base_url, settings()), settings())
+        return await catch_up(connection, Thunderhead(thunderhead, settings()), settings())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.standard.hooks.filesystem import FSHook
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
+from include.jobs.hooks import ThunderheadHook, oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
@@ -50,11 +50,11 @@ def archive(a_slice: SliceRef, ti: TaskInstance) -> None:
 async def _archive(slice_id: int, ti: TaskInstance) -> list[tuple[int, str]]:
     async with (
         await database.connect(oms_database_url(), settings(), application_name=ARCHIVE) as connection,
-        http_session(THUNDERHEAD_API, settings()) as (session, base_url),
+        ThunderheadHook().transport(settings()) as thunderhead,
     ):
         report = await archive_slice(
             connection, slice_id, generation=ti.max_tries, map_index=ti.map_index or 0,
-            documents=Documents(session, base_url, Path(FSHook(ARCHIVE).get_path())), settings=settings(),
+            documents=Documents(thunderhead, Path(FSHook(ARCHIVE).get_path())), settings=settings(),
         )  # fmt: skip
         log.info("%s", ", ".join(f"{n} {what}" for what, n in report.counts.items()) or "nothing left to do")
         if report.stopped_early:

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.jobs import airflow_history
-from include.jobs.connections import oms_database_url
+from include.jobs.hooks import oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import Settings, settings
 from include.oms.upkeep import housekeeping

@@ -85,15 +85,14 @@ def send(alert: Alert) -> None:
 
 
 async def _post(alert: Alert, _: Connection) -> None:
-    from include.jobs.connections import http_session
+    from include.jobs.hooks import AlertsHook
 
     content = {"text": alert.text(), **asdict(alert)}
-    async with (
-        http_session(OMS_ALERTS, settings()) as (session, url),
-        session.post(url, json=content, allow_redirects=False) as response,
-    ):
-        if response.status >= 300:
-            raise AirflowException(f"{OMS_ALERTS} answered {response.status}")
+    limit = settings().alert_timeout_seconds
+    async with AlertsHook().transport(settings()) as call:
+        answer = await call("POST", "", json=content, timeout_seconds=limit, max_bytes=settings().max_answer_bytes)
+    if answer.status >= 300:
+        raise AirflowException(f"{OMS_ALERTS} answered {answer.status}")
 
 
 async def _mail(alert: Alert, connection: Connection) -> None:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from include.jobs.connections import REFERENCE_DATA_API, http_session, kafka_producer
+from include.jobs.hooks import FinalEventsHook, ReferenceDataHook
 from include.oms.base import database
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
@@ -46,7 +46,7 @@ class Publisher:
 
     def producer(self) -> Producer:
         """The producer; making it takes some tenths of a second, most of which pass in the background."""
-        self._producer = self._producer or kafka_producer(self._settings)
+        self._producer = self._producer or FinalEventsHook().get_producer()
         return self._producer
 
     def publish(self) -> None:
@@ -69,9 +69,9 @@ class Publisher:
         """What ended before enrichment needs a topic; while the Reference Data API is out, those events wait."""
         async with (
             await database.connect(self._url, self._settings, application_name="topics") as connection,
-            http_session(REFERENCE_DATA_API, self._settings) as (session, base_url),
+            ReferenceDataHook().transport(self._settings) as transport,
         ):
-            reference_data = ReferenceData(session, base_url, self._settings)
+            reference_data = ReferenceData(transport, self._settings)
             try:
                 await name_topics(connection, reference_data, self._settings.kafka_topic)
             except Unavailable as error:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.jobs.connections import THUNDERHEAD_API, http_session, oms_database_url
+from include.jobs.hooks import ThunderheadHook, oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
@@ -33,9 +33,9 @@ def reconcile_day(day: date, dag_run_id: str) -> dict[str, int]:
 async def _reconcile(window: Window, dag_run_id: str) -> Reconciliation:
     async with (
         await database.connect(oms_database_url(), settings(), application_name="oms_reconciliation") as connection,
-        http_session(THUNDERHEAD_API, settings()) as (session, base_url),
+        ThunderheadHook().transport(settings()) as thunderhead,
     ):
-        done = await reconcile(connection, Thunderhead(session, base_url, settings()), window, settings())
+        done = await reconcile(connection, Thunderhead(thunderhead, settings()), window, settings())
         await store(connection, done, dag_run_id=dag_run_id)
         return done
 

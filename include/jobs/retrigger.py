@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.jobs.connections import oms_database_url
+from include.jobs.hooks import oms_database_url
 from include.jobs.retrigger_form import RetriggerForm, read_form
 from include.oms.base import database
 from include.oms.base.settings import settings

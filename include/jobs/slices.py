@@ -12,7 +12,7 @@ import uvloop
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.jobs.connections import REFERENCE_DATA_API, THUNDERHEAD_API, http_session, oms_database_url
+from include.jobs.hooks import ReferenceDataHook, ThunderheadHook, oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.jobs.publishing import publishing_ends
 from include.oms.base import database
@@ -62,8 +62,8 @@ def process(a_slice: SliceRef, ti: TaskInstance) -> None:
     async def processed() -> SliceReport:
         async with (
             await database.connect(url, settings(), application_name=Job.PROCESSING) as connection,
-            http_session(THUNDERHEAD_API, settings()) as (thunderhead, thunderhead_url),
-            http_session(REFERENCE_DATA_API, settings()) as (reference_data, reference_data_url),
+            ThunderheadHook().transport(settings()) as thunderhead,
+            ReferenceDataHook().transport(settings()) as reference_data,
             publishing_ends(url, settings(), soon=False) as tell_ends,
         ):
             return await process_slice(
@@ -71,8 +71,8 @@ def process(a_slice: SliceRef, ti: TaskInstance) -> None:
                 slice_id,
                 generation=ti.max_tries,
                 map_index=ti.map_index or 0,
-                thunderhead=Thunderhead(thunderhead, thunderhead_url, settings()),
-                reference_data=ReferenceData(reference_data, reference_data_url, settings()),
+                thunderhead=Thunderhead(thunderhead, settings()),
+                reference_data=ReferenceData(reference_data, settings()),
                 settings=settings(),
                 tell_ends=tell_ends,
             )
@@ -87,7 +87,7 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
     async def polled() -> SliceReport:
         async with (
             await database.connect(url, settings(), application_name=Job.MONITORING) as connection,
-            http_session(THUNDERHEAD_API, settings()) as (session, base_url),
+            ThunderheadHook().transport(settings()) as thunderhead,
             publishing_ends(url, settings(), soon=True) as tell_ends,
         ):
             return await poll_slice(
@@ -95,7 +95,7 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
                 slice_id,
                 generation=ti.max_tries,
                 map_index=ti.map_index or 0,
-                thunderhead=Thunderhead(session, base_url, settings()),
+                thunderhead=Thunderhead(thunderhead, settings()),
                 settings=settings(),
                 tell_ends=tell_ends,
             )

@@ -31,7 +31,7 @@ class WorkIsDue(BaseEventTrigger):
         """An event for every run that is to be made."""
         from psycopg import Error
 
-        from include.jobs.connections import oms_database_url_async
+        from include.jobs.hooks import oms_database_url_async
         from include.oms.base import database
         from include.oms.base.settings import settings
         from include.oms.slices.early_wake import work_is_due
@@ -74,7 +74,7 @@ class LateWork(BaseEventTrigger):
         """A connection a look: they are rare. Without a database the run itself finds that out, and tells."""
         from psycopg import Error
 
-        from include.jobs.connections import oms_database_url_async
+        from include.jobs.hooks import oms_database_url_async
         from include.oms.base import database
         from include.oms.base.settings import settings
         from include.oms.upkeep.deadlines import needs_a_look

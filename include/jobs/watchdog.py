@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from include.jobs.connections import oms_database_url
+from include.jobs.hooks import oms_database_url
 from include.jobs.notify import Alert, AlreadyTold, make_alert, send
 from include.oms.base import database
 from include.oms.base.settings import settings

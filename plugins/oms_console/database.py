@@ -23,7 +23,7 @@ _gate = asyncio.Semaphore(MOST_CONNECTIONS)
 
 async def database_url() -> str:
     """Where it is. Imported late: the hooks that it brings take a second."""
-    from include.jobs.connections import oms_database_url
+    from include.jobs.hooks import oms_database_url
 
     return await asyncio.to_thread(oms_database_url)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import aiohttp
 
 from include.oms.base.settings import Settings
-from include.oms.outside.answers import call
+from include.oms.outside.transport import Transport
 from include.oms.words.errors import Unavailable
 
 
 class ReferenceData:
-    """A client over one pooled session that asks once for each (document, footer) and then remembers."""
+    """A client of the Reference Data API that asks once for each (document, footer) and then remembers."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, settings: Settings) -> None:
-        self._session = session
-        self._url = base_url.rstrip("/") + "/v1/document-configurations/search"
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self._transport = transport
         self._settings = settings
         self._known: dict[tuple[str, str], dict[str, str]] = {}
 
@@ -30,10 +29,9 @@ class ReferenceData:
 
     async def _search(self, document_name: str, footer_id: str) -> dict[str, str]:
         try:
-            answer = await call(
-                self._session,
+            answer = await self._transport(
                 "GET",
-                self._url,
+                "/v1/document-configurations/search",
                 params={"documentName": document_name, "footerId": footer_id},
                 timeout_seconds=self._settings.poll_timeout_seconds,
                 max_bytes=self._settings.max_answer_bytes,

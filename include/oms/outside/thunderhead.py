@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 
 from include.oms.base.settings import Settings
-from include.oms.outside.answers import Answer, call, clean_text, problem_text
+from include.oms.outside.answers import clean_text, problem_text
+from include.oms.outside.transport import Answer, Transport
 from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
 from include.oms.words.model import Category
 
@@ -42,11 +43,10 @@ class GenerationError:
 
 
 class Thunderhead:
-    """A client over one pooled session. Every call is bounded in time and size and made once."""
+    """A client of Thunderhead. Every call is bounded in time and size and made once."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, settings: Settings) -> None:
-        self._session = session
-        self._base_url = base_url.rstrip("/")
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self._transport = transport
         self._settings = settings
 
     async def submit(self, *, batch_name: str, batch_config_id: str, xml: str) -> int:
@@ -113,13 +113,8 @@ class Thunderhead:
         return answer.content
 
     async def _call(self, method: str, path: str, *, timeout_seconds: float, **more: Any) -> Answer:
-        return await call(
-            self._session,
-            method,
-            self._base_url + path,
-            timeout_seconds=timeout_seconds,
-            max_bytes=self._settings.max_answer_bytes,
-            **more,
+        return await self._transport(
+            method, path, timeout_seconds=timeout_seconds, max_bytes=self._settings.max_answer_bytes, **more
         )
 
 

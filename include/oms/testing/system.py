@@ -22,7 +22,7 @@ from include.oms.slices.claim import claim_slices
 from include.oms.slices.hold import Hold, open_slice
 from include.oms.slices.report import SliceReport
 from include.oms.slices.stay import Stay
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, plain_transport, served
 from include.oms.words.model import Job
 
 QUICK: dict[str, Any] = {
@@ -163,8 +163,8 @@ async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
             url=oms_database_url,
             thunderhead=thunderhead,
             reference_data=reference_data,
-            thunderhead_client=Thunderhead(session, thunderhead_url, settings),
-            reference_data_client=ReferenceData(session, reference_data_url, settings),
+            thunderhead_client=Thunderhead(plain_transport(session, thunderhead_url), settings),
+            reference_data_client=ReferenceData(plain_transport(session, reference_data_url), settings),
             settings=settings,
             thunderhead_url=thunderhead_url,
         )

@@ -15,9 +15,9 @@ from psycopg.rows import DictRow
 from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.settings import Settings
-from include.oms.outside.answers import retry_after
 from include.oms.outside.breaker import Breaker, System, health_of
 from include.oms.outside.dial import places_in_line
+from include.oms.outside.transport import Transport
 from include.oms.slices.claim import Claim, SliceRef
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
@@ -30,10 +30,9 @@ SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catche
 
 @dataclass(frozen=True)
 class Documents:
-    """Where documents come from and go to."""
+    """Where documents come from, Thunderhead, and the folder they go to."""
 
-    session: aiohttp.ClientSession
-    base_url: str
+    thunderhead: Transport
     folder: Path
 
 
@@ -114,23 +113,21 @@ async def _archive_one(
 
 async def fetch_document(documents: Documents, document_id: int, timeout_seconds: float) -> bytes:
     """A finished PDF. Raises Unavailable (ask again), Rejected (it is not there, or none). GET /v1/documents/{id}."""
-    url = f"{documents.base_url.rstrip('/')}/v1/documents/{document_id}"
     try:
-        async with asyncio.timeout(timeout_seconds), documents.session.get(url, allow_redirects=False) as response:
-            if response.status in (404, 410):
-                raise Rejected(f"Thunderhead has no document {document_id}: {response.status}")
-            if response.status != 200:
-                raise Unavailable(f"answered {response.status}", retry_after=retry_after(response.headers))
-            content = bytearray()
-            async for part in response.content.iter_any():
-                content += part
-                if len(content) > MOST_BYTES:
-                    raise Rejected(f"document {document_id} is larger than {MOST_BYTES} bytes")
+        answer = await documents.thunderhead(
+            "GET", f"/v1/documents/{document_id}", timeout_seconds=timeout_seconds, max_bytes=MOST_BYTES
+        )
     except (TimeoutError, aiohttp.ClientError) as error:
         raise Unavailable(f"no answer: {type(error).__name__}") from error
-    if not content.startswith(b"%PDF"):
+    if answer.status in (404, 410):
+        raise Rejected(f"Thunderhead has no document {document_id}: {answer.status}")
+    if answer.status != 200:
+        raise Unavailable(f"answered {answer.status}", retry_after=answer.retry_after)
+    if answer.body is None:
+        raise Rejected(f"document {document_id} is larger than {MOST_BYTES} bytes")
+    if not answer.body.startswith(b"%PDF"):
         raise Rejected(f"document {document_id} is no PDF")
-    return bytes(content)
+    return answer.body
 
 
 def write_whole(file: Path, content: bytes) -> None:

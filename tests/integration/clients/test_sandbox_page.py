@@ -14,7 +14,7 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, plain_transport, served
 from include.oms.testing.system import QUICK, Oms
 from include.services.thunderhead.fates import SANDBOX
 from tests.integration.clients.markdown import page, rows
@@ -40,8 +40,8 @@ async def oms(oms_database_url: str, tmp_path: Path) -> AsyncIterator[Oms]:
                 url=oms_database_url,
                 thunderhead=FakeThunderhead(),
                 reference_data=FakeReferenceData(),
-                thunderhead_client=Thunderhead(session, simulator.service.url, settings),
-                reference_data_client=ReferenceData(session, reference_data_url, settings),
+                thunderhead_client=Thunderhead(plain_transport(session, simulator.service.url), settings),
+                reference_data_client=ReferenceData(plain_transport(session, reference_data_url), settings),
                 settings=settings,
             )
 

@@ -11,7 +11,7 @@ import pytest
 from include.jobs.testing import Airflow
 from include.oms.slices.report import SliceReport
 from include.oms.testing.made import document
-from include.oms.testing.outside import problem, raw
+from include.oms.testing.outside import plain_transport, problem, raw
 from include.oms.testing.system import Oms
 from include.oms.upkeep import archive
 from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
@@ -21,7 +21,7 @@ async def run(oms: Oms, folder: Path, *, generation: int = 0, run_id: str = "run
     """One run: claim, then each slice in turn."""
     async with aiohttp.ClientSession() as session:
         claimed = await claim_documents(oms.connection, run_id, oms.settings)
-        documents = Documents(session, oms.thunderhead_url, folder)
+        documents = Documents(plain_transport(session, oms.thunderhead_url), folder)
         return [
             await archive_slice(
                 oms.connection, each["slice_id"], generation=generation, map_index=0, documents=documents,

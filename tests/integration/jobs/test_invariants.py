@@ -24,7 +24,7 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, plain_transport, problem, raw, served
 from include.oms.testing.postgres import create_database, database_url
 from include.oms.testing.system import QUICK, Oms
 from include.oms.words.model import Job
@@ -208,8 +208,8 @@ async def world(url: str) -> AsyncIterator[Oms]:
             url=url,
             thunderhead=thunderhead,
             reference_data=reference_data,
-            thunderhead_client=Thunderhead(session, thunderhead_url, quick),
-            reference_data_client=ReferenceData(session, reference_data_url, quick),
+            thunderhead_client=Thunderhead(plain_transport(session, thunderhead_url), quick),
+            reference_data_client=ReferenceData(plain_transport(session, reference_data_url), quick),
             settings=quick,
         )
         try:

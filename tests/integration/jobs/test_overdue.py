@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from include.jobs import connections
+from include.jobs import hooks
 from include.jobs.watch import LateWork
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
@@ -198,7 +198,7 @@ async def test_the_watcher_fires_where_there_is_something_to_say_or_nobody_knows
     async def url() -> str:
         return "host=127.0.0.1 port=1" if database == "out of reach" else oms.url
 
-    monkeypatch.setattr(connections, "oms_database_url_async", url)
+    monkeypatch.setattr(hooks, "oms_database_url_async", url)
     if "late" in database:
         await polls_are_due(oms)
     events = LateWork(interval_seconds=0.05).run()
