@@ -9,11 +9,11 @@ from typing import ParamSpec
 from flask import g, request
 from flask.typing import ResponseReturnValue
 
+from include.oms.identity.tokens import LONGEST_NAME, Identity
 from include.oms.intake.accepting import Caller
 from include.oms.intake.refusals import Fault, Invalid, UnknownSourceSystem
 from include.oms.words.names import name_fault
 from oms_intake.parts import parts
-from oms_intake.tokens import LONGEST_NAME, Identity, InsufficientScope, NotAuthenticated
 from oms_intake.trace_context import trace_parent
 from oms_intake.tracing import own_trace_parent
 
@@ -44,17 +44,13 @@ def caller() -> Caller:
 
 def identify() -> Identity:
     """Whom the call's token speaks for. Raises NotAuthenticated."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("the call carries no bearer token")
-    return parts().tokens.identify(token.strip())
+    return parts().tokens.bearer(request.headers.get("Authorization", ""))
 
 
 def _admit(scope: str) -> Caller:
     identity = identify()
     g.subject = identity.subject
-    if scope not in identity.scopes:
-        raise InsufficientScope(scope)
+    identity.require(scope)
     if identity.source_system is None:
         raise UnknownSourceSystem("the token names no source_system")
     g.source_system = identity.source_system

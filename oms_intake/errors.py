@@ -7,11 +7,11 @@ from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from include.oms.intake.refusals import OutOfReach, Refusal
+from include.oms.identity.tokens import InsufficientScope, NotAuthenticated
 from include.oms.words.problems import PROBLEMS
+from include.oms.words.refusals import ComeAgain, Refusal
 from oms_intake.answers import problem_answer
 from oms_intake.logs import error_place
-from oms_intake.tokens import InsufficientScope, NotAuthenticated
 
 REALM = 'Bearer realm="oms-intake"'
 
@@ -36,7 +36,7 @@ def handle_errors(app: Flask) -> None:
 def _refused(refusal: Refusal) -> Response:
     answer = problem_answer(refusal.problem, refusal.detail, **refusal.members())
     match refusal:
-        case OutOfReach():
+        case ComeAgain():
             answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
         case NotAuthenticated():
             answer.headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token", error_description="{refusal.detail}"'

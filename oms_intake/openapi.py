@@ -14,9 +14,8 @@ import yaml
 from include.oms.intake.checking import LATEST_START
 from include.oms.intake.contract import contract
 from include.oms.intake.finding import CURSOR_PATTERN
+from include.oms.intake.reference_data import REFERENCE_TYPES
 from include.oms.words.names import NAME_PATTERN, SPACES, UNFIT
-
-REFERENCE_TYPES = ("DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY")
 
 _PARAMETER_PATTERNS = {
     "document_type": NAME_PATTERN,

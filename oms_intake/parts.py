@@ -7,13 +7,13 @@ from typing import cast
 
 from flask import current_app
 
+from include.oms.base.cached_document import CachedDocument
+from include.oms.base.fetching import Fetcher
+from include.oms.identity.keys import JwksKeys, Keys, PemKeys, parse_jwks
+from include.oms.identity.tokens import Tokens
 from include.oms.intake.database import Database
-from include.oms.intake.fetching import Fetcher
-from include.oms.intake.reference_data import ReferenceData
-from include.oms.intake.remembered import Remembered
-from oms_intake.keys import JwksKeys, Keys, PemKeys, parse_jwks
+from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
 from oms_intake.settings import IntakeSettings
-from oms_intake.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Parts:
     reference_data: ReferenceData
     tokens: Tokens
     fetcher: Fetcher
+
+    def prefetch(self) -> None:
+        """Fetch in the background what calls will need: a process that starts just before an outage is prepared."""
+        self.tokens.prefetch()
+        self.reference_data.prefetch("SOURCE_SYSTEM", *REFERENCE_TYPES)
 
     def close(self) -> None:
         """Let all connections go."""
@@ -66,6 +71,6 @@ def parts() -> Parts:
 
 def _keys(settings: IntakeSettings, fetcher: Fetcher) -> Keys:
     if settings.jwt_jwks_url:
-        return JwksKeys(Remembered(fetcher, settings.jwt_jwks_url, parse_jwks))
+        return JwksKeys(CachedDocument(fetcher, settings.jwt_jwks_url, parse_jwks))
     assert settings.jwt_public_key_file  # IntakeSettings demands one of them
     return PemKeys(settings.jwt_public_key_file)

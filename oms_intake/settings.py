@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import AliasChoices, Field, model_validator
 
 from include.oms.base.settings import Seconds, Settings
-from oms_intake.keys import PemKeys
+from include.oms.identity.keys import PemKeys
 
 
 class IntakeSettings(Settings):

@@ -2,9 +2,8 @@
 
 from oms_intake import create_app
 from oms_intake.logs import log_json_lines
-from oms_intake.openapi import REFERENCE_TYPES
 from oms_intake.settings import intake_settings
 
 log_json_lines()
 app = create_app(intake_settings())
-app.extensions["oms"].reference_data.prefetch("SOURCE_SYSTEM", *REFERENCE_TYPES)
+app.extensions["oms"].prefetch()

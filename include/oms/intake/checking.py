@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from include.oms.intake.json_text import pointer, text_faults
-from include.oms.intake.refusals import Fault, Invalid, OutOfReach
+from include.oms.intake.refusals import Fault, Invalid, ReferenceDataOutOfReach
 from include.oms.intake.shape import Metadata, SentRequest, read_shape
 from include.oms.words.names import name_fault
 
@@ -24,7 +24,7 @@ class KnownValues(Protocol):
     """The reference data, as far as checking needs it."""
 
     def knows(self, ref_data_type: str, value: str) -> bool:
-        """Whether the value is in force. Raises OutOfReach where nobody can tell."""
+        """Whether the value is in force. Raises ReferenceDataOutOfReach where nobody can tell."""
 
 
 class NewRequest(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ def check_request(body: bytes | msgspec.Raw, document: Any, known: KnownValues, 
     faults += text_faults(bytes(body), document)
     try:
         faults += _reference_faults(document, known)
-    except OutOfReach:
+    except ReferenceDataOutOfReach:
         if not faults:
             raise
     if faults or isinstance(shape, list):

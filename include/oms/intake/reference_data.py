@@ -15,9 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from include.oms.intake.fetching import FetchError
+from include.oms.base.cached_document import CachedDocument, Source
+from include.oms.base.fetching import FetchError
 from include.oms.intake.refusals import ReferenceDataOutOfReach
-from include.oms.intake.remembered import Remembered, Source
+
+REFERENCE_TYPES = ("DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY")
+"""The types whose values a request names."""
 
 
 class ReferenceData:
@@ -37,7 +40,7 @@ class ReferenceData:
         self._fresh_seconds = fresh_seconds
         self._stale_seconds = max(stale_seconds, fresh_seconds)
         self._clock = clock
-        self._lists: dict[str, Remembered[frozenset[str]]] = {}
+        self._lists: dict[str, CachedDocument[frozenset[str]]] = {}
         self._lock = threading.Lock()
 
     def knows(self, ref_data_type: str, value: str) -> bool:
@@ -70,11 +73,11 @@ class ReferenceData:
             known.refresh()
         return known.value or frozenset()
 
-    def _list(self, ref_data_type: str) -> Remembered[frozenset[str]]:
+    def _list(self, ref_data_type: str) -> CachedDocument[frozenset[str]]:
         with self._lock:
             if ref_data_type not in self._lists:
                 url = f"{self._base_url}/v1/reference-data/type/{ref_data_type}"
-                self._lists[ref_data_type] = Remembered(self._source, url, _values, clock=self._clock)
+                self._lists[ref_data_type] = CachedDocument(self._source, url, _values, clock=self._clock)
             return self._lists[ref_data_type]
 
 

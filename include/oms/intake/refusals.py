@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
-from include.oms.words.errors import OmsError
-from include.oms.words.problems import PROBLEMS, Problem
-
-RETRY_AFTER_SECONDS = 5
-"""What a caller is asked to wait when something is out of reach: long enough for a restart."""
+from include.oms.words.problems import PROBLEMS
+from include.oms.words.refusals import ComeAgain, Refusal
 
 MOST_FAULTS = 100
 """Faults told in one answer: what a person can work through. A hostile call could hold a hundred thousand."""
@@ -22,20 +19,6 @@ class Fault(msgspec.Struct, frozen=True):
 
     pointer: str
     detail: str
-
-
-class Refusal(OmsError):
-    """The call is not carried out."""
-
-    problem: ClassVar[Problem]
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-
-    def members(self) -> Mapping[str, Any]:
-        """What the answer says beyond type, title, status and detail."""
-        return {}
 
 
 class Malformed(Refusal):
@@ -99,19 +82,13 @@ class TooLateToCancel(StateConflict):
     problem = PROBLEMS["too-late-to-cancel"]
 
 
-class OutOfReach(Refusal):
-    """Something that the intake needs does not answer: nothing was stored, come back later."""
-
-    retry_after_seconds = RETRY_AFTER_SECONDS
-
-
-class DatabaseOutOfReach(OutOfReach):
+class DatabaseOutOfReach(ComeAgain):
     """The OMS Database does not answer in time."""
 
     problem = PROBLEMS["database-unavailable"]
 
 
-class ReferenceDataOutOfReach(OutOfReach):
+class ReferenceDataOutOfReach(ComeAgain):
     """The reference data cannot be had, and what is remembered is too old."""
 
     problem = PROBLEMS["reference-data-unavailable"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from include.oms.base.settings import Settings
+from include.oms.identity.keys import PemKeys
+from include.oms.identity.tokens import Identity, NotAuthenticated, Tokens
 from include.services.issuer.tokens import ensure_key_pair, make_token
-from oms_intake.keys import PemKeys
-from oms_intake.tokens import Identity, NotAuthenticated, Tokens
 
 SAID = Settings(jwt_issuer="us", jwt_audience="intake")
 

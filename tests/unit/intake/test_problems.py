@@ -2,11 +2,11 @@
 
 import re
 
+from include.oms.identity import keys, tokens
 from include.oms.intake import refusals
 from include.oms.words.failure_rules import failure_rules
 from include.oms.words.model import Category
 from include.oms.words.problems import PROBLEMS
-from oms_intake import keys, tokens
 
 
 def test_every_error_category_of_the_jobs_is_explained() -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from include.oms.intake.fetching import Fetched, FetchError
+from include.oms.base.cached_document import BURST
+from include.oms.base.fetching import Fetched, FetchError
 from include.oms.intake.reference_data import ReferenceData
 from include.oms.intake.refusals import ReferenceDataOutOfReach
-from include.oms.intake.remembered import BURST
 
 
 class Api:
@@ -44,7 +44,7 @@ def known(api: Api, monkeypatch: pytest.MonkeyPatch) -> ReferenceData:
         def __init__(self, target: Any, daemon: bool) -> None:
             self.start = target
 
-    monkeypatch.setattr("include.oms.intake.remembered.threading.Thread", Now)
+    monkeypatch.setattr("include.oms.base.cached_document.threading.Thread", Now)
     return ReferenceData(api, "http://ref/", fresh_seconds=30, stale_seconds=600, clock=lambda: api.now)
 
 

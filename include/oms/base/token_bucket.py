@@ -1,4 +1,4 @@
-"""How often something may be done."""
+"""How often something may be done: a token bucket."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 
-class RateLimit:
-    """A bucket of ``burst`` tokens that fills by ``per_second``: a few at once, then a steady trickle."""
+class TokenBucket:
+    """Holds ``burst`` tokens at most and gains ``per_second``: a few at once, then a steady rate."""
 
     def __init__(self, *, burst: int, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._burst = burst
@@ -19,7 +19,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def take(self) -> bool:
-        """Whether it may be done now. Never waits."""
+        """Take a token; whether there was one. Never waits."""
         with self._lock:
             now = self._clock()
             self._tokens = min(self._burst, self._tokens + (now - self._counted_at) * self._per_second)

@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from include.oms.intake.fetching import Fetched, FetchError
-from include.oms.intake.remembered import BURST, Remembered
-from oms_intake.keys import IdentityOutOfReach, JwksKeys, PemKeys, parse_jwks
-from oms_intake.tokens import Identity, NotAuthenticated, Tokens
+from include.oms.base.cached_document import BURST, CachedDocument
+from include.oms.base.fetching import Fetched, FetchError
+from include.oms.identity.keys import IdentityOutOfReach, JwksKeys, PemKeys, parse_jwks
+from include.oms.identity.tokens import Identity, NotAuthenticated, Tokens
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -142,7 +144,7 @@ def test_a_remembered_token_expires(tokens: Tokens, monkeypatch: pytest.MonkeyPa
     token = sign(exp=int(time.time()) - 9)  # good for a second more, by the leeway
     tokens.identify(token)
     later = time.time() + 2
-    monkeypatch.setattr("oms_intake.tokens.time.time", lambda: later)
+    monkeypatch.setattr("include.oms.identity.tokens.time.time", lambda: later)
     monkeypatch.setattr(jwt, "decode", lambda *_, **__: pytest.fail("checked again"))
     with pytest.raises(pytest.fail.Exception, match="checked again"):
         tokens.identify(token)
@@ -176,15 +178,18 @@ class Issuer:
         self.now = 0.0
         self.calls = 0
         self.is_up = True
+        self.answers = threading.Event()
+        self.answers.set()
 
     def fetch(self, url: str, etag: str | None = None) -> Fetched:
         self.calls += 1
+        assert self.answers.wait(5)
         if not self.is_up:
             raise FetchError("answered 500")
-        return Fetched({"keys": list(self.keys)}, None)
+        return Fetched({"keys": self.keys}, None)
 
     def tokens(self) -> Tokens:
-        return checker(JwksKeys(Remembered(self, "http://issuer/jwks", parse_jwks, clock=lambda: self.now)))
+        return checker(JwksKeys(CachedDocument(self, "http://issuer/jwks", parse_jwks, clock=lambda: self.now)))
 
 
 def test_a_key_set(algorithm: str) -> None:
@@ -259,3 +264,147 @@ def test_an_issuer_out_of_reach_is_not_the_clients_fault() -> None:
     issuer.now += 200
     with pytest.raises(IdentityOutOfReach):
         tokens.identify(sign(ED, kid="1", sub="a third"))
+
+
+INSTANTS = ["1999999999", "1_999_999_999", " 1999999999 ", "soon", "", True, None, [1999999999], {"n": 1}, 10**400, -1,
+            float("nan"), float("inf"), -float("inf"), 1e300, 253_402_300_800]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", INSTANTS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+def test_an_instant_of_a_wrong_kind_is_the_clients_fault(tokens: Tokens, claim: str, value: Any) -> None:
+    with pytest.raises(NotAuthenticated):
+        tokens.identify(sign_raw(claims() | {claim: value}))
+
+
+def test_an_instant_may_be_a_float(tokens: Tokens) -> None:
+    now = time.time()
+    assert tokens.identify(sign(exp=now + 60.5, nbf=now - 0.5, iat=now - 0.5))
+
+
+@pytest.mark.parametrize(
+    "value", [5, True, None, 1.5, [], ["us"], {"a": ["us"]}, "x" * 10_000, "\0", "\u202eus", [[["us"]]]]
+)
+@pytest.mark.parametrize("claim", ["iss", "aud", "sub", "source_system", "scope", "jti"])
+def test_whatever_a_claim_holds_the_answer_is_true(tokens: Tokens, claim: str, value: Any) -> None:
+    """Where the claim is none of ours, or asks for nothing, the token is good and says less."""
+    try:
+        identity = tokens.identify(sign_raw(claims() | {claim: value}))
+    except NotAuthenticated:
+        return
+    assert claim not in ("iss", "aud") or value == "us"
+    assert identity.source_system in ("CIBT", None) or identity.source_system == value
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b"5", b'"x"', b"\xff", b"[" * 5000, b'{"exp": 1' + b"0" * 5000 + b"}"]
+)
+def test_claims_that_are_no_object(tokens: Tokens, body: bytes) -> None:
+    with pytest.raises(NotAuthenticated):
+        tokens.identify(jwt.PyJWS().encode(body, ED, algorithm="EdDSA"))
+
+
+HEADERS: list[dict[str, Any]] = [
+    *({"kid": value} for value in ("", "x" * 10_000, "\0", "..%2f", 7, None, [], {"a": 1}, True, 1e300)),
+    *({"alg": value} for value in ("", "eddsa", "HS256", "none", 7, None, ["EdDSA"], {"a": 1}, "x" * 10_000)),
+    *({"crit": value} for value in ([], ["x"], ["b64"], "exp", 5, None, [5], [["x"]])),
+    *({"typ": value} for value in ("at+jwt", 5, None, ["JWT"], "x" * 10_000)),
+    {"crit": ["x"], "x": 1}, {"b64": False}, {"b64": False, "crit": ["b64"]}, {"jwk": {"kty": "oct", "k": "AA"}},
+    {"jku": "http://127.0.0.1:1/"}, {"x5u": "http://127.0.0.1:1/"}, {"zip": "DEF"}, {"cty": "JWT"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=lambda header: str(header)[:40])
+def test_whatever_the_header_holds_the_answer_is_true(header: dict[str, Any]) -> None:
+    issuer = Issuer(jwk(ED, "1"))
+    try:
+        issuer.tokens().identify(sign_raw(claims(), {"alg": "EdDSA", "kid": "1"} | header))
+    except NotAuthenticated:
+        assert set(header) & {"kid", "alg", "crit", "b64"}
+    assert issuer.calls <= BURST + 1
+
+
+def sign_raw(content: dict[str, Any], header: dict[str, Any] | None = None) -> str:
+    """Signed as it is: PyJWT would refuse to make some of these."""
+    parts = ({"alg": "EdDSA"} if header is None else header, content)
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts]
+    signature = ED.sign(b".".join(encoded))
+    return b".".join([*encoded, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+# -- Key sets ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [[], [None], [5], [{"kty": "oct", "k": "AA"}], [{"kty": "RSA"}], [{"kty": ["RSA"]}], [{"kty": "EC"}],
+     [{"kty": "RSA", "n": "!", "e": "AQAB"}], [{"kty": "OKP", "crv": "Ed25519", "x": 5}], {"a": 1}, "keys", 5, None],
+)  # fmt: skip
+def test_good_keys_are_kept_whatever_the_issuer_answers(nonsense: Any) -> None:
+    issuer = Issuer(jwk(ED, "1"))
+    tokens = issuer.tokens()
+    tokens.identify(sign(ED, kid="1"))
+    issuer.keys = nonsense
+    issuer.now += 400  # the key set is no longer fresh, and is fetched
+    with pytest.raises(IdentityOutOfReach):
+        tokens.identify(sign(STRANGER, kid="2"))  # it may be a new key: the issuer does not say
+    assert tokens.identify(sign(ED, kid="1", sub="another"))
+
+
+def test_a_usable_key_among_nonsense_counts() -> None:
+    deep: Any = []
+    for _ in range(500):
+        deep = [deep]
+    nonsense = [{"kty": "RSA", "n": deep}, {"kid": deep, "kty": "?"}, jwk(RSA, "r", key_ops=["encrypt"])]
+    assert [key.kid for key in parse_jwks({"keys": [*nonsense, jwk(ED, "o")]})] == ["o"]
+
+
+def test_two_keys_of_one_name_are_both_tried() -> None:
+    tokens = Issuer(jwk(STRANGER, "1"), jwk(ED, "1")).tokens()
+    assert tokens.identify(sign(ED, kid="1"))
+    assert tokens.identify(sign(STRANGER, kid="1"))
+    with pytest.raises(NotAuthenticated):
+        tokens.identify(sign(ed25519.Ed25519PrivateKey.generate(), kid="1"))
+
+
+@pytest.mark.parametrize("kid", ["1", None])
+def test_a_key_that_was_replaced_under_its_own_name(kid: str | None) -> None:
+    issuer = Issuer(jwk(ED, "1"))
+    tokens = issuer.tokens()
+    tokens.identify(sign(ED, kid=kid))
+    issuer.keys = [jwk(STRANGER, "1")]
+    assert tokens.identify(sign(STRANGER, kid=kid))
+
+
+def test_an_unknown_key_during_an_outage_is_not_the_clients_fault() -> None:
+    issuer = Issuer(jwk(ED, "1"))
+    tokens = issuer.tokens()
+    tokens.identify(sign(ED, kid="1"))
+    issuer.is_up = False
+    issuer.now += 10
+    with pytest.raises(IdentityOutOfReach):
+        tokens.identify(sign(STRANGER, kid="2"))
+    with pytest.raises(NotAuthenticated):  # the key is known, and it did not sign this
+        tokens.identify(sign(STRANGER, kid="1"))
+
+
+def test_nobody_waits_for_the_fetch_of_another() -> None:
+    """While the issuer takes its time over one unknown key, good tokens are good and other unknown keys are told so."""
+    issuer = Issuer(jwk(ED, "1"))
+    tokens = issuer.tokens()
+    tokens.identify(sign(ED, kid="1"))
+    issuer.now += 10
+    issuer.answers.clear()
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(tokens.identify, sign(STRANGER, kid="0"))
+        while issuer.calls < 2:
+            assert not waits.done()
+        for number in range(100):
+            with pytest.raises(IdentityOutOfReach):
+                tokens.identify(sign(STRANGER, kid=f"k{number}"))
+        assert tokens.identify(sign(ED, kid="1", sub="another"))
+        assert not waits.done()
+        issuer.answers.set()
+        with pytest.raises(NotAuthenticated):
+            waits.result(5)
+    assert issuer.calls == 2

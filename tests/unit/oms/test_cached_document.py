@@ -3,8 +3,8 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from include.oms.intake.fetching import Fetched, FetchError
-from include.oms.intake.remembered import Remembered
+from include.oms.base.cached_document import CachedDocument
+from include.oms.base.fetching import Fetched, FetchError
 
 
 class Slow:
@@ -24,7 +24,7 @@ class Slow:
 
 
 def ask_at_once(source: Slow, callers: int) -> list[bool]:
-    remembered = Remembered(source, "http://x", int)
+    remembered = CachedDocument(source, "http://x", int)
     with ThreadPoolExecutor(callers) as pool:
         asked = [pool.submit(remembered.refresh) for _ in range(callers)]
         while source.calls == 0:
@@ -47,7 +47,7 @@ def test_a_crowd_in_an_outage_waits_for_two_calls_at_most() -> None:
 
 def test_an_outage_holds_one_thread_and_no_more() -> None:
     source = Slow(fails=True)
-    remembered = Remembered(source, "http://x", int)
+    remembered = CachedDocument(source, "http://x", int)
     source.go.set()
     assert not remembered.refresh()
     source.go.clear()

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from include.oms.intake.fetching import Fetched, Fetcher, FetchError
+from include.oms.base.fetching import Fetched, Fetcher, FetchError
 
 Neighbour = Callable[..., str]
 

@@ -1,0 +1,1 @@
+"""Who calls: tokens of the configured issuer, checked with the keys that it publishes."""
