@@ -9,7 +9,7 @@ from flask import Blueprint, Response, g
 from include.oms.intake import accepting, bulk, cancelling, checking, finding
 from include.oms.intake.accepting import Outcome, Taken
 from include.oms.intake.json_text import read_json
-from include.oms.intake.refusals import Refusal
+from include.oms.words.refusals import Refusal
 from oms_intake.answers import json_answer, problem_content
 from oms_intake.authentication import READ, WRITE, caller, needs
 from oms_intake.bodies import json_body, refuse_large_body

@@ -29,7 +29,7 @@ class Answer:
     @property
     def media_type(self) -> str:
         """``Content-Type`` without its parameters, in lower case; empty where there is none."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return str(self.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
 def client() -> httpx.AsyncClient:

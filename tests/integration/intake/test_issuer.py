@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 
-from include.local.tokens import SCOPES
+from include.services.issuer.tokens import SCOPES
 from oms_intake.settings import IntakeSettings
 
 PATH = "/v1/document-requests"
