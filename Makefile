@@ -9,7 +9,7 @@ EXTRAS := --no-strip-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev demo chaos bench up token pause resume status env check-env container-token containers \
-	test lint format lock clean
+	test lint format diagrams lock clean
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ lint: .venv/.dev ## Check style, format, types, who imports whom, SQL and JavaSc
 format: .venv/.dev ## Put the format right.
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
+
+diagrams: .venv/.runtime ## Draw docs/diagrams anew, with plantuml.
+	$(PYTHON) .ci/diagrams.py
 
 venv: .venv/.runtime ## Set up .venv with what the system runs on. All that need it do so by themselves.
 venv-dev: .venv/.dev ## Set up .venv with the tools of the tests, too.
