@@ -96,3 +96,46 @@ def test_prometheus_own_tool_has_nothing_to_say(tmp_path: Path) -> None:
     rules = [{"record": f"asked_{number}", "expr": text} for number, text in enumerate(asked)]
     (tmp_path / "dashboards.yml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
     subprocess.run([promtool, "check", "rules", tmp_path / "dashboards.yml"], check=True)
+
+
+def test_alerts_fire_when_they_should_and_never_by_themselves(tmp_path: Path) -> None:
+    if not (promtool := shutil.which("promtool")):
+        pytest.skip("the alerts are not tried: promtool is not installed (Debian: prometheus)")
+    calls = "oms_intake_call_seconds_count"
+    checks = f'{calls}{{route="/healthz",code="200"}}'
+    heartbeat = "airflow_scheduler_heartbeat_total"
+    cases = {
+        "Airflow sends nothing": ([("up{job='intake'}", "1x40")], set()),
+        "all is well": ([(heartbeat, "0+1x40"), (f'{calls}{{route="/v1/x",code="202"}}', "0+60x40")], set()),
+        "the scheduler is gone": ([(heartbeat, "0+1x10 _x30")], {"SchedulerAway"}),
+        "the scheduler hangs": ([(heartbeat, "0+1x10 10x30")], {"SchedulerAway"}),
+        "clients' calls fail, however many checks do not": (
+            [(f'{calls}{{route="/v1/x",code="500"}}', "0+1x40"), (checks, "0+600x40")],
+            {"IntakeFails"},
+        ),
+        "a check that fails is no client's call": (
+            [(f'{calls}{{route="/v1/x",code="202"}}', "0+60x40"), (checks.replace("200", "503"), "0+60x40")],
+            set(),
+        ),
+    }
+    names = {rule["alert"] for group in _load("prometheus/alerts.yml")["groups"] for rule in group["rules"]}
+    tests = [
+        {
+            "name": what,
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values} for series, values in given],
+            "promql_expr_test": [
+                {
+                    "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)',
+                    "eval_time": "35m",
+                    "exp_samples": [{"labels": "{}", "value": int(name in fires)}],
+                }
+                for name in sorted(names)
+            ],
+        }
+        for what, (given, fires) in cases.items()
+    ]
+    file = tmp_path / "tests.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(PROMETHEUS / "alerts.yml")], "tests": tests}))
+    done = subprocess.run([promtool, "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
