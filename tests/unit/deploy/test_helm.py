@@ -55,7 +55,7 @@ def test_kubernetes_takes_all_of_it(manifests: list[dict[str, Any]]) -> None:
 
     for manifest in manifests:
         validate(manifest, KUBERNETES, strict=True)
-    assert len(manifests) == 11
+    assert len(manifests) == 17
 
 
 def test_helm_has_nothing_against_the_chart(chart: Any) -> None:
@@ -83,6 +83,24 @@ def test_no_pod_may_do_more_than_it_has_to(pods: dict[str, dict[str, Any]]) -> N
         assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, name
         assert container["resources"]["limits"]["memory"], name
+
+
+def test_every_pod_can_write_to_its_tmp_and_is_asked_once_it_is_up(pods: dict[str, dict[str, Any]]) -> None:
+    for name, pod in pods.items():
+        [container] = pod["containers"]
+        assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}, name
+        if name != "migrations":
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
+            assert "preStop" in container["lifecycle"], name
+
+
+def test_every_pod_has_a_network_policy_and_every_deployment_an_autoscaler(manifests: list[dict[str, Any]]) -> None:
+    kinds: dict[str, set[str]] = {}
+    for it in manifests:
+        kinds.setdefault(it["kind"], set()).add(it["metadata"]["name"])
+    assert kinds["NetworkPolicy"] == kinds["Deployment"] | kinds["Job"]
+    assert kinds["HorizontalPodAutoscaler"] == kinds["PodDisruptionBudget"] == kinds["Deployment"]
+    assert [it for it in manifests if it["kind"] == "Deployment" and "replicas" in it["spec"]] == []
 
 
 def test_commands_are_those_of_the_compose_file(pods: dict[str, dict[str, Any]], compose: dict[str, Any]) -> None:

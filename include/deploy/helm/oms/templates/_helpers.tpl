@@ -45,3 +45,25 @@ topologySpreadConstraints:
 - {name: {{ $name }}, value: {{ $value | toString | quote }}}
 {{- end }}
 {{- end }}
+
+{{/* A pod may take as long as this to come up before anybody asks whether it lives. */}}
+{{- define "oms.start-up" -}}
+periodSeconds: 2
+failureThreshold: 60
+{{- end }}
+
+{{/* As many as the load asks for, from `replicas` up. */}}
+{{- define "oms.autoscaler" -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ .name }}
+  labels: {{- include "oms.labels" .part | nindent 4 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .name }}}
+  minReplicas: {{ .values.replicas }}
+  maxReplicas: {{ .values.autoscaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource: {name: cpu, target: {type: Utilization, averageUtilization: {{ .values.autoscaling.cpuPercent }}}}
+{{- end }}
