@@ -31,7 +31,7 @@ events waiting - and ever more finished requests behind, of 90 days: with payloa
 timeline, events. {ROUNDS} rounds of {LEAST_TIMES} times or more, in turn, of which the quickest counts; medians of \
 the rounds, three times as many where the aim is missed: measured with the most requests behind, beside it with the \
 fewest; each ratio is the median of the rounds' own. `ARGS="--only history --ten-million"` adds ten million. \
-The plans are in [query-plans.md](query-plans.md)."""
+It leaves the plans in `var/bench/query-plans.md`."""
 
 
 class HistorySystem(System):
@@ -52,7 +52,7 @@ def bench_history(settings: BenchSettings, say: Say, *, ten_million: bool = Fals
             urls[size] = make_history(url, size)
             say(f"  {size:,} finished requests made in {time.monotonic() - began:.1f} s")
         figures = asyncio.run(_measure(urls, say))
-        write_plans(urls[max(urls)], max(urls))
+        write_plans(urls[max(urls)], max(urls), settings.var_dir / "query-plans.md")
         return Section("History", HOW, figures)
 
 

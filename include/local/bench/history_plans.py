@@ -1,4 +1,4 @@
-"""docs/query-plans.md: how PostgreSQL carries out what the history bench measures, told by its auto_explain."""
+"""var/bench/query-plans.md: how PostgreSQL carries out what the history bench measures, told by its auto_explain."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from pathlib import Path
 from psycopg.errors import Diagnostic
 
 from include.local.bench.history_probes import PROBES, Connections, Probe
-from include.local.settings import ROOT
 
-FILE = ROOT / "docs" / "query-plans.md"
 EXPLAIN = (
     "LOAD 'auto_explain'",
     "SET auto_explain.log_min_duration = 0",
@@ -29,7 +27,7 @@ rows is what keeps a figure flat; a `Seq Scan` of a table that grows would be wh
 STATEMENT = re.compile(r"[\s\S]*?\n(?=\S[^\n]*\(cost=)")  # comes before its plan
 
 
-def write_plans(url: str, size: int, file: Path = FILE) -> None:
+def write_plans(url: str, size: int, file: Path) -> None:
     """Carry every probe out once more, and keep what PostgreSQL tells of its statements."""
     file.write_text("\n".join([HEAD.format(size=size), *asyncio.run(_sections(url))]), encoding="utf-8")
 
