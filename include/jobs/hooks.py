@@ -25,6 +25,7 @@ from asgiref.sync import sync_to_async
 from psycopg.conninfo import make_conninfo
 
 from include.oms.base.settings import Settings, settings
+from include.oms.ending.outbox import producer_config
 from include.oms.outside.transport import Answer, Transport, answer_to
 from include.oms.words.errors import Unavailable
 
@@ -144,21 +145,13 @@ class AlertsHook(SingleCallHook):
 
 
 class FinalEventsHook(KafkaProducerHook):
-    """The producer of final events, by the Connection ``kafka_default``.
-
-    Idempotent: the broker acknowledges an event on all replicas, or the producer gives it up before its flush does.
-    """
+    """The producer of final events, by the Connection ``kafka_default``."""
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
         """The Connection, whose extras are librdkafka's configuration, with what must hold."""
         connection = without_line_ends(super().get_connection(conn_id))
-        must_hold = {
-            "acks": "all",
-            "enable.idempotence": True,
-            "delivery.timeout.ms": round(settings().publish_timeout_seconds * 800),
-        }
-        connection.extra = json.dumps({**_extras(connection), **must_hold})
+        connection.extra = json.dumps({**_extras(connection), **producer_config(settings())})
         return connection
 
 

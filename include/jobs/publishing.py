@@ -60,6 +60,8 @@ class Publisher:
         if self._connection.execute(query("documents_without_topic")).fetchone():
             asyncio.run(self._name_topics())
         done = outbox.publish_waiting_events(self._connection, self.producer, self._settings)
+        if done.producer_is_broken:  # librdkafka's fatal errors: this one sends nothing any more
+            self._producer = None
         if done.acknowledged:
             log.info("published %d final events", done.acknowledged)
         if done.waiting or done.set_aside:
@@ -73,7 +75,7 @@ class Publisher:
         ):
             reference_data = ReferenceData(transport, self._settings)
             try:
-                await name_topics(connection, reference_data, self._settings.kafka_topic)
+                await name_topics(connection, reference_data, self._settings)
             except Unavailable as error:
                 log.warning("some events wait for the name of their topic: Reference Data API: %s", error)
 

@@ -124,7 +124,8 @@ async def _end(connections: Connections) -> None:
 
 
 async def _take_events(connections: Connections) -> None:
-    found = connections.intake.execute(query("take_waiting_events"), {"limit": 1000}).fetchall()
+    values = {"limit": 1000, "on_probation": 10, "most_bytes": 8_388_608, "lease_seconds": 60, "not_topics": []}
+    found = connections.intake.execute(query("claim_waiting_events"), values).fetchall()
     assert len(found) == LIVE["live_outbox"]
 
 

@@ -6,11 +6,12 @@ A wrong value stops the start with a sentence that names it.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -169,6 +170,10 @@ class Settings(BaseSettings):
         default="oms.document-request.final-status",
         description="Topic of the final status events, unless the document's TOPIC_NAME configuration names one.",
     )
+    kafka_topic_pattern: str = Field(
+        default="[A-Za-z0-9._-]+",
+        description="Regular expression of the topics that TOPIC_NAME may name; the default topic is always allowed.",
+    )
     publish_timeout_seconds: Seconds = Field(default=10, description="Wait for the broker's acknowledgements.")
 
     # -- The two services --------------------------------------------------------------------------
@@ -177,6 +182,22 @@ class Settings(BaseSettings):
         default=SecretStr("local-thunderhead-token"),
         description="Bearer token the Thunderhead simulator accepts.",
     )
+
+    @field_validator("kafka_topic")
+    @classmethod
+    def _is_no_internal_topic(cls, topic: str) -> str:
+        if not re.fullmatch(r"(?!__)[A-Za-z0-9._-]{1,249}", topic):
+            raise ValueError("a topic of ours: letters, digits, '.', '_', '-'; not one of Kafka's own (__*)")
+        return topic
+
+    @field_validator("kafka_topic_pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        return pattern
 
 
 @cache

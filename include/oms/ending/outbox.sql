@@ -1,36 +1,124 @@
--- take_waiting_events --
--- The next events to publish, in the order of their ends, held until this transaction ends.
--- An event waits for the earlier ones of its request; publishers never wait on each other. Both conditions are asked of
--- each event in turn (a subquery for a value is), whatever PostgreSQL thinks of how many there are: it learns of a flood
--- a minute late.
-SELECT e.event_seq, e.request_id, e.revision, e.topic, e.traceparent, e.event::text AS event
-FROM final_events e
-WHERE e.published_at IS NULL AND e.set_aside_at IS NULL
-  AND (e.topic IS NOT NULL OR 0 < (  -- else it ended before enrichment: its topic has yet to be named
-      SELECT r.attempts FROM document_requests r WHERE r.request_id = e.request_id))
-  AND (e.revision = 1 OR 0 = (
-      SELECT count(*) FROM final_events earlier
-      WHERE earlier.request_id = e.request_id AND earlier.revision < e.revision
-        AND earlier.published_at IS NULL AND earlier.set_aside_at IS NULL))
-ORDER BY e.event_seq LIMIT %(limit)s
-FOR UPDATE OF e SKIP LOCKED;
+-- claim_waiting_events --
+-- Lease the next events to one publisher, in the order of their ends; topics take turns. Publishers never wait on each
+-- other. An event waits for the earlier ones of its request. A topic that took nothing at the last try gets a few events
+-- only. At most so many events, and so many bytes of them: but one in any case.
+-- Whether an event waits for others is asked of each in turn (a subquery for a value is), whatever PostgreSQL thinks of
+-- how many there are: it learns of a flood a minute late.
+WITH due AS (
+    SELECT d.*, row_number() OVER (PARTITION BY t.topic ORDER BY d.event_seq) AS turn
+    FROM waiting_topics t CROSS JOIN LATERAL (
+        SELECT e.event_seq, octet_length(e.event::text) AS bytes
+        FROM final_events e
+        WHERE e.published_at IS NULL AND e.set_aside_at IS NULL AND coalesce(e.topic, '') = t.topic
+          AND coalesce(e.lease_until < now(), true) AND coalesce(e.next_try_at <= now(), true)
+          AND (e.topic IS NOT NULL OR 0 < (  -- else it ended before enrichment: its topic has yet to be named
+              SELECT r.attempts FROM document_requests r WHERE r.request_id = e.request_id))
+          AND (e.revision = 1 OR 0 = (
+              SELECT count(*) FROM final_events earlier
+              WHERE earlier.request_id = e.request_id AND earlier.revision < e.revision
+                AND earlier.published_at IS NULL AND earlier.set_aside_at IS NULL))
+        ORDER BY e.event_seq
+        LIMIT CASE WHEN t.failures IS NULL THEN %(limit)s::integer ELSE %(on_probation)s::integer END
+        FOR UPDATE OF e SKIP LOCKED) d
+    WHERE coalesce(t.next_try_at <= now(), true) AND t.topic <> ALL (%(not_topics)s::text[])
+), bounded AS (
+    SELECT event_seq, row_number() OVER in_turn AS nth, sum(bytes) OVER in_turn AS bytes_so_far
+    FROM due WINDOW in_turn AS (ORDER BY turn, event_seq)
+), claimed AS (
+    UPDATE final_events e
+    SET lease_token = (SELECT nextval('lease_tokens')), lease_until = now() + %(lease_seconds)s * interval '1 second'
+    FROM bounded b
+    WHERE e.event_seq = b.event_seq AND (b.nth = 1 OR (b.nth <= %(limit)s::integer AND b.bytes_so_far <= %(most_bytes)s::integer))
+    RETURNING e.event_seq, e.request_id, e.topic, e.traceparent, e.failures, e.lease_token, e.event::text AS event
+)
+SELECT * FROM claimed ORDER BY event_seq;
 
 -- mark_published --
 -- The broker has acknowledged these.
-UPDATE final_events SET published_at = now() WHERE event_seq = ANY (%(event_seqs)s);
+UPDATE final_events SET published_at = now(), lease_token = NULL, lease_until = NULL WHERE event_seq = ANY (%(event_seqs)s);
 
--- mark_unpublished --
--- The broker has refused these, each for its reason; what it refuses for good is set aside.
+-- put_back_events --
+-- These were not acknowledged, each for its reason. What failed by itself backs off, longer each time, and is set aside
+-- after so many failures; what is refused for good is set aside at once. What another publisher has claimed meanwhile is
+-- left alone.
 UPDATE final_events e
-SET failures = e.failures + 1,
-    set_aside_at = CASE WHEN w.for_good THEN now() END,
-    set_aside_reason = CASE WHEN w.for_good THEN w.reason END
-FROM unnest(%(event_seqs)s::bigint[], %(reasons)s::text[], %(for_good)s::boolean[]) AS w (event_seq, reason, for_good)
-WHERE e.event_seq = w.event_seq;
+SET lease_token = NULL, lease_until = NULL, failures = e.failures + w.by_itself::integer,
+    next_try_at = CASE WHEN w.by_itself THEN
+        now() + least(%(maximum_seconds)s::float, %(base_seconds)s::float * 2 ^ least(e.failures, 20)) * interval '1 second' END,
+    set_aside_at = CASE WHEN w.for_good OR (w.by_itself AND e.failures + 1 >= %(most_failures)s) THEN now() END,
+    set_aside_reason = CASE WHEN w.for_good OR (w.by_itself AND e.failures + 1 >= %(most_failures)s) THEN w.reason END
+FROM unnest(%(event_seqs)s::bigint[], %(reasons)s::text[], %(for_good)s::boolean[], %(by_itself)s::boolean[])
+    AS w (event_seq, reason, for_good, by_itself)
+WHERE e.event_seq = w.event_seq AND e.lease_token = %(lease_token)s AND e.published_at IS NULL
+RETURNING e.event_seq, e.set_aside_at IS NOT NULL AS is_set_aside;
 
--- events_wait --
--- Whether the outbox holds anything to publish.
-SELECT EXISTS (SELECT FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS events_wait;
+-- topics_take_events --
+-- These topics have taken an event: they are tried no less than others.
+DELETE FROM event_topics WHERE topic = ANY (%(topics)s);
+
+-- topics_took_nothing --
+-- These topics took no event. The first time another run may try at once; then each waits, longer each time. Publishers
+-- that met the same failure count once.
+INSERT INTO event_topics AS t (topic, next_try_at, refused_since, last_error)
+SELECT w.topic, now(), CASE WHEN w.refused THEN now() END, w.error
+FROM unnest(%(topics)s::text[], %(refused)s::boolean[], %(errors)s::text[]) AS w (topic, refused, error)
+ON CONFLICT (topic) DO UPDATE
+SET failures = t.failures + 1, last_error = excluded.last_error,
+    next_try_at = now() + least(%(maximum_seconds)s::float, %(base_seconds)s::float * 2 ^ least(t.failures - 1, 20)) * interval '1 second',
+    refused_since = CASE WHEN excluded.refused_since IS NOT NULL THEN coalesce(t.refused_since, now()) END
+WHERE t.next_try_at <= now();
+
+-- set_aside_refused --
+-- Set aside what waits for topics that the broker has refused for so long, some at a time.
+UPDATE final_events e SET set_aside_at = now(), set_aside_reason = r.last_error
+FROM event_topics t CROSS JOIN LATERAL (
+    SELECT w.event_seq, t.last_error FROM final_events w
+    WHERE w.published_at IS NULL AND w.set_aside_at IS NULL AND coalesce(w.topic, '') = t.topic
+      AND coalesce(w.lease_until < now(), true)
+    ORDER BY w.event_seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED) r
+WHERE t.refused_since < now() - %(refused_seconds)s * interval '1 second' AND e.event_seq = r.event_seq;
+
+-- events_are_due --
+-- Whether the outbox holds anything that may be published now.
+SELECT EXISTS (SELECT FROM waiting_topics WHERE due_at <= now()) AS events_are_due;
+
+-- outbox_by_topic --
+-- What waits to be published, and what is set aside, by topic and reason, the most first. An empty topic: the default.
+SELECT * FROM (
+    SELECT coalesce(e.topic, '') AS topic, false AS is_set_aside, t.last_error AS reason, count(*) AS number,
+           utc_text(min(e.created_at)) AS since,
+           CASE WHEN t.next_try_at > now() THEN utc_text(t.next_try_at) END AS next_try_at
+    FROM final_events e LEFT JOIN event_topics t ON t.topic = coalesce(e.topic, '')
+    WHERE e.published_at IS NULL AND e.set_aside_at IS NULL
+    GROUP BY coalesce(e.topic, ''), t.topic
+    UNION ALL
+    SELECT coalesce(topic, ''), true, set_aside_reason, count(*), utc_text(min(set_aside_at)), NULL
+    FROM final_events WHERE set_aside_at IS NOT NULL
+    GROUP BY coalesce(topic, ''), set_aside_reason) outbox
+ORDER BY is_set_aside, number DESC, topic LIMIT 100;
+
+-- release_set_aside --
+-- Let these events go out after all, some at a time. What a later end of its request has overtaken stays: clients must
+-- not learn of an old end after a new one.
+WITH chosen AS (
+    SELECT event_seq, request_id, revision FROM final_events
+    WHERE set_aside_at IS NOT NULL AND coalesce(topic, '') = %(topic)s AND set_aside_reason = %(reason)s
+    ORDER BY event_seq LIMIT %(limit)s FOR UPDATE
+), released AS (
+    UPDATE final_events e
+    SET set_aside_at = CASE WHEN o.overtaken THEN e.set_aside_at END,
+        set_aside_reason = CASE WHEN o.overtaken THEN 'a later end of its request has been published' END,
+        failures = 0, next_try_at = NULL
+    FROM (SELECT c.event_seq, EXISTS (
+              SELECT FROM final_events later WHERE later.request_id = c.request_id AND later.revision > c.revision
+              AND later.published_at IS NOT NULL) AS overtaken
+          FROM chosen c) o
+    WHERE e.event_seq = o.event_seq
+    RETURNING o.overtaken
+), anew AS (  -- the topic is tried at once, and is not refused before it is
+    DELETE FROM event_topics WHERE topic = %(topic)s
+)
+SELECT count(*) AS chosen, count(*) FILTER (WHERE NOT overtaken) AS released FROM released;
 
 -- documents_without_topic --
 -- The documents, by footer, of waiting events whose request ended before enrichment could name the topic.

@@ -77,8 +77,8 @@ async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
 
 async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None, settings: Settings) -> str | None:
     """Why a worker of document_monitoring is needed although no poll is due; None where it is not."""
-    (outbox,) = await database.rows(connection, "events_wait")
-    if outbox["events_wait"]:
+    (outbox,) = await database.rows(connection, "events_are_due")
+    if outbox["events_are_due"]:
         return "final events that wait to be published"
     if settings.slice_seconds and not why_not and await work_is_on_its_way(connection):
         return None if await _slices_at_work(connection, Job.MONITORING) else "requests on their way to Thunderhead"

@@ -43,7 +43,6 @@ SELECT at_work, extract(epoch FROM least(
                       WHERE (SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now()) on_its_way) END),
         (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
          WHERE system = 'THUNDERHEAD' AND document_type = '*')),
-    (SELECT min(created_at) + interval '5 seconds' FROM final_events
-     WHERE published_at IS NULL AND set_aside_at IS NULL)) - now())::float AS due_in
+    (SELECT min(due_at) + interval '5 seconds' FROM waiting_topics)) - now())::float AS due_in
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
       WHERE job = 'document_monitoring' AND closed_at IS NULL AND lease_until > now()) slices;

@@ -16,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
 from include.oms.base.settings import Settings
-from include.oms.ending.outbox import publish_waiting_events
+from include.oms.ending.outbox import producer_config, publish_waiting_events
 from include.oms.testing.kafka import broker, free_port
 
 
@@ -56,10 +56,7 @@ def ended(outbox: Connection[DictRow], revisions: int = 1, **more: Any) -> int:
 
 def producer(bootstrap: str, **more: Any) -> Callable[[], Producer]:
     """As the jobs make it."""
-    config = {
-        "bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, "delivery.timeout.ms": 1500,
-        "log_level": 0,
-    }  # fmt: skip
+    config = producer_config(Settings(publish_timeout_seconds=2)) | {"bootstrap.servers": bootstrap, "log_level": 0}
     return lambda: Producer(config | more)
 
 
@@ -143,21 +140,32 @@ def test_a_document_may_have_a_topic_of_its_own(
     assert [key for key, _ in read(kafka_bootstrap, own, 1)] == [request_id]
 
 
+def test_a_topic_by_mistake_is_not_created_and_holds_up_nobody(
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str
+) -> None:
+    """The broker creates topics by itself, for those who do not forbid it."""
+    create_topic(kafka_bootstrap, settings.kafka_topic)
+    mistake = f"no-such-topic-{uuid4().hex}"
+    for _ in range(20):
+        ended(outbox, topic=mistake)
+    good = ended(outbox)
+
+    done = publish_waiting_events(outbox, producer(kafka_bootstrap), settings)
+
+    assert (done.acknowledged, done.waiting, done.set_aside) == (1, 20, 0)
+    assert [key for key, _ in read(kafka_bootstrap, settings.kafka_topic, 1)] == [good]
+    assert mistake not in AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(timeout=10).topics
+    refused = outbox.execute("SELECT topic, last_error FROM event_topics WHERE refused_since IS NOT NULL").fetchall()
+    assert refused == [{"topic": mistake, "last_error": "Broker: Unknown topic or partition"}]
+
+
 def test_two_publishers_at_once_share_nothing(
-    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str, oms_database_url: str
+    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str
 ) -> None:
     create_topic(kafka_bootstrap, settings.kafka_topic)
     ended(outbox)
-    with psycopg.connect(oms_database_url, row_factory=dict_row) as other, other.transaction():
-        other.execute("SELECT FROM final_events FOR UPDATE")  # the other publisher is at it
-        assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 0
-
-
-def test_an_event_waits_for_the_earlier_ones_of_its_request(
-    outbox: Connection[DictRow], settings: Settings, kafka_bootstrap: str, oms_database_url: str
-) -> None:
-    create_topic(kafka_bootstrap, settings.kafka_topic)
     ended(outbox, revisions=2)
-    with psycopg.connect(oms_database_url, row_factory=dict_row) as other, other.transaction():
-        other.execute("SELECT FROM final_events WHERE revision = 1 FOR UPDATE")  # another publisher has the first
-        assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 0
+    outbox.execute("UPDATE final_events SET lease_token = 1, lease_until = now() + interval '1 h' WHERE revision = 1")
+    assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 0
+    outbox.execute("UPDATE final_events SET lease_until = now() - interval '1 s' WHERE revision = 1")
+    assert publish_waiting_events(outbox, producer(kafka_bootstrap), settings).acknowledged == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from include.oms.base.settings import Settings
 from include.oms.ending.topics import name_topics
 from include.oms.testing.system import Oms
 from include.oms.words.errors import Unavailable
@@ -19,7 +20,7 @@ async def test_it_is_asked_for_before_the_event_is_published(oms: Oms) -> None:
     await ended_at_enrichment(oms)
     assert (await oms.events())[0]["topic"] is None
 
-    await name_topics(oms.connection, oms.reference_data_client, "the-default")
+    await name_topics(oms.connection, oms.reference_data_client, Settings(kafka_topic="the-default"))
 
     assert (await oms.events())[0]["topic"] == "the-default"
 
@@ -29,5 +30,5 @@ async def test_the_event_waits_while_reference_data_is_out(oms: Oms) -> None:
     oms.reference_data_client._known.clear()
     oms.reference_data.is_down = True
     with pytest.raises(Unavailable):
-        await name_topics(oms.connection, oms.reference_data_client, "the-default")
+        await name_topics(oms.connection, oms.reference_data_client, Settings(kafka_topic="the-default"))
     assert (await oms.events())[0]["topic"] is None
