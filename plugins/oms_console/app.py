@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.base import RequestResponseEndpoint
 
-from plugins.oms_console import actions, dashboard, looks, reference, requests, slices
+from plugins.oms_console import actions, dashboard, looks, outbox, reference, requests, slices
 from plugins.oms_console.problems import HANDLERS
 from plugins.oms_console.same_origin import same_origin
 
@@ -28,7 +28,7 @@ SECURITY = {
 def create_app() -> FastAPI:
     """The console as an application to be mounted. Its pages hold no data; its API asks for a session."""
     app = FastAPI(title="OMS console", openapi_url=None, docs_url=None, redoc_url=None, exception_handlers=HANDLERS)
-    for module in (slices, requests, actions, looks, dashboard, reference):
+    for module in (slices, requests, actions, looks, dashboard, outbox, reference):
         app.include_router(module.router, prefix="/api", dependencies=[Depends(same_origin)])
     app.mount("/static", StaticFiles(directory=STATIC))
 

@@ -103,6 +103,7 @@ ORDER BY is_set_aside, number DESC, topic LIMIT 100;
 WITH chosen AS (
     SELECT event_seq, request_id, revision FROM final_events
     WHERE set_aside_at IS NOT NULL AND coalesce(topic, '') = %(topic)s AND set_aside_reason = %(reason)s
+      AND set_aside_reason <> 'a later end of its request has been published'
     ORDER BY event_seq LIMIT %(limit)s FOR UPDATE
 ), released AS (
     UPDATE final_events e

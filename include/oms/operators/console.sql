@@ -176,7 +176,7 @@ GROUP BY s.from_at ORDER BY s.from_at;
 -- seconds.
 SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()) AS due,
        (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()) AS waiting,
-       (SELECT count(*) FROM document_requests WHERE status = 'PROCESSING' AND lease_until IS NOT NULL) AS in_hand,
+       (SELECT count(*) FROM document_requests WHERE status = 'PROCESSING' AND lease_until > now()) AS in_hand,
        (SELECT count(*) FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD') AS at_thunderhead,
        (SELECT count(*) FROM document_requests r
         WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL

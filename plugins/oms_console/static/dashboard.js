@@ -1,10 +1,11 @@
 // What stands where, what is wrong, and whether the systems around answer.
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { chart } from "./chart.js";
-import { el, empty, fill, note } from "./dom.js";
+import { confirmed } from "./dialog.js";
+import { el, empty, fill, note, say } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh, news } from "./refresh.js";
-import { SYSTEMS, duration, instant, number } from "./words.js";
+import { SYSTEMS, duration, instant, number, plural } from "./words.js";
 
 const RANGES = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
 
@@ -21,7 +22,7 @@ function tiles({ stock, steps, step_seconds }) {
     tile("Waiting", number(stock.waiting), "for a back-off", at("search", { status: "QUEUED" })),
     tile("In hand", number(stock.in_hand), "held by slices", at("search", { status: "PROCESSING" })),
     tile("At Thunderhead", number(stock.at_thunderhead), "being generated", at("search", { status: "PROCESSING" })),
-    tile("Outbox", number(stock.outbox), stock.oldest_event_seconds === null ? (Number(stock.set_aside) ? `${number(stock.set_aside)} set aside` : "all published") : `oldest ${duration(stock.oldest_event_seconds)}`, undefined, Number(stock.set_aside) ? "warn" : ""),
+    tile("Outbox", number(stock.outbox), [stock.oldest_event_seconds === null ? "all published" : `oldest ${duration(stock.oldest_event_seconds)}`, Number(stock.set_aside) ? `, ${number(stock.set_aside)} set aside` : ""], undefined, Number(stock.set_aside) ? "warn" : ""),
     tile("Throughput", number(Math.round(perMinute * 10) / 10), "completed a minute"));
 }
 
@@ -40,21 +41,45 @@ function red(groups) {
       el("td", { "data-label": "Ended" }, group.status), el("td", { "data-label": "At" }, group.stage), el("td", { "data-label": "Requests", class: "n" }, number(group.number))))));
 }
 
-export async function dashboard(page) {
+/** Topics that take no events, and events that are set aside. Nothing where all is well. */
+function outbox(groups, me, again) {
+  const shown = groups.filter((group) => group.is_set_aside || group.reason);
+  if (!shown.length) return null;
+  const release = async ({ topic, reason, number: n }) => {
+    const text = el("p", {}, `${plural(n, "event")}: ${reason}. They go out at once; what cannot be published is set aside again.`);
+    if (!await confirmed("Publish these events after all?", text, "Publish")) return;
+    try { say(`${plural((await post("outbox/releases", { topic, reason })).released, "event")} released.`); again(); } catch (error) { say(error.message); }
+  };
+  return [el("h2", {}, "Events that cannot be published"), el("table", { class: "cards" },
+    el("thead", {}, el("tr", {}, ["Topic", "Reason", "Since", "Next try", "Events"].map((head) => el("th", { scope: "col", class: head === "Events" ? "n" : "" }, head)))),
+    el("tbody", {}, shown.map((group) => el("tr", {},
+      el("td", { "data-label": "Topic" }, group.topic || "the default topic"), el("td", { "data-label": "Reason" }, group.reason),
+      el("td", { "data-label": "Since" }, instant(group.since)),
+      el("td", { "data-label": "Next try" }, !group.is_set_aside ? instant(group.next_try_at) ?? "now"
+        : me.may.act ? el("button", { class: "plain", onclick: () => release(group) }, "set aside; publish …") : "set aside"),
+      el("td", { "data-label": "Events", class: "n" }, number(group.number))))))];
+}
+
+export async function dashboard(page, { me }) {
   let over = new URLSearchParams(location.search).get("over") ?? "6h";
   if (!(over in RANGES)) over = "6h";
   const pick = el("div", { class: "pick", role: "group", "aria-label": "Time shown" }, Object.entries(RANGES).map(([key, text]) =>
     el("a", { href: at("", { over: key }), class: "button plain", "aria-current": key === over ? "true" : undefined }, text)));
-  const parts = { tiles: el("div"), chart: el("div"), red: el("div"), health: el("ul", { class: "healths" }) };
+  const parts = { tiles: el("div"), chart: el("div"), red: el("div"), outbox: el("section"), health: el("ul", { class: "healths" }) };
   fill(page, el("h1", {}, "Output Management"), parts.tiles,
     el("section", {}, el("div", { class: "title" }, el("h2", {}, "Ends over time"), pick), parts.chart),
     el("div", { class: "columns" }, el("section", {}, el("h2", {}, "What needs a person"), parts.red),
-      el("section", {}, el("div", { class: "title" }, el("h2", {}, "Systems around"), el("a", { href: at("dial") }, "Turn the dial")), parts.health)));
+      el("section", {}, el("div", { class: "title" }, el("h2", {}, "Systems around"), el("a", { href: at("dial") }, "Turn the dial")), parts.health)), parts.outbox);
+  const showOutbox = async () => {
+    const groups = await get("outbox");
+    if (isOutboxNews(groups)) fill(parts.outbox, outbox(groups, me, showOutbox));
+  };
   const showHealth = async () => {
     const [probes, dials] = await Promise.all([get("health"), get("systems").catch(() => [])]);
     fill(parts.health, Object.entries(probes).map(([system, probe]) => healthRow(system, probe, dials.find((dial) => dial.system === system && dial.document_type === "*"))));
   };
   const isNews = news();
+  const isOutboxNews = news();
   const showCounts = async () => {
     const shown = await get(`dashboard?over=${over}`);
     fill(parts.tiles, tiles(shown));
@@ -62,7 +87,7 @@ export async function dashboard(page) {
     if (isNews(shown.red)) fill(parts.red, red(shown.red));
   };
   await keepFresh(async () => {
-    const [counts] = await Promise.allSettled([showCounts(), showHealth()]);
+    const [counts] = await Promise.allSettled([showCounts(), showHealth(), showOutbox()]);
     if (counts.status === "rejected") fill(parts.tiles, note("bad", counts.reason.message));
   }, 5);
 }

@@ -11,7 +11,7 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import claim_slices
 from include.oms.words.model import Job
-from plugins.oms_console import dashboard, looks, reference
+from plugins.oms_console import dashboard, looks, outbox, reference
 from tests.integration.console.conftest import JSON, Console
 
 
@@ -263,3 +263,27 @@ async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(
     for path in ("reference/healthz", "reference/reference-data?type=../../x", "reference/reference-data?type=a%2Fb"):
         assert (await console.http.get(f"/api/{path}")).status_code == 422
     assert reference_api == []
+
+
+async def test_what_is_set_aside_is_shown_with_its_reason_and_goes_out_again_once_released(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audited: list[tuple[str, ...]] = []
+    monkeypatch.setattr(outbox, "audit", lambda *what: audited.append(what))
+    for topic in ("missing", "missing", None):
+        request_id = console.request("FAILED", revision=1)
+        console.db.execute(
+            """INSERT INTO final_events (request_id, revision, event_id, event, topic, set_aside_at, set_aside_reason)
+               VALUES (%s, 1, gen_random_uuid(), '{}', %s, now(), 'it is refused')""",
+            [request_id, topic],
+        )
+    shown = await console.get("outbox")
+    assert [(row["topic"], row["reason"], row["number"]) for row in shown] == [
+        ("missing", "it is refused", 2), ("", "it is refused", 1),
+    ]  # fmt: skip
+    answer = await console.post("outbox/releases", topic="missing", reason="it is refused")
+    assert answer.json() == {"released": 2}
+    assert [row["topic"] for row in await console.get("outbox") if not row["is_set_aside"]] == ["missing"]
+    assert audited == [("ada", "oms.outbox", '2 released: {"topic":"missing","reason":"it is refused"}')]
+    console.log_in("viewer")
+    assert (await console.post("outbox/releases", topic="", reason="it is refused")).status_code == 403

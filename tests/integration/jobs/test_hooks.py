@@ -268,7 +268,8 @@ def test_the_producer_is_idempotent_whatever_the_connection_says(connect: Connec
         FinalEventsHook().get_producer()
     (config,) = made.call_args.args
     assert config == extra | {
-        "client.id": "oms", "acks": "all", "enable.idempotence": True, "delivery.timeout.ms": 8000
+        "client.id": "oms", "acks": "all", "enable.idempotence": True, "delivery.timeout.ms": 8000,
+        "allow.auto.create.topics": False, "topic.metadata.propagation.max.ms": 1000,
     }  # fmt: skip
 
 
