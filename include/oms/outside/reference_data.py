@@ -5,11 +5,18 @@ Source: contracts/reference-data.openapi.yaml, GET /v1/document-configurations/s
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiohttp
 
 from include.oms.base.settings import Settings
-from include.oms.outside.transport import Transport
-from include.oms.words.errors import Unavailable
+from include.oms.outside.transport import Answer, Transport
+from include.oms.words.errors import NotConfigured, Unavailable
+from include.oms.words.names import name_fault
+
+MOST_ROWS = 1000
+LONGEST_CODE = 100
+LONGEST_VALUE = 4000  # characters
 
 
 class ReferenceData:
@@ -18,18 +25,29 @@ class ReferenceData:
     def __init__(self, transport: Transport, settings: Settings) -> None:
         self._transport = transport
         self._settings = settings
-        self._known: dict[tuple[str, str], dict[str, str]] = {}
+        self._known: dict[tuple[str, str], dict[str, str] | NotConfigured] = {}
 
     async def configuration(self, document_name: str, footer_id: str) -> dict[str, str]:
-        """The configuration in force, value by code (BATCH_CONFIG_ID, SIGNEE_1 ...). Raises Unavailable."""
+        """The configuration in force, value by code (BATCH_CONFIG_ID, SIGNEE_1 ...).
+
+        Raises Unavailable where the API is out. Raises NotConfigured where it answered, and the answer for this
+        document cannot be used.
+        """
         key = (document_name, footer_id)
         if key not in self._known:
-            self._known[key] = await self._search(document_name, footer_id)
-        return self._known[key]
+            answer = await self._search(document_name, footer_id)
+            try:
+                self._known[key] = _configuration_in(answer)
+            except NotConfigured as error:
+                self._known[key] = error
+        known = self._known[key]
+        if isinstance(known, NotConfigured):
+            raise known
+        return known
 
-    async def _search(self, document_name: str, footer_id: str) -> dict[str, str]:
+    async def _search(self, document_name: str, footer_id: str) -> Answer:
         try:
-            answer = await self._transport(
+            return await self._transport(
                 "GET",
                 "/v1/document-configurations/search",
                 params={"documentName": document_name, "footerId": footer_id},
@@ -38,10 +56,39 @@ class ReferenceData:
             )
         except (TimeoutError, aiohttp.ClientError) as error:
             raise Unavailable(f"no answer: {error.__class__.__name__}") from error
-        if answer.status != 200 or not isinstance(answer.content, list):
-            raise Unavailable(f"answered {answer.status}, no configuration", retry_after=answer.retry_after)
-        return {
-            row["code"]: row["value"]
-            for row in answer.content
-            if isinstance(row, dict) and isinstance(row.get("code"), str) and isinstance(row.get("value"), str)
-        }
+
+
+def _configuration_in(answer: Answer) -> dict[str, str]:
+    """The configuration that an answer holds.
+
+    Raises NotConfigured where its content cannot be used: that concerns this document alone. Raises Unavailable where
+    the answer did not come from the API.
+    """
+    if answer.status in (400, 414, 422):
+        raise NotConfigured(f"the Reference Data API answered {answer.status}: it cannot be asked about this document")
+    if answer.status != 200:
+        raise Unavailable(f"answered {answer.status}, no configuration", retry_after=answer.retry_after)
+    if answer.body is None:
+        raise NotConfigured("the configuration is longer than OMS_MAX_ANSWER_BYTES")
+    if not isinstance(answer.content, list):
+        if answer.body.lstrip()[:1] in (b"[", b"{"):
+            raise NotConfigured("the configuration is no list that can be read")
+        raise Unavailable("answered 200, and no JSON")
+    if len(answer.content) > MOST_ROWS:
+        raise NotConfigured(f"the configuration has more than {MOST_ROWS} rows")
+    configuration: dict[str, str] = {}
+    for row in answer.content:
+        code, value = _code_and_value(row)
+        if code in configuration:
+            raise NotConfigured(f"the configuration has more than one {code}")
+        configuration[code] = value
+    return configuration
+
+
+def _code_and_value(row: Any) -> tuple[str, str]:
+    code, value = (row.get("code"), row.get("value")) if isinstance(row, dict) else (None, None)
+    if not isinstance(code, str) or not 1 <= len(code) <= LONGEST_CODE or name_fault(code):
+        raise NotConfigured("the configuration has a row without a code that can be used")
+    if not isinstance(value, str) or len(value) > LONGEST_VALUE:
+        raise NotConfigured(f"the value of {code} is no text of at most {LONGEST_VALUE} characters")
+    return code, value

@@ -119,7 +119,7 @@ async def _prepare(
         [request for request in sound if request.unsure_since is None],
         reference_data,
         breaker,
-        max_attempts=settings.max_attempts,
+        settings,
     )
     return documents + fresh, results + more + [_set_aside(request) for request in poisonous]
 

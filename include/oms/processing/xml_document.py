@@ -26,6 +26,11 @@ _SPECIAL_IN_ATTRIBUTE = re.compile('[&<>"\r\n\t]')
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 
+def fits_in_xml(text: str) -> bool:
+    """Whether XML 1.0 can hold the text as it is: no control characters, no surrogates."""
+    return not _NOT_XML.search(text)
+
+
 class Number(str):
     """A JSON number, digit by digit as the client wrote it."""
 

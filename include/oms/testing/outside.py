@@ -103,6 +103,7 @@ class FakeReferenceData:
     """Answers the search with one configuration for all documents but those it does not know."""
 
     unknown_documents: set[str] = field(default_factory=set)
+    answers: dict[str, Answer] = field(default_factory=dict)  # by document name
     is_down: bool = False
     calls: int = 0
 
@@ -112,6 +113,8 @@ class FakeReferenceData:
             return web.json_response({"title": "down"}, status=503)
         if request.query["documentName"] in self.unknown_documents:
             return web.json_response([])
+        if answer := self.answers.get(request.query["documentName"]):
+            return await answer(request)
         rows = {"BATCH_CONFIG_ID": "1000", "SIGNEE_1": "Head of Operations"}
         return web.json_response([{"code": code, "value": value} for code, value in rows.items()])
 
