@@ -6,7 +6,7 @@
   the form. Enrichment, submission and generation failures get a new attempt, monitoring failures a new poll; the two
   jobs take them up at once.
 - Approval: a selection of more than OMS_RETRIGGER_APPROVAL_ABOVE requests waits for a person, under "Required actions".
-  Rejected, or no answer within OMS_RETRIGGER_APPROVAL_SECONDS: nothing is touched.
+  Rejected, or no answer within a day: nothing is touched.
 - Result: the log of `retrigger` names every request with what became of it: retriggered, healed already, not ended,
   withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers.
 - Red: the form makes no sense, or there was not time enough.
@@ -22,9 +22,8 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import dag, get_current_context, task
 
 from include.jobs.notify import DEFAULT_ARGS
-from include.jobs.retrigger_params import PARAMS
+from include.jobs.retrigger_params import APPROVAL_SECONDS, LONGEST_RUN_SECONDS, PARAMS
 from include.jobs.schedules import START
-from include.oms.base.settings import settings
 
 if TYPE_CHECKING:
     from include.jobs.retrigger import Counted
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     start_date=START,
     catchup=False,
     max_active_runs=4,
-    dagrun_timeout=timedelta(seconds=settings().retrigger_approval_seconds + settings().retrigger_max_seconds + 3600),
+    dagrun_timeout=timedelta(seconds=APPROVAL_SECONDS + LONGEST_RUN_SECONDS + 3600),
     doc_md=__doc__,
     tags=["oms"],
     params=PARAMS,
@@ -58,12 +57,12 @@ def document_retrigger() -> None:
         "{{ ti.xcom_pull(task_ids='count_selection')['total'] }} requests",
         body="{{ ti.xcom_pull(task_ids='count_selection')['text'] }}",
         defaults=ApprovalOperator.REJECT,
-        response_timeout=timedelta(seconds=settings().retrigger_approval_seconds),
+        response_timeout=timedelta(seconds=APPROVAL_SECONDS),
     )
 
     @task(
         trigger_rule="none_failed_min_one_success",  # after the approval, or straight after the choice
-        execution_timeout=timedelta(seconds=settings().retrigger_max_seconds + 600),
+        execution_timeout=timedelta(seconds=LONGEST_RUN_SECONDS + 600),
     )
     def retrigger(counted: Counted) -> dict[str, int]:
         from include.jobs.retrigger import actor_of, drive

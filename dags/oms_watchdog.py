@@ -5,7 +5,7 @@
 - Reads: every open state, each with its deadline (OMS_LATE_*_SECONDS): requests due or held, polls due, batches at
   Thunderhead, final events in the outbox, systems that are paused or out, requests in nobody's hands.
 - Writes: `age_alarms`, how many looks in a row found what.
-- Tells: after OMS_ALARM_LOOKS looks in a row, once, with the runbook's link, to the Connection `oms_alerts`; once again
+- Tells: after three looks in a row, once, with the runbook's link, to the Connection `oms_alerts`; once again
   when it has been well for as many. Without that Connection the log and the colour tell.
 - Red: something is late and was told: a person is needed, now. The newest run's colour is how things stand; it turns
   green by itself. Red as well where the OMS Database has been out of reach for some ten minutes.

@@ -9,11 +9,15 @@ from flask import current_app
 
 from include.oms.base.cached_document import CachedDocument
 from include.oms.base.fetching import Fetcher
+from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.identity.keys import JwksKeys, Keys, PemKeys, parse_jwks
 from include.oms.identity.tokens import Tokens
 from include.oms.intake.database import Database
 from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
 from oms_intake.settings import IntakeSettings
+
+REFERENCE_DATA_TIMEOUT_SECONDS = 2.0  # one call: a client waits meanwhile
+LEEWAY_SECONDS = 10.0  # how far the clocks of the issuer and of the intake may differ
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Parts:
 
 def make_parts(settings: IntakeSettings) -> Parts:
     """Everything by the settings. Opens connections in the background only; raises ValueError for a bad key file."""
-    fetcher = Fetcher(timeout_seconds=settings.reference_data_timeout_seconds, max_bytes=settings.max_answer_bytes)
+    fetcher = Fetcher(timeout_seconds=REFERENCE_DATA_TIMEOUT_SECONDS, max_bytes=MOST_ANSWER_BYTES)
     return Parts(
         settings,
         Database(
@@ -58,7 +62,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
             _keys(settings, fetcher),
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
-            leeway_seconds=settings.jwt_leeway_seconds,
+            leeway_seconds=LEEWAY_SECONDS,
         ),
         fetcher,
     )

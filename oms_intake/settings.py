@@ -26,11 +26,6 @@ class IntakeSettings(Settings):
     intake_pool_timeout_seconds: Seconds = Field(
         default=2, description="Wait for a free connection; after that the call is answered 503."
     )
-    intake_max_bulk_bytes: int = Field(
-        default=8_388_608,
-        gt=0,
-        description="A larger body of a bulk call is answered 413; each request in it has the single call's limit.",
-    )
     intake_statement_timeout_seconds: Seconds = Field(
         default=5, description="A statement of the intake; shorter than the jobs', for a client waits."
     )

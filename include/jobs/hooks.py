@@ -24,6 +24,7 @@ from airflow.sdk import Connection
 from asgiref.sync import sync_to_async
 from psycopg.conninfo import make_conninfo
 
+from include.oms.base.limits import CONNECT_TIMEOUT_SECONDS
 from include.oms.base.settings import Settings, settings
 from include.oms.ending.outbox import producer_config
 from include.oms.outside.transport import Answer, Transport, answer_to
@@ -67,7 +68,7 @@ class SingleCallHook(HttpAsyncHook):
         """
         why_unusable = await self._why_unusable()
         hooks = {method: self._for_method(method) for method in ("GET", "POST")}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_seconds)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS)
         once = {"check_response": False, "allow_redirects": False, "timeout": timeout}
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.concurrency),

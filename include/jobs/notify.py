@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 OMS_ALERTS = "oms_alerts"
 MOST_LINES = 25
+ALERT_TIMEOUT_SECONDS = 10.0
 LONGEST_LINE = 300
 
 log = logging.getLogger("oms")
@@ -70,7 +72,7 @@ def make_alert(title: str, why: str, details: Sequence[str], link: str) -> Alert
 
 
 def send(alert: Alert) -> None:
-    """Send it, where it is configured where to; returns or raises within ``alert_timeout_seconds``."""
+    """Send it, where it is configured where to; returns or raises within ``ALERT_TIMEOUT_SECONDS``."""
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -80,7 +82,7 @@ def send(alert: Alert) -> None:
         log.info("nobody is told: there is no Connection %s", OMS_ALERTS)
         return
     sending = _mail if connection.conn_type == "smtp" else _post
-    asyncio.run(asyncio.wait_for(sending(alert, connection), settings().alert_timeout_seconds))
+    asyncio.run(asyncio.wait_for(sending(alert, connection), ALERT_TIMEOUT_SECONDS))
     log.info("told %s: %s", OMS_ALERTS, alert.title)
 
 
@@ -88,9 +90,9 @@ async def _post(alert: Alert, _: Connection) -> None:
     from include.jobs.hooks import AlertsHook
 
     content = {"text": alert.text(), **asdict(alert)}
-    limit = settings().alert_timeout_seconds
+    limit = ALERT_TIMEOUT_SECONDS
     async with AlertsHook().transport(settings()) as call:
-        answer = await call("POST", "", json=content, timeout_seconds=limit, max_bytes=settings().max_answer_bytes)
+        answer = await call("POST", "", json=content, timeout_seconds=limit, max_bytes=MOST_ANSWER_BYTES)
     if answer.status >= 300:
         raise AirflowException(f"{OMS_ALERTS} answered {answer.status}")
 

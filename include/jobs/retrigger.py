@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.jobs.hooks import oms_database_url
 from include.jobs.retrigger_form import RetriggerForm, read_form
+from include.jobs.retrigger_params import LONGEST_RUN_SECONDS
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.base.tables import age_text, markdown_table
@@ -61,10 +62,10 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
     if form.dry_run or not found.total:
         log.info("dry run: nothing is touched" if form.dry_run else "nothing to do")
         next_task = None
-    elif seconds > settings().retrigger_max_seconds:
+    elif seconds > LONGEST_RUN_SECONDS:
         raise AirflowFailException(
             f"{found.total} requests take {age_text(seconds)} at {form.per_second:g} a second, and a run must not take "
-            f"longer than {age_text(settings().retrigger_max_seconds)}: make the selection smaller or the rate higher"
+            f"longer than {age_text(LONGEST_RUN_SECONDS)}: make the selection smaller or the rate higher"
         )
     else:
         next_task = approve if found.total > settings().retrigger_approval_above else retrigger
@@ -85,7 +86,7 @@ def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInsta
         async with await database.connect(oms_database_url(), settings(), application_name="retrigger") as connection:
             async for results in retrigger_selection(
                 connection, selection, actor=actor, per_second=form.per_second, most=counted["total"],
-                max_seconds=settings().retrigger_max_seconds,
+                max_seconds=LONGEST_RUN_SECONDS,
             ):  # fmt: skip
                 counts.update(it.answer for it in results)
                 first.extend([it.request, str(it.answer)] for it in results[: MOST_RESULTS_IN_XCOM - len(first)])

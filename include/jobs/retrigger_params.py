@@ -7,8 +7,12 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from include.oms.base.settings import MOST_PER_SECOND, settings
+from include.oms.base.settings import MOST_PER_SECOND
 from include.oms.words.model import RED_ENDS, Category, Stage
+
+PER_SECOND = 50.0  # requests driven a second, where the form says nothing else
+APPROVAL_SECONDS = 86_400  # wait for a person; without an answer nothing is retriggered
+LONGEST_RUN_SECONDS = 3600
 
 WHICH, WHEN, HOW = "Which requests", "Ended when", "How"
 
@@ -63,7 +67,7 @@ PARAMS = {
     "ended_from": _instant("Ended at or after", "With time zone."),
     "ended_to": _instant("Ended before", "With time zone."),
     "per_second": Param(
-        settings().retrigger_per_second,
+        PER_SECOND,
         type="number",
         exclusiveMinimum=0,
         maximum=MOST_PER_SECOND,

@@ -14,7 +14,7 @@ from include.jobs.notify import Alert, AlreadyTold, make_alert, send
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.base.tables import age_text, markdown_table
-from include.oms.upkeep.deadlines import Look, State, deadline_seconds, look_for_late_work, mark_told
+from include.oms.upkeep.deadlines import ALARM_LOOKS, Look, State, deadline_seconds, look_for_late_work, mark_told
 
 log = logging.getLogger("oms")
 
@@ -61,7 +61,7 @@ def _alert(looks: Sequence[Look]) -> Alert:
     details = [f"{_line(look)}; {runbook(look.state)}" for look in late]
     if late and well:
         details.append(f"well again: {well}")
-    return make_alert(title, f"so for {settings().alarm_looks} looks in a row or more", details, runbook())
+    return make_alert(title, f"so for {ALARM_LOOKS} looks in a row or more", details, runbook())
 
 
 def runbook(state: State | None = None) -> str:

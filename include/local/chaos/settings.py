@@ -12,7 +12,6 @@ SHORT: dict[str, Any] = {
     "processing_interval_seconds": 2,
     "monitoring_interval_seconds": 2,
     "slice_size": 100,  # several slices at a time, so that a kill hits one of many
-    "connect_timeout_seconds": 2,
     "poll_timeout_seconds": 4,
     # A submit is over before its name is looked up, and while its lease holds: 4 < 6, 4 < 12.
     "submit_timeout_seconds": 4,

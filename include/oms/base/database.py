@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from include.oms.base.limits import CONNECT_TIMEOUT_SECONDS
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 
@@ -20,7 +21,7 @@ async def connect(url: str, settings: Settings, *, application_name: str) -> Asy
         url,
         autocommit=True,
         row_factory=dict_row,
-        connect_timeout=round(settings.connect_timeout_seconds),
+        connect_timeout=round(CONNECT_TIMEOUT_SECONDS),
         application_name=application_name,
         # What the jobs read is in memory, or on a disk that does not turn: an index is not to be shunned for its jumps.
         options=f"-c statement_timeout={settings.statement_timeout_seconds * 1000:.0f} -c random_page_cost=1.1",

@@ -39,12 +39,10 @@ class Settings(BaseSettings):
         default=None, description="Where the issuer publishes its keys. Wins over the file."
     )
     jwt_public_key_file: Path | None = Field(default=None, description="PEM with the issuer's public key.")
-    jwt_leeway_seconds: Seconds = Field(default=10, description="Clock skew allowed on `exp` and `nbf`.")
     max_body_bytes: int = Field(default=1_048_576, gt=0, description="Larger bodies are answered 413.")
     reference_data_url: str = Field(
         default="http://127.0.0.1:18081", description="Base URL of the Reference Data API, for the intake."
     )
-    reference_data_timeout_seconds: Seconds = Field(default=2, description="One call of the intake to it.")
     reference_data_fresh_seconds: Seconds = Field(
         default=30, description="Age up to which cached reference data is used without asking."
     )
@@ -74,7 +72,6 @@ class Settings(BaseSettings):
     lease_seconds: Seconds = Field(
         default=60, description="How long a claim holds without renewal; after that a later run takes over."
     )
-    connect_timeout_seconds: Seconds = Field(default=3, description="Opening a connection to an outside system.")
     submit_timeout_seconds: Seconds = Field(
         default=15,
         description="One submit to Thunderhead, answer included. Must be shorter than settling_seconds.",
@@ -96,27 +93,11 @@ class Settings(BaseSettings):
     overdue_seconds: Seconds = Field(
         default=86_400, description="A batch that Thunderhead has not ended by then is overdue."
     )
-    max_takeovers: int = Field(
-        default=5,
-        gt=0,
-        description="Times a request's worker may die before the request is set aside as FAILED.",
-    )
-    max_answer_bytes: int = Field(default=4_194_304, gt=0, description="Longer answers from outside are not read.")
 
     # -- Operators ---------------------------------------------------------------------------------
     retrigger_approval_above: int = Field(
         default=100, ge=0, description="document_retrigger asks a person to approve a larger selection."
     )
-    retrigger_approval_seconds: Seconds = Field(
-        default=86_400, description="Wait for that approval; without an answer nothing is retriggered."
-    )
-    retrigger_per_second: float = Field(
-        default=50,
-        gt=0,
-        le=MOST_PER_SECOND,
-        description="Requests that document_retrigger drives a second, where its form says nothing.",
-    )
-    retrigger_max_seconds: Seconds = Field(default=3600, description="One run of document_retrigger takes no longer.")
     late_queued_seconds: Seconds = Field(
         default=600, description="A request may be due for so long before it is claimed."
     )
@@ -131,11 +112,6 @@ class Settings(BaseSettings):
     )
     late_pause_seconds: Seconds = Field(default=14_400, description="An outside system may be paused for so long.")
     watchdog_interval_seconds: Seconds = Field(default=60, description="So often oms_watchdog looks for late work.")
-    alarm_looks: int = Field(
-        default=3,
-        gt=0,
-        description="Looks in a row that find something late before it is told, or well before that is told.",
-    )
     runbooks_url: str = Field(
         default="docs/runbooks", description="Where alerts say the runbooks are: a URL, or a path in the repository."
     )
@@ -143,7 +119,6 @@ class Settings(BaseSettings):
         default="/problems",
         description="Where logs and the console say the pages of the problems are: the intake's, as people reach it.",
     )
-    alert_timeout_seconds: Seconds = Field(default=10, description="Sending one alert; after that it is given up.")
     reconciliation_calls_per_second: float = Field(
         default=20, gt=0, le=MOST_PER_SECOND, description="Look-ups at Thunderhead that the reconciliation makes."
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
 from include.oms.outside.transport import Answer, Transport
 from include.oms.words.errors import NotConfigured, Unavailable
@@ -52,7 +53,7 @@ class ReferenceData:
                 "/v1/document-configurations/search",
                 params={"documentName": document_name, "footerId": footer_id},
                 timeout_seconds=self._settings.poll_timeout_seconds,
-                max_bytes=self._settings.max_answer_bytes,
+                max_bytes=MOST_ANSWER_BYTES,
             )
         except (TimeoutError, aiohttp.ClientError) as error:
             raise Unavailable(f"no answer: {error.__class__.__name__}") from error

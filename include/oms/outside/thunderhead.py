@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
 from include.oms.outside.answers import clean_text, problem_text
 from include.oms.outside.transport import Answer, Transport
@@ -113,9 +114,7 @@ class Thunderhead:
         return answer.content
 
     async def _call(self, method: str, path: str, *, timeout_seconds: float, **more: Any) -> Answer:
-        return await self._transport(
-            method, path, timeout_seconds=timeout_seconds, max_bytes=self._settings.max_answer_bytes, **more
-        )
+        return await self._transport(method, path, timeout_seconds=timeout_seconds, max_bytes=MOST_ANSWER_BYTES, **more)
 
 
 def _submitted(answer: Answer, batch_name: str) -> int:

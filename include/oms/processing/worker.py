@@ -31,6 +31,7 @@ from include.oms.words.model import Category, Job, Stage
 from include.oms.words.state_machine import Outcome
 
 QUERIES = HoldQueries(renew="renew_request_leases", reclaim="reclaim_slice", take="hold_requests")
+MAX_TAKEOVERS = 5  # workers in a row that may die on a request before it is set aside as FAILED
 LOOK_SECONDS = 0.1  # between two looks for more work
 PREPARED_AT_ONCE = 100  # few enough that the calls to Thunderhead go on meanwhile
 
@@ -112,8 +113,8 @@ async def _prepare(
     held: Sequence[HeldRequest], reference_data: ReferenceData, breaker: Breaker, settings: Settings
 ) -> tuple[list[Document], list[Result]]:
     """Documents, and results for those that cannot be handed over: these go where they belong."""
-    poisonous = [request for request in held if request.takeovers >= settings.max_takeovers]
-    sound = [request for request in held if request.takeovers < settings.max_takeovers]
+    poisonous = [request for request in held if request.takeovers >= MAX_TAKEOVERS]
+    sound = [request for request in held if request.takeovers < MAX_TAKEOVERS]
     documents, results = in_doubt(sound, settings.settling_seconds)
     fresh, more = await enrich(
         [request for request in sound if request.unsure_since is None],

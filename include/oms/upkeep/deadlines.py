@@ -16,6 +16,8 @@ from psycopg.rows import DictRow
 from include.oms.base import database
 from include.oms.base.settings import Settings
 
+ALARM_LOOKS = 3  # in a row that find something late before it is told, or well again before that is told
+
 
 class State(StrEnum):
     """An open state that must not last; each has a runbook of its name."""
@@ -47,8 +49,8 @@ def deadline_seconds(settings: Settings) -> dict[State, float]:
 def looks_needed(state: State, settings: Settings) -> int:
     """How many looks in a row have to agree before it is told."""
     if state is State.OUT:  # the breaker has no clock of its own: so many looks are its deadline
-        return max(settings.alarm_looks, math.ceil(settings.late_outage_seconds / settings.watchdog_interval_seconds))
-    return settings.alarm_looks
+        return max(ALARM_LOOKS, math.ceil(settings.late_outage_seconds / settings.watchdog_interval_seconds))
+    return ALARM_LOOKS
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from include.services.thunderhead.misbehaviour import Misbehaviour
 from include.services.thunderhead.rendering import Renderer
 from include.services.thunderhead.settings import ThunderheadSettings
 
+MOST_BODY_BYTES = 16_777_216  # XML is longer than the JSON it was made of
+
 
 def create_app(settings: ThunderheadSettings, control: Control) -> ASGIApp:
     """The simulator as an ASGI application."""
@@ -41,7 +43,7 @@ def create_app(settings: ThunderheadSettings, control: Control) -> ASGIApp:
     routes += ControlRoutes(ledger, misbehaviour).routes()
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=PROBLEM_HANDLERS)
     app.router.redirect_slashes = False
-    limited = BodyLimit(app, settings.thunderhead_max_body_bytes)
+    limited = BodyLimit(app, MOST_BODY_BYTES)
     return Gateway(limited, misbehaviour, settings.thunderhead_token.get_secret_value())
 
 

@@ -19,6 +19,3 @@ class ThunderheadSettings(Settings):
     thunderhead_seed: int = Field(
         default=0, description="Seed of every random choice, so that a run with faults can be run again."
     )
-    thunderhead_max_body_bytes: int = Field(
-        default=16_777_216, gt=0, description="Longer submits are answered 413. XML is longer than the JSON it was."
-    )

@@ -19,7 +19,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.jobs import notify, watchdog
 from include.jobs.notify import AlertOnFailure, AlreadyTold, NeedsAPerson, make_alert, send
-from include.oms.base.settings import Settings
 from include.oms.testing.made import days_ago
 from include.oms.testing.outside import served
 from include.oms.testing.system import Oms
@@ -63,7 +62,7 @@ def context(error: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify, "settings", lambda: Settings(alert_timeout_seconds=1, concurrency=2))
+    monkeypatch.setattr(notify, "ALERT_TIMEOUT_SECONDS", 1)
 
 
 async def call_back(error: Any) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 from include.oms.base import database
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION
-from include.oms.processing.worker import held_requests
+from include.oms.processing.worker import MAX_TAKEOVERS, held_requests
 from include.oms.slices.claim import claim_slices
 from include.oms.slices.lease import Lease
 from include.oms.testing.system import Oms
@@ -74,7 +74,7 @@ async def test_a_dead_workers_requests_go_to_a_later_run(oms: Oms) -> None:
 
 async def test_a_request_whose_workers_die_again_and_again_is_set_aside(oms: Oms) -> None:
     (request_id,) = await oms.queued()
-    for _ in range(oms.settings.max_takeovers + 1):
+    for _ in range(MAX_TAKEOVERS + 1):
         for slice_id in await oms.claim(Job.PROCESSING):
             await oms.hold(slice_id)
         await oms.workers_die()

@@ -24,6 +24,7 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
+from include.oms.processing import worker
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, plain_transport, problem, raw, served
 from include.oms.testing.postgres import create_database, database_url
 from include.oms.testing.system import QUICK, Oms
@@ -196,7 +197,7 @@ class History:
 @asynccontextmanager
 async def world(url: str) -> AsyncIterator[Oms]:
     """A fresh system; no real waiting is needed in it."""
-    quick = Settings(database_url=url, **QUICK | {"settling_seconds": 600, "max_takeovers": 100})
+    quick = Settings(database_url=url, **QUICK | {"settling_seconds": 600})
     thunderhead, reference_data = FakeThunderhead(), FakeReferenceData()
     async with (
         served(thunderhead.app()) as thunderhead_url,
@@ -229,6 +230,7 @@ def test_nothing_is_lost_and_nothing_doubled(
     async def live() -> None:
         with pytest.MonkeyPatch.context() as monkeypatch:
             killer = Killer(monkeypatch)
+            monkeypatch.setattr(worker, "MAX_TAKEOVERS", 100)
             async with world(database_url(postgres_url, name)) as oms:
                 story = History(oms, killer)
                 for step in history:

@@ -12,6 +12,7 @@ from include.jobs.watch import LateWork
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
 from include.oms.upkeep.deadlines import (
+    ALARM_LOOKS,
     Look,
     State,
     deadline_seconds,
@@ -175,7 +176,7 @@ async def test_a_look_is_needed_from_the_first_late_one_until_it_was_told_that_a
     for is_paused in (True, False):
         if not is_paused:
             await oms.connection.execute("UPDATE outside_systems SET paused_at = NULL, paused_by = NULL")
-        for _ in range(oms.settings.alarm_looks):
+        for _ in range(ALARM_LOOKS):
             assert await needs_a_look(oms.connection, oms.settings)
             looks = await look(oms)
         await mark_told(oms.connection, [it for it in looks.values() if it.to_tell])
