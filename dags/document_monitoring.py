@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from airflow.sdk import dag, get_current_context, task
 
 from include.jobs.notify import DEFAULT_ARGS
-from include.jobs.schedules import MONITORING_SCHEDULE, MOST_ACTIVE_RUNS, SLICE_LABEL_TEMPLATE, START
+from include.jobs.schedules import MONITORING_WORK, MOST_ACTIVE_RUNS, SLICE_LABEL_TEMPLATE, START, fixed_schedule
+from include.oms.base.settings import settings
 
 if TYPE_CHECKING:
     from include.oms.slices.claim import SliceRef
 
 
 @dag(
-    schedule=MONITORING_SCHEDULE,
+    schedule=fixed_schedule(settings().monitoring_schedule, early_wake=MONITORING_WORK),
     start_date=START,
     catchup=False,
     max_active_runs=MOST_ACTIVE_RUNS,

@@ -19,11 +19,11 @@ from datetime import timedelta
 from airflow.sdk import dag, task
 
 from include.jobs.notify import DEFAULT_ARGS
-from include.jobs.schedules import START, WATCHDOG_SCHEDULE
+from include.jobs.schedules import LATE_WORK, START, WATCHDOG_SCHEDULE, fixed_schedule
 
 
 @dag(
-    schedule=WATCHDOG_SCHEDULE,
+    schedule=fixed_schedule(WATCHDOG_SCHEDULE, early_wake=LATE_WORK),
     start_date=START,
     catchup=False,
     max_active_runs=1,

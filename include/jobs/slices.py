@@ -45,6 +45,8 @@ def claim(job: Job, dag_run_id: str) -> list[SliceRef]:
 
     async def claimed() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=job) as connection:
+            if not settings().early_wake:  # a watcher that was there before may have left its wish to be notified
+                await database.execute(connection, "watcher_is_awake", job=job)
             return await claim_slices(connection, job, dag_run_id, settings())
 
     found = _run(claimed())

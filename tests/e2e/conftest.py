@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -143,9 +144,16 @@ class Client:
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """The running system."""
+    with running() as it:
+        yield it
+
+
+@contextmanager
+def running(**settings: Any) -> Iterator[Client]:
+    """A system of its own, under these settings (``early_wake=False``)."""
     with tempfile.TemporaryDirectory(prefix="oms-e2e-", ignore_cleanup_errors=True) as folder:
         ports = {f"{part}_port": free_port() for part in PARTS}
-        with System(LocalSettings(var_dir=Path(folder) / "var", **ports)) as system:
+        with System(LocalSettings(var_dir=Path(folder) / "var", **ports, **settings)) as system:
             env = system.env
             token = httpx.post(
                 f"{env['AIRFLOW_URL']}/auth/token",

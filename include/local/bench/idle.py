@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -16,6 +17,8 @@ from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.order import Say
 from include.local.postgres import superuser_url
 from include.local.system import System
+from include.oms.base.schedule import shortest_interval_seconds
+from include.oms.base.settings import EVERY_MINUTE, EVERY_TEN_MINUTES, Settings
 
 ROUNDS = 3
 WINDOW_SECONDS = 12.0
@@ -23,15 +26,20 @@ LARGEST_SHARE = 0.01  # of a core
 LARGEST_MEGABYTES = 5.0  # a day
 DAY_SECONDS = 86_400
 WATCHDOG = "oms_watchdog"
+MODES = (  # with early wake, and on fixed schedules alone; both by default
+    Settings(early_wake=True, processing_schedule=EVERY_TEN_MINUTES, monitoring_schedule=EVERY_TEN_MINUTES),
+    Settings(early_wake=False, processing_schedule=EVERY_MINUTE, monitoring_schedule=EVERY_MINUTE),
+)
 COMMITS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname IN ('oms', 'airflow')"
 
 HOW = f"""The whole system with nothing to do: CPU time of Airflow's processes and all their children, but for the DAG \
 processor, which reads paused DAGs as often as others; and transactions by pg_stat_database. {ROUNDS} windows of \
 {WINDOW_SECONDS:.0f} s with both jobs on and as many with all DAGs paused, which stands for an Airflow without any; in \
 turn; medians, per minute. "Above" is the median of the windows' own differences, and the share of the runs that each \
-makes every ten minutes whatever happens. What is kept a day is that of one idle run each, by counting all rows of \
-Airflow's database (with as much again for their indexes) and all bytes of its task logs before and after, times the \
-runs of a day."""
+makes every ten minutes, its fixed schedule. "Fixed schedules alone" is OMS_EARLY_WAKE=false with its default of a run \
+a minute: the cost of an idle run, times those runs. What is kept a day is that of one idle run each, by counting all \
+rows of Airflow's database (with as much again for their indexes) and all bytes of its task logs before and after, \
+times the runs of a day."""
 
 
 @dataclass(frozen=True)
@@ -77,24 +85,31 @@ def _transactions(system: System) -> dict[str, int]:
         return dict(connection.execute(COMMITS).fetchall())
 
 
-def _runs_a_day() -> float:
-    """Of each of these DAGs on an idle day: their watchers make none."""
-    from include.jobs.schedules import AT_LEAST_EVERY  # Airflow takes a second to import
+def _runs_a_day(dag_id: str, settings: Settings) -> float:
+    """The runs of an idle day that the fixed schedule makes; the watchers make none then."""
+    schedules = {JOBS[0]: settings.processing_schedule, JOBS[1]: settings.monitoring_schedule}
+    of_watchdog = EVERY_TEN_MINUTES if settings.early_wake else f"{settings.watchdog_interval_seconds:g}"
+    return DAY_SECONDS / shortest_interval_seconds(schedules.get(dag_id, of_watchdog))
 
-    return DAY_SECONDS / AT_LEAST_EVERY.total_seconds()
+
+def _share_of_runs(runs: dict[str, RunCost], dag_ids_: Sequence[str], settings: Settings) -> float:
+    """Of a core, over an idle day."""
+    return sum(runs[it].cpu_seconds * _runs_a_day(it, settings) for it in dag_ids_) / DAY_SECONDS
 
 
 def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Figure]:
     cpu = [it.cpu_seconds for it in on], [it.cpu_seconds for it in off]
-    of_runs = {dag_id: cost.cpu_seconds * _runs_a_day() / DAY_SECONDS for dag_id, cost in runs.items()}
-    share = median(a - b for a, b in zip(*cpu, strict=True)) / 60 + sum(of_runs[job] for job in JOBS)
+    of_runs, alone = (_share_of_runs(runs, JOBS, settings) for settings in MODES)
+    share = median(a - b for a, b in zip(*cpu, strict=True)) / 60 + of_runs
+    watchdog = [f"{_share_of_runs(runs, [WATCHDOG], settings):.1%}" for settings in MODES]
     figures = [
         Figure(
             "CPU seconds a minute, both jobs", f"{median(cpu[0]):.2f}", f"{median(cpu[1]):.2f}",
             f"{paired_ratio(*cpu):.2f}; {share:.1%} of a core above, their runs included",
             f"at most {LARGEST_SHARE:.0%} above", share <= LARGEST_SHARE,
         ),
-        Figure(f"share of a core, {WATCHDOG}", f"{of_runs[WATCHDOG]:.1%}"),
+        Figure("share of a core, both jobs, beside it on fixed schedules alone", f"{share:.1%}", f"{alone:.1%}"),
+        Figure(f"share of a core, {WATCHDOG}, beside it on its fixed schedule alone", watchdog[0], watchdog[1]),
     ]  # fmt: skip
     for name in ("oms", "airflow"):
         ours, beside = (median(getattr(it, f"{name}_transactions") for it in costs) for costs in (on, off))
@@ -104,18 +119,27 @@ def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Fi
 
 
 def idle_growth(runs: dict[str, RunCost]) -> list[Figure]:
-    """What a day keeps of which nobody has had anything."""
+    """What a day of which nobody has had anything leaves behind; beside it the same on fixed schedules alone."""
     figures = []
     for what, dag_ids_ in (("both jobs", JOBS), (f"both jobs and {WATCHDOG}", (*JOBS, WATCHDOG))):
-        rows, logs, megabytes = (
-            sum(getattr(runs[it], name) for it in dag_ids_) * _runs_a_day() / unit
-            for name, unit in (("rows", 1), ("log_bytes", 1e6), ("bytes_in_all", 1e6))
+        (rows, logs, megabytes), (rows_alone, logs_alone, megabytes_alone) = (
+            _kept_a_day(runs, dag_ids_, settings) for settings in MODES
         )
         figures += [
-            Figure(f"Airflow's rows a day, {what}", f"{rows:,.0f}"),
+            Figure(f"Airflow's rows a day, {what}", f"{rows:,.0f}", f"{rows_alone:,.0f}"),
             Figure(
-                f"kept a day, {what}", f"{megabytes:.1f} MB, {logs:.1f} of it logs", "", "",
+                f"kept a day, {what}", f"{megabytes:.1f} MB, {logs:.1f} of it logs",
+                f"{megabytes_alone:.1f} MB, {logs_alone:.1f} of it logs", "",
                 f"at most {LARGEST_MEGABYTES:.0f} MB", megabytes <= LARGEST_MEGABYTES,
             ),
         ]  # fmt: skip
     return figures
+
+
+def _kept_a_day(runs: dict[str, RunCost], dag_ids_: Sequence[str], settings: Settings) -> tuple[float, float, float]:
+    """Rows; megabytes of logs; megabytes in all."""
+    rows, logs, megabytes = (
+        sum(getattr(runs[it], name) * _runs_a_day(it, settings) for it in dag_ids_) / unit
+        for name, unit in (("rows", 1), ("log_bytes", 1e6), ("bytes_in_all", 1e6))
+    )
+    return rows, logs, megabytes

@@ -9,12 +9,20 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from include.oms.base.schedule import checked_schedule, shortest_interval_seconds
+
 Seconds = Annotated[float, Field(gt=0)]
+Schedule = Annotated[str, AfterValidator(checked_schedule)]
+EVERY_TEN_MINUTES = "*/10 * * * *"
+EVERY_MINUTE = "* * * * *"
+LATE_AFTER = {"processing_schedule": "late_queued_seconds", "monitoring_schedule": "late_poll_seconds"}
+SHARE_OF_A_SCHEDULE = 0.75  # that a worker takes more work for: its slot is free when the next run claims
+LONGEST_STAY_SECONDS = 1200.0  # well below the tasks' time-out of 30 min
 MOST_PER_SECOND = 1000  # of what is done at a rate
 
 
@@ -52,8 +60,24 @@ class Settings(BaseSettings):
     )
 
     # -- Jobs --------------------------------------------------------------------------------------
-    processing_interval_seconds: Seconds = Field(default=5, description="Schedule of document_processing.")
-    monitoring_interval_seconds: Seconds = Field(default=5, description="Schedule of document_monitoring.")
+    early_wake: bool = Field(
+        default=True,
+        description="Watchers in the triggerer start a run as soon as work is due, besides the fixed schedules. False: "
+        "the fixed schedules alone, every minute if not set.",
+    )
+    processing_schedule: Schedule = Field(
+        default=EVERY_TEN_MINUTES,
+        description="Fixed schedule of document_processing: a cron expression (UTC) or a number of seconds.",
+    )
+    monitoring_schedule: Schedule = Field(
+        default=EVERY_TEN_MINUTES, description="Fixed schedule of document_monitoring, in the same way."
+    )
+    processing_interval_seconds: Seconds = Field(
+        default=5, description="Interval between two looks of document_processing's watcher, if nothing wakes it."
+    )
+    monitoring_interval_seconds: Seconds = Field(
+        default=5, description="Interval between two looks of document_monitoring's watcher, if nothing wakes it."
+    )
     slice_size: int = Field(
         default=1000, gt=0, description="Requests that one mapped task instance starts with, or takes at a time."
     )
@@ -173,6 +197,34 @@ class Settings(BaseSettings):
         except re.error as error:
             raise ValueError(f"no regular expression: {error}") from error
         return pattern
+
+    @model_validator(mode="after")
+    def _schedules_alone(self) -> Self:
+        """Without early wake: every minute if not set, and no work counts as late before the next run."""
+        if self.early_wake:
+            return self
+        for name, late in LATE_AFTER.items():
+            if name not in self.model_fields_set:
+                object.__setattr__(self, name, EVERY_MINUTE)  # frozen for others
+            seconds, allowed = shortest_interval_seconds(getattr(self, name)), getattr(self, late)
+            if seconds > allowed:
+                raise ValueError(
+                    f"OMS_{name.upper()} starts a run every {seconds:.0f} s, but work counts as late after "
+                    f"{allowed:.0f} s (OMS_{late.upper()}): change one of them, or OMS_EARLY_WAKE"
+                )
+        return self
+
+    @property
+    def stay_seconds(self) -> float:
+        """How long a worker takes more work into its slice.
+
+        With early wake: ``slice_seconds``. Without it, the next run comes by the schedule alone: the worker stays for
+        most of the time until then, so that a backlog does not wait.
+        """
+        if self.early_wake or not self.slice_seconds:
+            return self.slice_seconds
+        schedules = (self.processing_schedule, self.monitoring_schedule)
+        return min(SHARE_OF_A_SCHEDULE * min(map(shortest_interval_seconds, schedules)), LONGEST_STAY_SECONDS)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from time import monotonic
 
 from include.oms.monitoring.verdicts import HeldBatch, Verdict
@@ -37,12 +38,17 @@ async def record(hold: Hold, over: Sequence[Verdict]) -> None:
 
 
 async def schedule_polls(hold: Hold, batches: Sequence[HeldBatch]) -> None:
-    """Let go of batches that are still generating, and say when each is to be polled next."""
+    """Let go of batches that are still generating, and say when each is to be polled next.
+
+    Without early wake nobody polls between the end of this worker's stay and the next scheduled run: that run finds
+    every batch due.
+    """
     now = monotonic()
+    at_latest = inf if hold.settings.early_wake else hold.stay.ends_at
     await hold.execute(
         "schedule_polls",
         batch_keys=[batch.batch_key for batch in batches],
-        wait_seconds=[max(batch.due_at - now, 0.0) for batch in batches],
+        wait_seconds=[max(min(batch.due_at, at_latest) - now, 0.0) for batch in batches],
         polls=[batch.polls for batch in batches],
     )
     hold.report.count("still generating", len(batches))

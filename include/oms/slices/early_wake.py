@@ -1,8 +1,8 @@
-"""When a job has work: now, in a while, or when somebody brings some.
+"""Early wake: find out when work of a job is due, without polling at a high rate.
 
-A watcher lies down, looks, and waits for the first of three: the next thing falling due, the end of its interval, a
-NOTIFY. It lies down before it looks, so work that comes in between is either seen or told. While a worker of its job
-is at work, who takes what comes, nobody needs to tell the watcher but that worker, when it is through.
+A watcher asks to be notified, then looks for due work, then waits for the first of three: the next due time, the end of
+its interval, a NOTIFY. It asks before it looks, so no work is missed in between. While a worker of its job is at work,
+that worker takes what comes in, so the watcher waits for that worker's NOTIFY alone.
 """
 
 from __future__ import annotations
@@ -19,44 +19,43 @@ from include.oms.base import database
 from include.oms.words.model import Job
 
 DUE_IN = {Job.PROCESSING: "document_processing_due_in", Job.MONITORING: "document_monitoring_due_in"}
-LEAST_GAP_SECONDS = 1.0  # between two runs of a job: what comes in meanwhile is claimed together
+LEAST_GAP_SECONDS = 1.0  # between two runs of a job, so that one run claims all that comes in meanwhile
 
 
 async def work_is_due(
     connection: AsyncConnection[DictRow], job: Job, *, interval_seconds: float, max_slices: int
 ) -> AsyncIterator[None]:
-    """Yields whenever ``job`` has something to do; only once an interval for what stays due all along.
+    """Yield whenever work of ``job`` is due; for work that stays due, once in ``interval_seconds``.
 
-    Raises psycopg.Error where the database goes away.
+    Raises psycopg.Error where the database connection is lost.
     """
     await connection.execute("LISTEN oms_work")
-    fired_at, told = -inf, False
+    fired_at, notified = -inf, False
     while True:
-        await database.execute(connection, "lie_down", job=job)
+        await database.execute(connection, "watcher_waits", job=job)
         due_in, is_at_work = await _due_in(connection, job, max_slices)
         since_fired = monotonic() - fired_at
         if due_in > 0:
             if is_at_work:
-                await database.execute(connection, "get_up", job=job)
-            told = await _is_told(connection, job, min(due_in, interval_seconds))
-        elif since_fired < interval_seconds and -due_in > since_fired and not told:  # it was due then already
-            told = await _is_told(connection, job, interval_seconds - since_fired)
+                await database.execute(connection, "watcher_is_awake", job=job)
+            notified = await _is_notified(connection, job, min(due_in, interval_seconds))
+        elif since_fired < interval_seconds and -due_in > since_fired and not notified:  # it was due then already
+            notified = await _is_notified(connection, job, interval_seconds - since_fired)
         else:
-            await database.execute(connection, "get_up", job=job)
-            fired_at, told = monotonic(), False
+            await database.execute(connection, "watcher_is_awake", job=job)
+            fired_at, notified = monotonic(), False
             yield
             await asyncio.sleep(LEAST_GAP_SECONDS)
 
 
 async def _due_in(connection: AsyncConnection[DictRow], job: Job, max_slices: int) -> tuple[float, bool]:
-    """Seconds from now, negative where it has been due for a while, infinity where nothing is in sight; and whether a
-    worker of the job is at work."""
+    """Seconds until work is due (negative: due since then; infinity: none known), and whether a worker is at work."""
     (row,) = await database.rows(connection, DUE_IN[job], max_slices=max_slices)
     return inf if row["due_in"] is None else float(row["due_in"]), row["at_work"]
 
 
-async def _is_told(connection: AsyncConnection[DictRow], job: Job, most_seconds: float) -> bool:
-    """Wait until this job's watcher is told that work has come, ``most_seconds`` at most."""
+async def _is_notified(connection: AsyncConnection[DictRow], job: Job, most_seconds: float) -> bool:
+    """Wait for a NOTIFY for this job, ``most_seconds`` at most; whether one came."""
     async for notification in connection.notifies(timeout=most_seconds):
         if notification.payload == job:
             return True

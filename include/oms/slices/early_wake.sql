@@ -1,19 +1,19 @@
--- lie_down --
--- From now on whoever brings work tells this watcher.
+-- watcher_waits --
+-- Ask to be notified: from now on, whoever commits due work sends a NOTIFY to this job's watcher.
 UPDATE watchers SET waiting = true WHERE job = %(job)s AND NOT waiting;
 
--- get_up --
--- The watcher is awake: nobody needs to tell it anything.
+-- watcher_is_awake --
+-- Stop the notifications. NOTIFY makes PostgreSQL serialise commits, so it is sent only while a watcher waits.
 UPDATE watchers SET waiting = false WHERE job = %(job)s AND waiting;
 
 -- wake --
--- Tell the watcher of a job that work has come, if it waits to be told.
+-- Notify the watcher of a job, if it waits.
 SELECT pg_notify('oms_work', job) FROM watchers WHERE job = %(job)s AND waiting;
 
 -- document_processing_due_in --
--- Seconds until document_processing has something to do; not positive: now; null: nothing in sight. While a system that
--- it needs is paused or out, nothing is due before that ends. A worker that is at it takes what comes; what it does
--- not get to in 1.5 s is due for another one, unless as many are at work as may be.
+-- Seconds until work of document_processing is due; zero or less: now; null: none known. While a system that it needs
+-- is paused or its breaker is open, nothing is due before that ends. While workers are at work, they take what comes in;
+-- what they have not taken after 1.5 s is due for one more worker, up to max_slices.
 SELECT at_work, extract(epoch FROM greatest(
     CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
     least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED')
@@ -25,8 +25,8 @@ FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS f
       WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices;
 
 -- document_monitoring_due_in --
--- The same for document_monitoring, which also publishes what an earlier run could not. Work on its way to Thunderhead
--- is due already where nobody is there to ask about it: monitoring starts while document_processing does.
+-- The same for document_monitoring, which also publishes what an earlier run could not. Requests on their way to
+-- Thunderhead count as due while no monitoring worker is there: it starts together with document_processing.
 SELECT at_work, extract(epoch FROM least(
     greatest(
         CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,

@@ -9,20 +9,21 @@ from include.oms.base.settings import Settings
 
 
 class Stay:
-    """A worker takes more work for ``slice_seconds`` in all, and waits for some ``linger_seconds`` at a time.
+    """A worker takes more work for ``stay_seconds`` in all, and waits for some ``linger_seconds`` at a time.
 
+    ``ends_at`` is when it takes no more, by time.monotonic.
     A worker that took a slice over, or works it after a clear, takes no more work than the slice holds.
     """
 
     def __init__(self, settings: Settings, *, takes_more: bool) -> None:
-        self._ends_at = monotonic() + settings.slice_seconds if takes_more else -inf
+        self.ends_at = monotonic() + settings.stay_seconds if takes_more else -inf
         self._linger_seconds = settings.linger_seconds
         self._lingers_until = monotonic() + self._linger_seconds
 
     @property
     def is_over(self) -> bool:
         """Whether the worker takes no more work."""
-        return monotonic() >= self._ends_at
+        return monotonic() >= self.ends_at
 
     @property
     def is_idle(self) -> bool:

@@ -12,6 +12,8 @@ from include.oms.testing.outside import cut, hang, problem, raw
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
 
+pytestmark = pytest.mark.usefixtures("both_modes")
+
 SCHEMA = json.loads(Path("include/contracts/final-status-event.schema.json").read_text())
 
 

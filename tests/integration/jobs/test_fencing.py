@@ -16,6 +16,8 @@ from include.oms.testing.system import Oms
 from include.oms.words.model import Category, Job, Stage, Status
 from include.oms.words.state_machine import Outcome
 
+pytestmark = pytest.mark.usefixtures("both_modes")
+
 
 async def replaced_worker(oms: Oms) -> tuple[Hold, HeldRequest]:
     """A worker of a processing slice whose slice another one has taken up since, and the request it held."""

@@ -7,6 +7,8 @@ import pytest
 from include.oms.testing.outside import Answer, problem, raw
 from include.oms.testing.system import Oms
 
+pytestmark = pytest.mark.usefixtures("both_modes")
+
 MISSES: dict[str, Answer] = {
     "left out": raw(200, b'{"batches": []}'),
     "an id beyond bigint": raw(

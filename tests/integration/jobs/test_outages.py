@@ -12,6 +12,8 @@ from include.oms.outside.breaker import FAILURES_THAT_OPEN
 from include.oms.testing.outside import Answer, cut, hang, problem, raw
 from include.oms.testing.system import Oms
 
+pytestmark = pytest.mark.usefixtures("both_modes")
+
 OUTAGES: dict[str, Answer] = {
     "503": problem(503),
     "503 with Retry-After": problem(503, {"Retry-After": "60"}),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from include.jobs import hooks
-from include.jobs.watch import LateWork
+from include.jobs.watchers import LateWork
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
 from include.oms.upkeep.deadlines import (

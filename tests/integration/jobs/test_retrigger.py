@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from include.oms.ending.retrigger import retrigger_requests
 from include.oms.testing.made import ended
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
+
+pytestmark = pytest.mark.usefixtures("both_modes")
 
 
 async def rejected(oms: Oms, n: int = 1) -> tuple[int, list[int]]:

@@ -15,6 +15,8 @@ from include.oms.slices.report import SliceReport
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
 
+pytestmark = pytest.mark.usefixtures("both_modes")
+
 
 @pytest.fixture(autouse=True)
 def _workers_stay(oms: Oms) -> None:

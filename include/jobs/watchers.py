@@ -1,6 +1,6 @@
-"""The look whether a job has work, done in the triggerer: no run is made, no worker starts, where nothing is due.
+"""Watchers of the jobs' assets, in the triggerer: they start a run as soon as work is due, before its fixed schedule.
 
-See docs/decisions/0002-watchers-make-the-runs.md for what it costs and what it replaced.
+What they cost, and what they replaced: docs/decisions/0002-fixed-schedules-with-early-wake.md.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class WorkIsDue(BaseEventTrigger):
-    """Fires whenever ``job`` has something to do. Never ends, and outlives the database's restarts."""
+    """Fires whenever work of ``job`` is due. Never ends; connects again after the database was away."""
 
     def __init__(self, job: str, interval_seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -24,11 +24,11 @@ class WorkIsDue(BaseEventTrigger):
         self.interval_seconds = interval_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """How another triggerer makes the same watcher again."""
+        """The class and the arguments, from which a triggerer makes this watcher again."""
         return f"{__name__}.WorkIsDue", {"job": self.job, "interval_seconds": self.interval_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """An event for every run that is to be made."""
+        """Yield an event for each run to be started."""
         from psycopg import Error
 
         from include.jobs.hooks import oms_database_url_async
@@ -48,30 +48,30 @@ class WorkIsDue(BaseEventTrigger):
                     async for _ in due:
                         yield TriggerEvent(job)  # type: ignore[no-untyped-call]
             except Error as error:
-                log.warning("%s cannot be watched now, trying again: %s", job, error)
+                log.warning("cannot look for due work of %s, trying again: %s", job, error)
                 await asyncio.sleep(self.interval_seconds)
 
 
 class LateWork(BaseEventTrigger):
-    """Fires once an interval while oms_watchdog has anything to say, or nobody can know whether it has. Never ends."""
+    """Fires once an interval while oms_watchdog has something to report or the database is away. Never ends."""
 
     def __init__(self, interval_seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.interval_seconds = interval_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """How another triggerer makes the same watcher again."""
+        """The class and the arguments, from which a triggerer makes this watcher again."""
         return f"{__name__}.LateWork", {"interval_seconds": self.interval_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """An event for every run that is to be made."""
+        """Yield an event for each run to be started."""
         while True:
             if await self._needs_a_look():
                 yield TriggerEvent("oms_watchdog")  # type: ignore[no-untyped-call]
             await asyncio.sleep(self.interval_seconds)
 
     async def _needs_a_look(self) -> bool:
-        """A connection a look: they are rare. Without a database the run itself finds that out, and tells."""
+        """Whether a run is needed. Without a database it is: the run reports the outage."""
         from psycopg import Error
 
         from include.jobs.hooks import oms_database_url_async
@@ -84,5 +84,5 @@ class LateWork(BaseEventTrigger):
             async with await database.connect(url, settings(), application_name="oms_watchdog watcher") as connection:
                 return await needs_a_look(connection, settings())
         except Error as error:
-            log.warning("late work cannot be looked for: %s", error)
+            log.warning("cannot look for late work: %s", error)
             return True
