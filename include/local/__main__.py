@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from include.local.airflow_api import JOBS, AirflowApi
+from include.local.environment import bypass_proxies
 from include.local.part import LocalError
 from include.local.secrets import kept_secrets
 from include.local.settings import LocalSettings, local_settings
@@ -87,6 +88,7 @@ def status(_: argparse.Namespace, settings: LocalSettings) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command that was asked for. Returns its exit code; Ctrl-C is how ``up`` ends well."""
     options = _parse(arguments)
+    bypass_proxies()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:

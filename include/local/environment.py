@@ -17,6 +17,7 @@ from include.local.settings import ROOT, LocalSettings
 from include.services.issuer.tokens import ensure_key_pair, make_token
 
 PORTS = ("intake_port", "reference_data_port", "thunderhead_port", "airflow_port", "kafka_port", "postgres_port")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str, str]:
@@ -36,6 +37,13 @@ def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str,
         "PYTHONDONTWRITEBYTECODE": "",  # each task would compile the DAGs and plugins anew
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def bypass_proxies() -> None:
+    """Call loopback directly, whatever proxy the environment names: in this process and in all that it starts."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
 
 
 def client_environment(settings: LocalSettings, addresses: Addresses, secrets: Secrets) -> dict[str, str]:

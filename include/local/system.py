@@ -9,7 +9,7 @@ from typing import Self
 from include.local.addresses import find_addresses
 from include.local.airflow import airflow_parts
 from include.local.broker import broker_part
-from include.local.environment import client_environment, part_environment, shell_text
+from include.local.environment import bypass_proxies, client_environment, part_environment, shell_text
 from include.local.lock import Lock
 from include.local.order import Say, bring_up, take_down
 from include.local.part import LocalError, Part
@@ -47,6 +47,7 @@ class System:
 
     def start(self) -> None:
         """Start everything and wait until it is ready. Raises LocalError; then nothing is left running."""
+        bypass_proxies()
         self._lock.take()
         try:
             self._start_parts()

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
+from urllib.request import urlopen
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
+from include.deploy.healthy import unhealthy
 from include.local.addresses import find_addresses
-from include.local.environment import client_environment, part_environment, shell_text
+from include.local.environment import bypass_proxies, client_environment, part_environment, shell_text
 from include.local.secrets import Secrets, kept_secrets
 from include.local.settings import LocalSettings
 
@@ -31,6 +39,36 @@ def test_a_client_is_told_everything(local_settings: LocalSettings, secrets: Sec
     told = client_environment(local_settings, find_addresses(local_settings, secrets), secrets)
     assert list(told) == NAMES
     assert told["OMS_TOKEN"].count(".") == 2
+
+
+@pytest.mark.parametrize("given", ["", "corp.example", "127.0.0.1,corp.example"])
+@pytest.mark.parametrize("spelling", ["NO_PROXY", "no_proxy"])
+def test_no_proxy_is_used_for_loopback(monkeypatch: pytest.MonkeyPatch, spelling: str, given: str) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv(spelling, given)
+    with served_file() as url:
+        assert unhealthy(url) == ""  # a container's health check, which this runner does not start
+        bypass_proxies()
+        assert httpx.get(url).status_code == 200
+        with urlopen(url) as answer:
+            assert answer.status == 200
+    assert ("corp.example" in os.environ[spelling]) == ("corp.example" in given)
+
+
+@contextmanager
+def served_file() -> Iterator[str]:
+    """A server on loopback."""
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as it:
+        thread = Thread(target=it.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{it.server_port}/"
+        finally:
+            it.shutdown()
+            thread.join()
 
 
 def test_settings_reach_the_parts(tmp_path: Path, secrets: Secrets) -> None:
