@@ -17,7 +17,14 @@ from include.services.body_limit import BodyLimit
 from include.services.reference_data.configuration_routes import configuration_routes
 from include.services.reference_data.database import create_pool
 from include.services.reference_data.reference_data_routes import reference_data_routes
-from include.services.reference_data.rows import DOCUMENT_CONFIGURATIONS, REFERENCE_DATA, NotThere, Refused, Rows
+from include.services.reference_data.rows import (
+    DOCUMENT_CONFIGURATIONS,
+    REFERENCE_DATA,
+    Changed,
+    NotThere,
+    Refused,
+    Rows,
+)
 from include.services.reference_data.settings import ReferenceDataSettings
 
 RETRY_AFTER_SECONDS = 5
@@ -69,6 +76,10 @@ async def _not_there(_request: Request, _error: NotThere) -> Response:
     return problem(404, "There is no such row.")
 
 
+async def _changed(_request: Request, _error: Changed) -> Response:
+    return problem(412, "The row has been changed since you read it.")
+
+
 async def _refused(_request: Request, error: Refused) -> Response:
     return problem(409, str(error))
 
@@ -90,6 +101,7 @@ async def _database_is_away(_request: Request, error: psycopg.OperationalError) 
 _HANDLERS: dict[type[Exception], Handler] = {
     RequestValidationError: _invalid,
     NotThere: _not_there,
+    Changed: _changed,
     Refused: _refused,
     errors.ExclusionViolation: _overlaps,
     errors.CheckViolation: _ends_too_early,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 
+from psycopg.rows import DictRow
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,9 +18,24 @@ MAX_AGE_SECONDS = 30
 _TAGS = re.compile(r'(?:W/)?("[^"]*")')
 
 
+def tag_of(content: bytes) -> str:
+    """The strong ETag of an answer."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+
+def is_expected(request: Request, model: type[BaseModel]) -> Callable[[DictRow], bool]:
+    """Whether a row is the one that the caller names by If-Match (RFC 9110, 13.1.1); any is, where it names none."""
+    known = request.headers.get("if-match", "*").strip()
+
+    def expected(row: DictRow) -> bool:
+        return known == "*" or tag_of(model.model_validate(row).model_dump_json().encode()) in _TAGS.findall(known)
+
+    return expected
+
+
 def cacheable(request: Request, content: bytes) -> Response:
     """A read's answer: the content with its strong ETag, or 304 where the caller has just that."""
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    tag = tag_of(content)
     headers = {"ETag": tag, "Cache-Control": f"max-age={MAX_AGE_SECONDS}"}
     known = request.headers.get("if-none-match", "")
     if known.strip() == "*" or tag in _TAGS.findall(known):

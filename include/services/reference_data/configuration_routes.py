@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
-from include.services.reference_data.caching import cacheable
+from include.services.reference_data.caching import cacheable, is_expected
 from include.services.reference_data.models import DocumentConfiguration, Key, NewDocumentConfiguration
 from include.services.reference_data.parameters import On, RowId
 from include.services.reference_data.rows import Rows
@@ -50,13 +50,13 @@ def configuration_routes(rows: Rows) -> APIRouter:
         return cacheable(request, row.model_dump_json().encode())
 
     @router.put("/{row_id}")
-    async def change(row_id: RowId, new: NewDocumentConfiguration) -> Response:
-        row = DocumentConfiguration.model_validate(await rows.change(row_id, new))
-        return Response(row.model_dump_json(), media_type="application/json")
+    async def change(request: Request, row_id: RowId, new: NewDocumentConfiguration) -> Response:
+        changed = await rows.change(row_id, new, is_expected(request, DocumentConfiguration))
+        return Response(DocumentConfiguration.model_validate(changed).model_dump_json(), media_type="application/json")
 
     @router.delete("/{row_id}")
-    async def end(row_id: RowId) -> Response:
-        await rows.end(row_id)
+    async def end(request: Request, row_id: RowId) -> Response:
+        await rows.end(row_id, is_expected(request, DocumentConfiguration))
         return Response(status_code=204)
 
     return router

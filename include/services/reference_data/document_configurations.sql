@@ -3,6 +3,11 @@
 SELECT id, footer_id, app_doc_spec, code, value, effect_from_dat, effect_to_dat, true AS editable
 FROM document_configurations WHERE id = %(id)s;
 
+-- hold_document_configuration --
+-- One row, which nobody else changes until the end of the transaction.
+SELECT id, footer_id, app_doc_spec, code, value, effect_from_dat, effect_to_dat, true AS editable
+FROM document_configurations WHERE id = %(id)s FOR UPDATE;
+
 -- select_document_configurations --
 -- All rows, those included that are over or yet to begin.
 SELECT id, footer_id, app_doc_spec, code, value, effect_from_dat, effect_to_dat

@@ -7,6 +7,11 @@ SELECT 1;
 SELECT id, ref_data_type, ref_data_value, description, editable, effect_from_dat, effect_to_dat
 FROM reference_data WHERE id = %(id)s;
 
+-- hold_reference_data --
+-- One row, which nobody else changes until the end of the transaction.
+SELECT id, ref_data_type, ref_data_value, description, editable, effect_from_dat, effect_to_dat
+FROM reference_data WHERE id = %(id)s FOR UPDATE;
+
 -- select_reference_data_in_force --
 -- Every row of a type that counts on a day; today where none is given.
 SELECT id, ref_data_type, ref_data_value, description, editable, effect_from_dat, effect_to_dat

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 
 from include.services.answers import problem
-from include.services.reference_data.caching import cacheable
+from include.services.reference_data.caching import cacheable, is_expected
 from include.services.reference_data.models import NewReferenceData, RefDataType, ReferenceData
 from include.services.reference_data.parameters import On, RowId
 from include.services.reference_data.rows import Rows
@@ -41,13 +41,13 @@ def reference_data_routes(rows: Rows) -> APIRouter:
         return cacheable(request, row.model_dump_json().encode())
 
     @router.put("/{row_id}")
-    async def change(row_id: RowId, new: NewReferenceData) -> Response:
-        row = ReferenceData.model_validate(await rows.change(row_id, new))
-        return Response(row.model_dump_json(), media_type="application/json")
+    async def change(request: Request, row_id: RowId, new: NewReferenceData) -> Response:
+        changed = await rows.change(row_id, new, is_expected(request, ReferenceData))
+        return Response(ReferenceData.model_validate(changed).model_dump_json(), media_type="application/json")
 
     @router.delete("/{row_id}")
-    async def end(row_id: RowId) -> Response:
-        await rows.end(row_id)
+    async def end(request: Request, row_id: RowId) -> Response:
+        await rows.end(row_id, is_expected(request, ReferenceData))
         return Response(status_code=204)
 
     return router

@@ -5,6 +5,7 @@ Source: contracts/reference-data.openapi.yaml, description.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,15 @@ from include.services.reference_data.database import Pool
 
 _sql = load(__package__ or "")
 
+IsExpected = Callable[[DictRow], bool]
+
 
 @dataclass(frozen=True)
 class Kind:
     """One kind of rows: the names of its queries."""
 
     select: str
+    hold: str
     lock: str
     select_in_the_way: str
     end_older: str
@@ -32,6 +36,7 @@ class Kind:
 
 REFERENCE_DATA = Kind(
     select="select_reference_data",
+    hold="hold_reference_data",
     lock="lock_reference_data",
     select_in_the_way="select_reference_data_in_the_way",
     end_older="end_older_reference_data",
@@ -41,6 +46,7 @@ REFERENCE_DATA = Kind(
 )
 DOCUMENT_CONFIGURATIONS = Kind(
     select="select_document_configuration",
+    hold="hold_document_configuration",
     lock="lock_document_configuration",
     select_in_the_way="select_document_configuration_in_the_way",
     end_older="end_older_document_configuration",
@@ -52,6 +58,10 @@ DOCUMENT_CONFIGURATIONS = Kind(
 
 class NotThere(Exception):
     """There is no such row."""
+
+
+class Changed(Exception):
+    """The row is not as the caller has seen it."""
 
 
 class Refused(Exception):
@@ -90,20 +100,28 @@ class Rows:
             assert made is not None
             return made
 
-    async def change(self, row_id: int, new: BaseModel) -> DictRow:
-        """Change a row. Raises NotThere; Refused where it is not editable. An overlap is the database's to refuse."""
-        return await self._write(self._kind.update, row_id, new.model_dump(by_alias=False))
+    async def change(self, row_id: int, new: BaseModel, is_expected: IsExpected) -> DictRow:
+        """Change a row that is as the caller expects it.
 
-    async def end(self, row_id: int) -> None:
-        """End a row today; one that has ended stays as it is. Raises NotThere; Refused where it is not editable."""
-        await self._write(self._kind.end, row_id, {})
+        Raises NotThere, Changed, and Refused where it is not editable. An overlap is the database's to refuse.
+        """
+        return await self._write(self._kind.update, row_id, new.model_dump(by_alias=False), is_expected)
 
-    async def _write(self, query: str, row_id: int, values: dict[str, Any]) -> DictRow:
-        written = await self.select(query, id=row_id, **values)
-        if written:
-            return written[0]
-        await self.get(row_id)
-        raise Refused(f"Row {row_id} is not editable.")
+    async def end(self, row_id: int, is_expected: IsExpected) -> None:
+        """End a row today; one that has ended stays as it is. Raises as ``change`` does."""
+        await self._write(self._kind.end, row_id, {}, is_expected)
+
+    async def _write(self, query: str, row_id: int, values: dict[str, Any], is_expected: IsExpected) -> DictRow:
+        async with self._pool.connection() as connection, connection.transaction():
+            found = await (await connection.execute(_sql[self._kind.hold], {"id": row_id})).fetchone()
+            if found is None:
+                raise NotThere
+            if not is_expected(found):
+                raise Changed
+            written = await (await connection.execute(_sql[query], {"id": row_id, **values})).fetchone()
+            if written is None:
+                raise Refused(f"Row {row_id} is not editable.")
+            return written
 
 
 def _why(obstacle: DictRow) -> str:

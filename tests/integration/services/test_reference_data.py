@@ -443,3 +443,15 @@ def test_it_starts_without_a_database_and_ends_in_order() -> None:
     with running("include.services.reference_data", "OMS_REFERENCE_DATA_PORT", OMS_DATABASE_URL=nowhere) as it:
         assert_is_a_problem(httpx.get(it.url + "/readyz"), 503)
         assert it.stop() == 0
+
+
+@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+def test_a_change_with_if_match_is_made_only_to_the_row_that_was_read(api: httpx.Client, path: str) -> None:
+    row = make(api, path)
+    where = f"{path}/{row['id']}"
+    tag = {"If-Match": api.get(where).headers["etag"]}
+    assert api.put(where, json={**row, "effectToDat": day(9)}, headers=tag).status_code == 200
+    assert_is_a_problem(api.put(where, json={**row, "effectToDat": day(5)}, headers=tag), 412)
+    assert_is_a_problem(api.delete(where, headers=tag), 412)
+    assert dates(api, path, row) == (day(0), day(9))
+    assert api.delete(where, headers={"If-Match": "*"}).status_code == 204
