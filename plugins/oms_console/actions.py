@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, HTTPException
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.oms.base import database
 from include.oms.ending.final_status import End, bring_to_end
@@ -23,12 +23,21 @@ CHUNK = 500  # a transaction each
 router = APIRouter(dependencies=ACT)
 
 
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern="^[^\x00]*$")]
+
+
 class Named(BaseModel):
     """Requests by their ids."""
 
     model_config = ConfigDict(extra="forbid")
 
     request_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _several_need_a_reason(self) -> Self:
+        _check_reason(self.reason, len(self.request_ids))
+        return self
 
 
 class Filtered(BaseModel):
@@ -38,6 +47,17 @@ class Filtered(BaseModel):
 
     filter: Filter
     expected: Annotated[int, Field(ge=0, le=MOST_AT_ONCE)]
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _several_need_a_reason(self) -> Self:
+        _check_reason(self.reason, self.expected)
+        return self
+
+
+def _check_reason(reason: str | None, many: int) -> None:
+    if many > 1 and not reason:
+        raise ValueError("say why: more than one request is meant")
 
 
 @router.post("/retriggers")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.base import RequestResponseEndpoint
 
-from plugins.oms_console import actions, dashboard, looks, outbox, reference, requests, slices
+from plugins.oms_console import actions, dashboard, looks, outbox, reference, requests, slices, systems
 from plugins.oms_console.problems import HANDLERS
 from plugins.oms_console.same_origin import same_origin
 
 STATIC = Path(__file__).parent / "static"
+PAGES = (
+    "/", "/search", "/retrying", "/systems", "/reference", "/slices", "/requests/{request_id}", "/problems/{name}",
+    "/dial",  # what /systems was called
+)  # fmt: skip
 
 # Nothing from elsewhere, no script in the page itself: a text that slips through as markup still runs nothing.
 SECURITY = {
@@ -23,28 +30,55 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+ONE_YEAR = "public, max-age=31536000, immutable"
+
+
+def version() -> str:
+    """A name for the scripts and styles as they are now: another content, another address."""
+    found = hashlib.sha256()
+    for file in sorted(STATIC.rglob("*")):
+        if file.is_file():
+            found.update(file.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def create_app() -> FastAPI:
     """The console as an application to be mounted. Its pages hold no data; its API asks for a session."""
     app = FastAPI(title="OMS console", openapi_url=None, docs_url=None, redoc_url=None, exception_handlers=HANDLERS)
-    for module in (slices, requests, actions, looks, dashboard, outbox, reference):
+    for module in (slices, requests, actions, looks, dashboard, outbox, systems, reference):
         app.include_router(module.router, prefix="/api", dependencies=[Depends(same_origin)])
+    versioned = f"/static/{version()}"
+    app.mount(versioned, StaticFiles(directory=STATIC))
     app.mount("/static", StaticFiles(directory=STATIC))
 
     @app.middleware("http")
     async def secured(request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
+        path = request.url.path
+        if "/api/" in path and request.method == "GET" and "json" in response.headers.get("content-type", ""):
+            response = await _only_news(request, response)
+        if response.status_code < 400:
+            kept = ONE_YEAR if versioned in path else "no-cache" if "/static/" in path else "no-store"
+            response.headers.setdefault("Cache-Control", kept)
         response.headers.update(SECURITY)
-        response.headers.setdefault("Cache-Control", "no-cache" if "/static/" in request.url.path else "no-store")
         return response
 
-    for path in ("/", "/search", "/retrying", "/dial", "/reference", "/slices", "/requests/{request_id}"):
+    page = (STATIC / "index.html").read_text("utf-8").replace("{version}", versioned.rpartition("/")[2])
+
+    async def shell(request: Request) -> Response:
+        """One page for all: its script shows what the address names. It is told where the console is mounted."""
+        return HTMLResponse(page.replace("{base}", escape(request.scope.get("root_path", ""))))
+
+    for path in PAGES:
         app.add_api_route(path, shell, methods=["GET"], include_in_schema=False)
     return app
 
 
-async def shell(request: Request) -> Response:
-    """One page for all: its script shows what the address names. It is told where the console is mounted."""
-    base = escape(request.scope.get("root_path", ""))
-    return HTMLResponse((STATIC / "index.html").read_text("utf-8").replace("{base}", base))
+async def _only_news(request: Request, response: Any) -> Response:
+    """The answer, with its tag; 304 where the page has it already: a round in which nothing changed costs its heads."""
+    body = b"".join([part async for part in response.body_iterator])
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    if response.status_code == 200 and tag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers={"ETag": tag})
+    headers = dict(response.headers) | ({"ETag": tag} if response.status_code == 200 else {})
+    return Response(body, response.status_code, headers)

@@ -8,11 +8,14 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
-from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, select_requests
-from include.oms.words.model import RED_ENDS, Category, Status
+from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, State, select_requests
+from include.oms.words.model import RED_ENDS, Category, Stage, Status
 from include.oms.words.names import trimmed
 
-AS_THEY_ARE = {"batch_id", "document", "category", "retrying", "withdrawn", "created_from", "created_to"}
+AS_THEY_ARE = {
+    "batch_id", "document", "source_system", "stage", "category", "state", "retrying", "withdrawn", "created_from",
+    "created_to",
+}  # fmt: skip
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 
@@ -44,7 +47,10 @@ class Filter(BaseModel):
     """KEY:VALUE, as POLICY_NUMBER:4711."""
     document: Name | None = None
     """A document's name or type."""
+    source_system: Name | None = None
     status: tuple[Status, ...] | None = None
+    stage: Stage | None = None
+    state: State | None = None
     category: Category | None = None
     """Of the request's last error."""
     retrying: bool = False

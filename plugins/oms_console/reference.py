@@ -1,22 +1,51 @@
-"""Reference data and document configurations, read and edited through the Reference Data API, which checks them."""
+"""Reference data and document configurations, read and edited through the Reference Data API, which checks them.
+
+A change names the row as the page has seen it. Where somebody else was quicker nothing is changed, and the answer shows
+what the row is now.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from typing import Annotated, Any, Literal
 
 import httpx
 from fastapi import APIRouter, Body, HTTPException, Query, Response
+from pydantic import BaseModel, ConfigDict
 
 from include.oms.base.settings import settings
 from plugins.oms_console.audit import audit
 from plugins.oms_console.outside import base_url_and_headers
+from plugins.oms_console.problems import problem
 from plugins.oms_console.rights import EDIT, READ, GetUserDep
 
 router = APIRouter(dependencies=READ)
 
 Kind = Literal["reference-data", "document-configurations"]
 Row = Annotated[dict[str, Any], Body()]
+
+CHOSEN_FROM = {"footerId": "FOOTER_ID", "appDocSpec": "APP_DOC_SPEC", "code": "DOC_CONFIG_CODE"}
+VALUES = {
+    "BATCH_CONFIG_ID": (re.compile(r"[1-9][0-9]{0,18}"), "a whole number, such as 1200"),
+    "TOPIC_NAME": (re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}"), "a Kafka topic: letters, digits, . _ -"),
+}
+"""What a value must be, by its code; other codes take any text."""
+
+
+class Seen(BaseModel):
+    """The row as the page has seen it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seen: dict[str, Any]
+
+
+class Changed(Seen):
+    """What the row is to be."""
+
+    row: dict[str, Any]
 
 
 @router.get("/reference/{kind}")
@@ -25,34 +54,82 @@ async def rows(kind: Kind, of_type: Annotated[str, Query(alias="type", pattern="
     return await _passed_on("GET", kind if kind == "document-configurations" else f"{kind}/type/{of_type}")
 
 
+@router.get("/reference/{kind}/{row_id}")
+async def one(kind: Kind, row_id: int) -> Response:
+    """One row, whether it is in force or not."""
+    return await _passed_on("GET", f"{kind}/{row_id}")
+
+
 @router.post("/reference/{kind}", dependencies=EDIT)
 async def add(kind: Kind, row: Row, user: GetUserDep) -> Response:
     """A new row."""
+    await _check(kind, row)
     return await _changed(user, "POST", kind, row)
 
 
 @router.put("/reference/{kind}/{row_id}", dependencies=EDIT)
-async def change(kind: Kind, row_id: int, row: Row, user: GetUserDep) -> Response:
-    """Another content for a row."""
-    return await _changed(user, "PUT", f"{kind}/{row_id}", row)
+async def change(kind: Kind, row_id: int, said: Changed, user: GetUserDep) -> Response:
+    """Another content for a row that is still as it was seen."""
+    await _check(kind, said.row, said.seen)
+    return await _changed(user, "PUT", f"{kind}/{row_id}", said.row, said.seen)
 
 
 @router.delete("/reference/{kind}/{row_id}", dependencies=EDIT)
-async def end(kind: Kind, row_id: int, user: GetUserDep) -> Response:
-    """A row counts until today. Nothing is deleted."""
-    return await _changed(user, "DELETE", f"{kind}/{row_id}")
+async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep) -> Response:
+    """A row that is still as it was seen counts until today. Nothing is deleted."""
+    return await _changed(user, "DELETE", f"{kind}/{row_id}", None, said.seen)
 
 
-async def _changed(user: GetUserDep, method: str, path: str, row: dict[str, Any] | None = None) -> Response:
-    answer = await _passed_on(method, path, row)
+async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = None) -> None:
+    """A configuration names what the reference data knows, and has a value that its code can take. Raises 422.
+
+    What a row had before it may keep.
+    """
+    if kind != "document-configurations":
+        return
+    for name, of_type in CHOSEN_FROM.items():
+        if seen and row.get(name) == seen.get(name):
+            continue
+        answer = await _passed_on("GET", f"reference-data/type/{of_type}")
+        known = [it["refDataValue"] for it in json.loads(bytes(answer.body))] if answer.status_code == 200 else None
+        if known is not None and row.get(name) not in known:
+            raise HTTPException(422, f"{name} must be one of {', '.join(known)}")
+    if row.get("code") in VALUES:
+        pattern, what = VALUES[row["code"]]
+        if not pattern.fullmatch(str(row.get("value", ""))):
+            raise HTTPException(422, f"the value of {row['code']} must be {what}")
+
+
+async def _changed(
+    user: GetUserDep, method: str, path: str, row: dict[str, Any] | None = None, seen: dict[str, Any] | None = None
+) -> Response:
+    tag = None
+    if seen is not None:
+        now = await _passed_on("GET", path)
+        if now.status_code != 200:
+            return now
+        if json.loads(bytes(now.body)) != seen:
+            return _too_late(now)
+        tag = now.headers["etag"]
+    answer = await _passed_on(method, path, row, tag)
+    if answer.status_code == 412:
+        return _too_late(await _passed_on("GET", path))
     if answer.status_code < 300:
         await asyncio.to_thread(audit, user.get_name(), "oms.reference_data", f"{method} {path} {row or ''}".strip())
     return answer
 
 
-async def _passed_on(method: str, path: str, row: dict[str, Any] | None = None) -> Response:
+def _too_late(now: Response) -> Response:
+    row = json.loads(bytes(now.body))
+    said = ", ".join(f"{name} {value}" for name, value in row.items() if name != "id")
+    return problem(409, f"Somebody has changed this row since you saw it. It is now: {said}.", now=row)
+
+
+async def _passed_on(method: str, path: str, row: dict[str, Any] | None = None, tag: str | None = None) -> Response:
     """What the Reference Data API says to it. Raises HTTPException 502 where it does not answer."""
     url, headers = await asyncio.to_thread(base_url_and_headers, "reference_data_api")
+    if tag:
+        headers = headers | {"If-Match": tag}
     try:
         async with httpx.AsyncClient(timeout=settings().poll_timeout_seconds, trust_env=False) as client:
             answer = await client.request(method, f"{url}/v1/{path}", json=row, headers=headers)
@@ -61,4 +138,5 @@ async def _passed_on(method: str, path: str, row: dict[str, Any] | None = None) 
     media_type = answer.headers.get("content-type", "application/json")
     if "json" not in media_type or answer.status_code in (401, 403):
         raise HTTPException(502, f"the Reference Data API answered {answer.status_code}")
-    return Response(answer.content, answer.status_code, media_type=media_type)
+    kept = {"ETag": answer.headers["etag"]} if "etag" in answer.headers else {}
+    return Response(answer.content, answer.status_code, kept, media_type=media_type)

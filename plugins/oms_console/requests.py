@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -24,8 +26,10 @@ from plugins.oms_console.rights import READ, GetUserDep, may
 
 PAGE = 50
 MOST_COUNTED = 10_000
-MOST_EXPORTED = 100_000
 EXPORT_PAGE = 1000
+BYTE_ORDER_MARK = "\ufeff"  # or Excel would not read it as UTF-8
+
+FORMULA = re.compile(r"(?:^|[,;|\t\r\n])[\s\"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]")
 
 router = APIRouter(dependencies=READ)
 
@@ -64,6 +68,21 @@ async def count(wanted: Wanted, db: Db) -> dict[str, Any]:
     return {"groups": rows, "number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
 
 
+@router.get("/requests/total")
+async def total(wanted: Wanted, db: Db) -> dict[str, Any]:
+    """How many requests the filter chooses. Counts up to a bound."""
+    ids = await chosen(db, wanted, limit=MOST_COUNTED + 1)
+    return {"number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
+
+
+@router.get("/problems/{name}")
+def a_problem(name: str) -> dict[str, Any]:
+    """What an error category or a problem of the intake means."""
+    if name not in PROBLEMS:
+        raise HTTPException(404, "there is no such problem")
+    return asdict(PROBLEMS[name]) | {"page": PROBLEMS[name].page(settings().problems_url)}
+
+
 @router.get("/requests.csv")
 async def export(wanted: Wanted, user: GetUserDep) -> StreamingResponse:
     """Everything that the filter chooses, as a table for a spreadsheet. Neither payload nor metadata.
@@ -81,15 +100,16 @@ async def _csv(wanted: Filter) -> AsyncIterator[str]:
     text = io.StringIO()
     writer: Any = None
     async for db in connection():
-        before, left = LARGEST_ID, MOST_EXPORTED
-        while left > 0 and (ids := await chosen(db, wanted, limit=min(EXPORT_PAGE, left), before=before)):
+        before = LARGEST_ID
+        yield BYTE_ORDER_MARK
+        while ids := await chosen(db, wanted, limit=EXPORT_PAGE, before=before):
             for row in await database.rows(db, "list_requests", request_ids=ids):
                 writer = writer or _with_heads(text, list(row))
                 writer.writerow([harmless(value) for value in row.values()])
             yield text.getvalue()
             text.seek(0)
             text.truncate()
-            before, left = ids[-1], left - len(ids)
+            before = ids[-1]
 
 
 def _with_heads(text: io.StringIO, names: list[str]) -> Any:
@@ -99,8 +119,12 @@ def _with_heads(text: io.StringIO, names: list[str]) -> Any:
 
 
 def harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection).
+
+    Full-width signs count as well, and so does a sign behind blanks, quotes or a separator, which may begin a cell of
+    its own where a spreadsheet cuts otherwise.
+    """
+    return f"'{value}" if isinstance(value, str) and FORMULA.search(value) else value
 
 
 @router.get("/requests/{request_id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -11,8 +12,13 @@ from include.oms.words.model import Job
 from plugins.oms_console.database import Db
 from plugins.oms_console.rights import READ
 
-MOST_SHOWN = 500
+MOST_SHOWN = 500  # of all groups together, those that a clear drives first
 MAPPED_TASKS = {Job.PROCESSING: "process_slice", Job.MONITORING: "poll_slice"}
+
+NOTHING: dict[str, Any] = {
+    "job": None, "slices": [], "requests": [], "in_all": 0, "to_clear": 0, "slices_to_clear": 0, "elsewhere": 0,
+    "clearing": [],
+}  # fmt: skip
 
 router = APIRouter(dependencies=READ)
 
@@ -23,21 +29,27 @@ Word = Annotated[str, Query(max_length=250)]
 async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_index: Word = "") -> dict[str, Any]:
     """The slices of a task instance, or of a whole run where none is named, with their requests."""
     if dag_id not in set(Job):
-        return {"job": None, "slices": [], "requests": [], "clearing": [], "in_all": 0}
+        return NOTHING
     if task_id and not _is_placeholder(task_id) and task_id != MAPPED_TASKS[Job(dag_id)]:
-        return {"job": dag_id, "slices": [], "requests": [], "clearing": [], "in_all": 0}
+        return NOTHING | {"job": dag_id}
     found = await database.rows(db, "slices_of_task", job=dag_id, dag_run_id=run_id, map_index=_index(map_index))
     ids = [row["slice_id"] for row in found]
     mine = await database.rows(db, "requests_of_slices", slice_ids=ids, limit=MOST_SHOWN)
-    slice_of = {row["request_id"]: row["slice_id"] for row in mine}
-    rows = {row["request_id"]: row for row in await database.rows(db, "list_requests", request_ids=list(slice_of))}
-    clearing = await database.rows(db, "what_clearing_does", slice_ids=ids)
+    named = {row["request_id"]: {"slice_id": row["slice_id"], "group": row["group"]} for row in mine}
+    rows = {row["request_id"]: row for row in await database.rows(db, "list_requests", request_ids=list(named))}
+    cleared = await database.rows(db, "what_clearing_does", slice_ids=ids)
+    by_stage: Counter[str] = Counter()
+    for row in cleared:
+        by_stage[row["stage"]] += row["number"]
     return {
         "job": dag_id,
         "slices": found,
-        "requests": [rows[request_id] | {"slice_id": slice_of[request_id]} for request_id in slice_of],
+        "requests": [rows[request_id] | more for request_id, more in named.items()],
         "in_all": mine[0]["in_all"] if mine else 0,
-        "clearing": clearing,
+        "to_clear": by_stage.total(),
+        "slices_to_clear": len({row["slice_id"] for row in cleared}),
+        "elsewhere": next((row["in_group"] for row in mine if row["group"] == "elsewhere"), 0),
+        "clearing": [{"stage": stage, "number": number} for stage, number in sorted(by_stage.items())],
     }
 
 

@@ -8,7 +8,8 @@ WHERE job = %(job)s AND dag_run_id = %(dag_run_id)s
 ORDER BY ordinal;
 
 -- requests_of_slices --
--- The requests that these slices have had in their hands, those that need a person first.
+-- The requests that these slices have had in their hands, in three groups: those that a clear drives, those that are red
+-- and ended in another slice, and all others.
 WITH mine AS (
     SELECT request_id, max(slice_id) AS slice_id FROM (
         SELECT request_id, slice_id FROM request_timeline WHERE slice_id = ANY (%(slice_ids)s)
@@ -19,14 +20,25 @@ WITH mine AS (
         SELECT request_id, slice_id FROM thunderhead_batches
         WHERE slice_id = ANY (%(slice_ids)s) AND status = 'PROCESSING_THUNDERHEAD') had
     GROUP BY request_id
+), sorted AS (
+    SELECT m.request_id, m.slice_id, r.status,
+           CASE WHEN r.status NOT IN ('FAILED', 'STOPPED') THEN 'other'
+                WHEN r.slice_id = ANY (%(slice_ids)s) AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id))) THEN 'clear'
+                ELSE 'elsewhere' END AS "group"
+    FROM mine m JOIN document_requests r USING (request_id)
 )
-SELECT m.request_id, m.slice_id, count(*) OVER () AS in_all FROM mine m JOIN document_requests r USING (request_id)
-ORDER BY array_position('{FAILED,STOPPED,QUEUED,PROCESSING,COMPLETED}', r.status), m.request_id LIMIT %(limit)s;
+SELECT request_id, slice_id, "group", count(*) OVER () AS in_all, count(*) OVER (PARTITION BY "group") AS in_group
+FROM sorted
+ORDER BY array_position('{clear,elsewhere,other}', "group"),
+         array_position('{FAILED,STOPPED,QUEUED,PROCESSING,COMPLETED}', status), request_id LIMIT %(limit)s;
 
 -- what_clearing_does --
--- What a clear of these slices would drive again, by the stage it ended at: as ended_by_slice, but nothing is held.
-SELECT stage, count(*) AS number FROM document_requests
-WHERE slice_id = ANY (%(slice_ids)s) AND status IN ('FAILED', 'STOPPED') GROUP BY stage ORDER BY stage;
+-- What a clear of these slices would drive again, by the stage it ended at: as ended_by_slice and retrigger_requests,
+-- but nothing is held.
+SELECT r.slice_id, r.stage, count(*) AS number FROM document_requests r
+WHERE r.slice_id = ANY (%(slice_ids)s) AND r.status IN ('FAILED', 'STOPPED')
+  AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
+GROUP BY r.slice_id, r.stage ORDER BY r.stage;
 
 -- list_requests --
 -- These requests as a list shows them, with their last error and newest batch. Neither payload nor metadata.
@@ -152,9 +164,10 @@ WITH found AS (
 SELECT dms_document_id FROM found;
 
 -- ends_over_time --
--- What came in and what ended, by status, in steps of equal length up to now.
+-- What came in and what ended, by status, in steps of equal length up to now. The steps begin on whole numbers of their
+-- length, so that the answer stays the same until something happens or a step is over.
 WITH origin AS (
-    SELECT now() - %(steps)s::integer * step AS at, step
+    SELECT date_bin(step, now(), '2001-01-01Z') - (%(steps)s::integer - 1) * step AS at, step
     FROM (SELECT %(step_seconds)s::integer * interval '1 second' AS step) given
 ), ended AS (
     SELECT date_bin((SELECT step FROM origin), ended_at, (SELECT at FROM origin)) AS from_at, status, count(*) AS number
@@ -172,26 +185,34 @@ LEFT JOIN ended e USING (from_at) LEFT JOIN came c USING (from_at)
 GROUP BY s.from_at ORDER BY s.from_at;
 
 -- stock --
--- What is open, and what stands red and can be helped (nobody withdrew it, its content is there), now; the oldest in
--- seconds.
-SELECT (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()) AS due,
-       (SELECT count(*) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()) AS waiting,
-       (SELECT count(*) FROM document_requests WHERE status = 'PROCESSING' AND lease_until > now()) AS in_hand,
-       (SELECT count(*) FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD') AS at_thunderhead,
-       (SELECT count(*) FROM document_requests r
-        WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL
-          AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))) AS red,
-       (SELECT count(*) FROM document_requests WHERE spent > 0 AND ended_at IS NULL) AS retrying,
-       (SELECT count(*) FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL) AS outbox,
-       (SELECT count(*) FROM final_events WHERE set_aside_at IS NOT NULL) AS set_aside,
-       (SELECT extract(epoch FROM now() - min(due_at))::float FROM document_requests
-        WHERE status = 'QUEUED' AND due_at <= now()) AS oldest_due_seconds,
-       (SELECT extract(epoch FROM now() - min(created_at))::float FROM final_events
-        WHERE published_at IS NULL AND set_aside_at IS NULL) AS oldest_event_seconds;
+-- How many requests are in each state now, and since when the oldest of them is: the same states, in the same words, as
+-- select_requests finds them by. What needs a person can be helped: nobody withdrew it, its content is there.
+SELECT 'due' AS state, count(*) AS number, utc_text(min(due_at)) AS oldest_at
+FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()
+UNION ALL
+SELECT 'waiting', count(*), utc_text(min(created_at)) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()
+UNION ALL
+SELECT 'in_hand', count(*), utc_text(min(created_at)) FROM document_requests
+WHERE status = 'PROCESSING' AND lease_until > now()
+UNION ALL
+SELECT 'at_thunderhead', count(*), utc_text(min(submitted_at)) FROM thunderhead_batches
+WHERE status = 'PROCESSING_THUNDERHEAD'
+UNION ALL
+SELECT 'needs_person', count(*), utc_text(min(ended_at)) FROM document_requests r
+WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL
+  AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
+UNION ALL
+SELECT 'retrying', count(*), utc_text(min(created_at)) FROM document_requests WHERE spent > 0 AND ended_at IS NULL
+UNION ALL
+SELECT 'unpublished', count(DISTINCT request_id), utc_text(min(created_at)) FROM final_events
+WHERE published_at IS NULL AND set_aside_at IS NULL
+UNION ALL
+SELECT 'set_aside', count(DISTINCT request_id), utc_text(min(set_aside_at)) FROM final_events
+WHERE set_aside_at IS NOT NULL;
 
 -- red_by_category --
 -- What stands at FAILED or STOPPED and can be helped, as stock counts it, by its last error.
-SELECT r.status, r.stage, e.category, count(*) AS number
+SELECT r.status, r.stage, e.category, count(*) AS number, utc_text(min(r.ended_at)) AS oldest_at
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
@@ -209,30 +230,36 @@ WHERE r.spent > 0 AND r.ended_at IS NULL
 GROUP BY e.category, r.stage ORDER BY number DESC;
 
 -- outside_systems --
--- The dial of every outside system.
+-- The settings of every outside system. `version` names what operators have set: a change says which it has seen.
 SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, paused_why, most_in_flight,
        most_per_second::float AS most_per_second, bearable_per_second::float AS bears_per_second, failures,
        CASE WHEN open_until > now() THEN utc_text(open_until) END AS open_until, last_error,
-       utc_text(updated_at) AS updated_at
+       md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) AS version
 FROM outside_systems ORDER BY system, document_type <> '*', document_type;
 
--- turn_dial --
--- Pause or release an outside system, for one document type or all, and set its limits. Null limits: none. A document
--- type that has no row yet gets one; a system that has none at all is not made.
-INSERT INTO outside_systems AS o
-    (system, document_type, paused_at, paused_by, paused_why, most_in_flight, most_per_second)
-SELECT s.system, %(document_type)s::text, CASE WHEN %(paused)s::boolean THEN now() END,
-       CASE WHEN %(paused)s::boolean THEN %(actor)s::text END, CASE WHEN %(paused)s::boolean THEN %(why)s::text END,
-       %(most_in_flight)s::integer, %(most_per_second)s::numeric
-FROM outside_systems s WHERE s.system = %(system)s AND s.document_type = '*'
-ON CONFLICT (system, document_type) DO UPDATE
-SET paused_at = CASE WHEN %(paused)s::boolean THEN coalesce(o.paused_at, excluded.paused_at) END,
-    paused_by = CASE WHEN %(paused)s::boolean THEN coalesce(o.paused_by, excluded.paused_by) END,
-    paused_why = excluded.paused_why, most_in_flight = excluded.most_in_flight,
-    most_per_second = excluded.most_per_second, updated_at = now()
+-- add_document_type --
+-- A document type gets settings of its own, which change nothing yet. Those that are there stay as they are.
+INSERT INTO outside_systems (system, document_type) VALUES (%(system)s, %(document_type)s) ON CONFLICT DO NOTHING
+RETURNING system;
+
+-- change_system --
+-- Pause or resume an outside system, for one document type or all, or set its limits; what is not changed stays. Only
+-- where it is as the operator saw it.
+UPDATE outside_systems
+SET paused_at = CASE %(paused)s::boolean WHEN true THEN coalesce(paused_at, now()) WHEN false THEN NULL ELSE paused_at END,
+    paused_by = CASE %(paused)s::boolean WHEN true THEN %(actor)s::text WHEN false THEN NULL ELSE paused_by END,
+    paused_why = CASE %(paused)s::boolean WHEN true THEN %(why)s::text WHEN false THEN NULL ELSE paused_why END,
+    most_in_flight = CASE WHEN %(sets_in_flight)s THEN %(most_in_flight)s::integer ELSE most_in_flight END,
+    most_per_second = CASE WHEN %(sets_per_second)s THEN %(most_per_second)s::numeric ELSE most_per_second END,
+    updated_at = now()
+WHERE system = %(system)s AND document_type = %(document_type)s
+  AND md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) = %(version)s
 RETURNING system;
 
 -- remove_dial --
--- A document type has no dial of its own any more; the whole system's stays.
+-- A document type has no settings of its own any more; the whole system's stay. Only where they are as the operator saw
+-- them.
 DELETE FROM outside_systems
-WHERE system = %(system)s AND document_type = %(document_type)s AND document_type <> '*' RETURNING system;
+WHERE system = %(system)s AND document_type = %(document_type)s AND document_type <> '*'
+  AND md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) = %(version)s
+RETURNING system;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from psycopg import AsyncConnection
@@ -24,6 +25,19 @@ Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checke
 MetadataValue = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(checked_name)]
 
 
+class State(StrEnum):
+    """Where requests stand, as operators see it: the dashboard counts by these, and a search finds by them."""
+
+    DUE = "due"  # queued, and may be claimed now
+    WAITING = "waiting"  # queued, for a later time
+    IN_HAND = "in_hand"  # held by a slice
+    AT_THUNDERHEAD = "at_thunderhead"  # being generated
+    NEEDS_PERSON = "needs_person"  # at a red end, and can be helped
+    RETRYING = "retrying"  # has spent attempts, and has not ended
+    UNPUBLISHED = "unpublished"  # a final event waits for Kafka
+    SET_ASIDE = "set_aside"  # a final event was refused for good
+
+
 class Selection(BaseModel):
     """Requests by what is known of them. What is None does not matter; of the rest, everything must hold."""
 
@@ -39,6 +53,7 @@ class Selection(BaseModel):
     document: Name | None = None  # by its name or by its type
     batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's; it may be an earlier attempt's
     category: Category | None = None  # of its last error
+    state: State | None = None
     retrying: bool = False  # only what has spent attempts and has not ended
     withdrawn: bool | None = None  # whether its client took it back
     metadata: Annotated[tuple[tuple[Name, MetadataValue], ...], Field(min_length=1, max_length=20)] | None = None

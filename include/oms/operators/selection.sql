@@ -29,10 +29,24 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s::text)
   AND (%(category)s::text IS NULL OR e.category = %(category)s::text
        -- Red requests are few and have their own index; of all the others, those that ever had such an error.
-       AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE OR r.request_id = ANY (ARRAY(
+       AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE OR %(state)s::text IN ('needs_person', 'retrying') OR r.request_id = ANY (ARRAY(
            SELECT n.request_id FROM request_errors n
            WHERE n.category = %(category)s::text AND n.request_id < %(before)s::bigint
            ORDER BY n.request_id DESC LIMIT %(newest)s::bigint))))
+  AND (%(state)s::text IS NULL OR CASE %(state)s::text
+      WHEN 'due' THEN r.status = 'QUEUED' AND r.due_at <= now()
+      WHEN 'waiting' THEN r.status = 'QUEUED' AND r.due_at > now()
+      WHEN 'in_hand' THEN r.status = 'PROCESSING' AND r.lease_until > now()
+      WHEN 'at_thunderhead' THEN r.request_id = ANY (ARRAY(
+          SELECT request_id FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD'))
+      WHEN 'needs_person' THEN r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
+          AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
+      WHEN 'retrying' THEN r.spent > 0 AND r.ended_at IS NULL
+      WHEN 'unpublished' THEN r.request_id = ANY (ARRAY(
+          SELECT request_id FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL))
+      WHEN 'set_aside' THEN r.request_id = ANY (ARRAY(
+          SELECT request_id FROM final_events WHERE set_aside_at IS NOT NULL))
+      END)
   AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
   AND (%(withdrawn)s::boolean IS NULL
        OR (r.status = 'STOPPED' AND e.category IS NOT DISTINCT FROM 'CANCELLED') = %(withdrawn)s::boolean)

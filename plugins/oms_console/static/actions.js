@@ -1,54 +1,105 @@
+// @ts-check
 // What operators do to requests: ask, act, tell.
-import { get, post } from "./api.js";
-import { confirmed, showResults } from "./dialog.js";
-import { el, note, say } from "./dom.js";
+import { change, get } from "./api.js";
+import { REASON, ask, showResults } from "./dialog.js";
+import { el, say } from "./dom.js";
+import { table } from "./table.js";
 import { isWithdrawn, number, plural, whatRetriggerDoes } from "./words.js";
 
-const groupsTable = (groups) => el("table", {},
-  el("thead", {}, el("tr", {}, ["Requests", "Ended", "At", "Last error", "What happens"].map((head) => el("th", {}, head)))),
-  el("tbody", {}, groups.map((group) => el("tr", {}, el("td", { class: "n" }, number(group.number)), el("td", {}, group.status),
-    el("td", {}, group.stage), el("td", {}, group.category ?? "–"), el("td", {}, isWithdrawn(group) ? "left alone: it was withdrawn" : whatRetriggerDoes(group.stage))))));
+/** @param {any[]} groups */
+const groupsTable = (groups) =>
+  table(
+    [
+      { head: "Requests", kind: "n", cell: (group) => number(group.number) },
+      { head: "Ended", cell: (group) => group.status },
+      { head: "At", cell: (group) => group.stage },
+      { head: "Last error", cell: (group) => group.category },
+      {
+        head: "What happens",
+        cell: (group) => (isWithdrawn(group) ? "left alone: it was withdrawn" : whatRetriggerDoes(group.stage)),
+      },
+    ],
+    groups,
+  );
 
-async function run(path, body) {
-  try {
-    const { results } = await post(path, body);
-    await showResults(results);
-    return true;
-  } catch (error) {
-    say(error.message);
-    return false;
-  }
+/**
+ * One is done on a word; several need a reason.
+ * @param {string} title
+ * @param {any} content
+ * @param {string} go
+ * @param {number} many
+ * @param {string} path
+ * @param {any} body
+ */
+async function confirmed(title, content, go, many, path, body) {
+  const act = (/** @type {any} */ { reason }) => change("POST", path, { ...body, reason: reason || undefined });
+  const done = await ask({ title, content, go, act, fields: many > 1 ? [REASON] : [] });
+  if (!done) return false;
+  await showResults(done.results);
+  return true;
 }
 
-/** Retrigger these rows, all of a list that are red. */
-export async function retriggerRows(rows) {
-  const groups = Object.values(rows.reduce((all, row) => {
+/** @param {any[]} rows */
+const named = (rows) => ({ request_ids: rows.map((row) => row.request_id) });
+
+/**
+ * Retrigger these rows, all of a list that are red.
+ * @param {any[]} rows
+ */
+export function retriggerRows(rows) {
+  /** @type {Record<string, any>} */
+  const groups = {};
+  for (const row of rows) {
     const key = `${row.status} ${row.stage} ${row.category}`;
-    all[key] ??= { ...row, number: 0 };
-    all[key].number += 1;
-    return all;
-  }, {}));
-  const text = `Try ${plural(rows.length, "request")} again?`;
-  return (await confirmed(text, groupsTable(groups), "Retrigger")) && run("retriggers", { request_ids: rows.map((row) => row.request_id) });
+    groups[key] ??= { ...row, number: 0 };
+    groups[key].number += 1;
+  }
+  const title = `Retrigger ${plural(rows.length, "request")}?`;
+  return confirmed(title, groupsTable(Object.values(groups)), "Retrigger", rows.length, "retriggers", named(rows));
 }
 
-/** Retrigger all red requests that a filter chooses: counted first, and only if it is still as many. */
+/**
+ * Retrigger all red requests that a filter chooses: counted first, and only if it is still as many.
+ * @param {any} filter
+ * @param {URLSearchParams} query
+ */
 export async function retriggerFilter(filter, query) {
   let counted;
-  try { counted = await get(`requests/count?${query}`); } catch (error) { say(error.message); return false; }
-  if (!counted.number) { say("None of these stands at FAILED or STOPPED without having been withdrawn: there is nothing to retrigger."); return false; }
-  const content = el("div", {}, groupsTable(counted.groups),
-    counted.is_bound ? note("warn", `There are more than ${number(counted.number)}: narrow the search. At most so many are retriggered at once.`) : null);
-  if (!(await confirmed(`Try ${plural(counted.number, "request")} again?`, content, "Retrigger"))) return false;
-  return run("retriggers", { filter, expected: counted.number });
+  try {
+    counted = await get(`requests/count?${query}`);
+  } catch (error) {
+    say(/** @type {Error} */ (error).message);
+    return false;
+  }
+  if (!counted.number) {
+    say("Nothing to retrigger: none of these is FAILED or STOPPED, or all were withdrawn.");
+    return false;
+  }
+  const title = `Retrigger ${counted.is_bound ? "more than " : ""}${plural(counted.number, "request")}?`;
+  return confirmed(title, groupsTable(counted.groups), "Retrigger", counted.number, "retriggers", {
+    filter,
+    expected: counted.number,
+  });
 }
 
-export async function retryNow(rows) {
-  const text = el("p", {}, "They no longer wait for their back-off: the next run takes them. No attempt is given back.");
-  return (await confirmed(`Make ${plural(rows.length, "request")} due now?`, text, "Retry now")) && run("retry-now", { request_ids: rows.map((row) => row.request_id) });
-}
+/** @param {any[]} rows */
+export const retryNow = (rows) =>
+  confirmed(
+    `Make ${plural(rows.length, "request")} due now?`,
+    el("p", {}, "They no longer wait for their back-off: the next run takes them. No attempt is given back."),
+    "Retry now",
+    rows.length,
+    "retry-now",
+    named(rows),
+  );
 
-export async function cancel(rows) {
-  const text = el("p", {}, "They end as STOPPED, with a final event to their client. What a job has taken up is left alone.");
-  return (await confirmed(`Withdraw ${plural(rows.length, "request")}?`, text, "Withdraw")) && run("cancellations", { request_ids: rows.map((row) => row.request_id) });
-}
+/** @param {any[]} rows */
+export const cancel = (rows) =>
+  confirmed(
+    `Withdraw ${plural(rows.length, "request")}?`,
+    el("p", {}, "They end as STOPPED, with a final event to their client. What a job has taken up is left alone."),
+    "Withdraw",
+    rows.length,
+    "cancellations",
+    named(rows),
+  );

@@ -1,93 +1,225 @@
+// @ts-check
 // What stands where, what is wrong, and whether the systems around answer.
-import { get, post } from "./api.js";
+import { change, get } from "./api.js";
 import { chart } from "./chart.js";
-import { confirmed } from "./dialog.js";
-import { el, empty, fill, note, say } from "./dom.js";
+import { ask } from "./dialog.js";
+import { draw, el, empty, fill, say } from "./dom.js";
 import { at } from "./links.js";
-import { keepFresh, news } from "./refresh.js";
-import { SYSTEMS, duration, instant, number, plural } from "./words.js";
+import { keepFresh, staleSince } from "./refresh.js";
+import { table } from "./table.js";
+import { age, instant } from "./times.js";
+import { SYSTEMS, number, plural } from "./words.js";
 
 const RANGES = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
 
-const tile = (name, value, more, href, kind = "") => el(href ? "a" : "div", { class: `tile ${kind}`, href },
-  el("span", { class: "tile-name" }, name), el("span", { class: "tile-value" }, value), el("span", { class: "quiet small" }, more || "\u00a0"));
+/**
+ * @param {string} name
+ * @param {any} value
+ * @param {any} more
+ * @param {string | undefined} href
+ */
+const tile = (name, value, more, href, kind = "") =>
+  el(
+    href ? "a" : "div",
+    { class: `tile ${kind}`, href },
+    el("span", { class: "tile-name" }, name),
+    el("span", { class: "tile-value" }, value),
+    el("span", { class: "quiet small" }, more || "\u00a0"),
+  );
 
+/** @param {any} shown */
 function tiles({ stock, steps, step_seconds }) {
+  const of = (/** @type {string} */ name, /** @type {string} */ state, /** @type {string} */ none, kind = "") =>
+    tile(
+      name,
+      number(stock[state].number),
+      stock[state].oldest_at ? `oldest ${age(stock[state].oldest_at)}` : none,
+      state === "retrying" ? at("retrying") : at("search", { state }),
+      Number(stock[state].number) ? kind : "",
+    );
   const minutes = Math.max(1, 300 / step_seconds);
-  const perMinute = steps.slice(-minutes).reduce((sum, step) => sum + Number(step.completed), 0) / ((minutes * step_seconds) / 60);
-  return el("div", { class: "tiles" },
-    tile("Need a person", number(stock.red), "FAILED or STOPPED", at("search", { status: ["FAILED", "STOPPED"], withdrawn: "false" }), Number(stock.red) ? "bad" : ""),
-    tile("Retrying", number(stock.retrying), "failed before, not ended", at("retrying"), Number(stock.retrying) ? "warn" : ""),
-    tile("Due", number(stock.due), stock.oldest_due_seconds === null ? "nothing waits" : `oldest ${duration(stock.oldest_due_seconds)}`, at("search", { status: "QUEUED" })),
-    tile("Waiting", number(stock.waiting), "for a back-off", at("search", { status: "QUEUED" })),
-    tile("In hand", number(stock.in_hand), "held by slices", at("search", { status: "PROCESSING" })),
-    tile("At Thunderhead", number(stock.at_thunderhead), "being generated", at("search", { status: "PROCESSING" })),
-    tile("Outbox", number(stock.outbox), [stock.oldest_event_seconds === null ? "all published" : `oldest ${duration(stock.oldest_event_seconds)}`, Number(stock.set_aside) ? `, ${number(stock.set_aside)} set aside` : ""], undefined, Number(stock.set_aside) ? "warn" : ""),
-    tile("Throughput", number(Math.round(perMinute * 10) / 10), "completed a minute"));
+  const completed = steps
+    .slice(-minutes)
+    .reduce((/** @type {number} */ sum, /** @type {any} */ step) => sum + Number(step.completed), 0);
+  return el(
+    "div",
+    { class: "tiles" },
+    of("Need a person", "needs_person", "none", "bad"),
+    of("Retrying", "retrying", "none", "warn"),
+    of("Due", "due", "nothing is due"),
+    of("Waiting", "waiting", "for a back-off"),
+    of("In hand", "in_hand", "held by slices"),
+    of("At Thunderhead", "at_thunderhead", "being generated"),
+    of("Not published", "unpublished", "all published"),
+    Number(stock.set_aside.number) ? of("Set aside", "set_aside", "", "warn") : null,
+    tile(
+      "Throughput",
+      number(Math.round((completed / ((minutes * step_seconds) / 60)) * 10) / 10),
+      "completed a minute",
+      undefined,
+    ),
+  );
 }
 
+/**
+ * @param {string} system
+ * @param {any} probe
+ * @param {any} dial
+ */
 function healthRow(system, probe, dial) {
-  const state = !probe.answers ? ["bad", `does not answer (${probe.why})`] : dial?.paused_at ? ["warn", `paused by ${dial.paused_by}: ${dial.paused_why ?? "no reason given"}`]
-    : dial?.open_until ? ["bad", "breaker open until ", instant(dial.open_until), dial.last_error ? `: ${dial.last_error}` : ""]
-      : dial?.failures > 0 ? ["warn", `on probation after ${number(dial.failures)} outages`] : ["good", `answers in ${probe.milliseconds} ms`];
-  return el("li", { class: `health ${state[0]}` }, el("span", { class: "dot", "aria-hidden": "true" }), el("strong", {}, SYSTEMS[system]), " ", el("span", { class: "long" }, state.slice(1)));
+  const since = staleSince();
+  const state = since
+    ? ["unknown", "not known since ", instant(since)]
+    : !probe.answers
+      ? ["bad", `does not answer (${probe.why})`]
+      : dial?.paused_at
+        ? ["warn", `paused by ${dial.paused_by}: ${dial.paused_why ?? "no reason given"}`]
+        : dial?.open_until
+          ? ["bad", "breaker open until ", instant(dial.open_until), dial.last_error ? `: ${dial.last_error}` : ""]
+          : dial?.failures > 0
+            ? ["warn", `on probation after ${plural(dial.failures, "outage")}`]
+            : ["good", "answers"];
+  return el(
+    "li",
+    { class: `health ${state[0]}` },
+    el("span", { class: "dot", "aria-hidden": "true" }),
+    el("strong", {}, SYSTEMS[system]),
+    " ",
+    el("span", { class: "long" }, state.slice(1)),
+  );
 }
 
+/** @param {any} shown */
+const healths = ({ health, systems }) =>
+  Object.entries(health).map(([system, probe]) =>
+    healthRow(
+      system,
+      probe,
+      systems.find((/** @type {any} */ one) => one.system === system && one.document_type === "*"),
+    ),
+  );
+
+/** @param {any[]} groups */
 function red(groups) {
-  if (!groups.length) return empty("Nothing needs a person", "Requests that end FAILED or STOPPED are listed here, by their error.");
-  return el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ["Last error", "Ended", "At", "Requests"].map((head) => el("th", { scope: "col", class: head === "Requests" ? "n" : "" }, head)))),
-    el("tbody", {}, groups.map((group) => el("tr", {},
-      el("td", { "data-label": "Last error" }, el("a", { href: at("search", { category: group.category, status: group.status, withdrawn: "false" }) }, group.category ?? "none kept")),
-      el("td", { "data-label": "Ended" }, group.status), el("td", { "data-label": "At" }, group.stage), el("td", { "data-label": "Requests", class: "n" }, number(group.number))))));
+  if (!groups.length)
+    return empty("Nothing needs a person", "Requests that end FAILED or STOPPED are listed here, by their error.");
+  const link = (/** @type {any} */ { category, status, stage }) =>
+    category
+      ? el("a", { href: at("search", { category, status, stage, state: "needs_person" }) }, category)
+      : "none kept";
+  return table(
+    [
+      { head: "Last error", cell: link },
+      { head: "Ended", cell: (group) => group.status },
+      { head: "At", cell: (group) => group.stage },
+      { head: "Oldest", cell: (group) => age(group.oldest_at) },
+      { head: "Requests", kind: "n", cell: (group) => number(group.number) },
+    ],
+    groups,
+  );
 }
 
-/** Topics that take no events, and events that are set aside. Nothing where all is well. */
+/**
+ * Topics that take no events, and events that are set aside. Nothing where all is well.
+ * @param {any[]} groups
+ * @param {any} me
+ * @param {() => Promise<any>} again
+ */
 function outbox(groups, me, again) {
   const shown = groups.filter((group) => group.is_set_aside || group.reason);
   if (!shown.length) return null;
-  const release = async ({ topic, reason, number: n }) => {
-    const text = el("p", {}, `${plural(n, "event")}: ${reason}. They go out at once; what cannot be published is set aside again.`);
-    if (!await confirmed("Publish these events after all?", text, "Publish")) return;
-    try { say(`${plural((await post("outbox/releases", { topic, reason })).released, "event")} released.`); again(); } catch (error) { say(error.message); }
+  const release = async (/** @type {any} */ { topic, reason, number: n }) => {
+    const done = await ask({
+      title: "Publish these events after all?",
+      content: el(
+        "p",
+        {},
+        `${plural(n, "event")}: ${reason}. They go out at once; an event that is refused is set aside again.`,
+      ),
+      go: "Publish",
+      act: () => change("POST", "outbox/releases", { topic, reason }),
+    });
+    if (!done) return;
+    say(`${plural(done.released, "event")} released.`);
+    await again();
   };
-  return [el("h2", {}, "Events that cannot be published"), el("table", { class: "cards" },
-    el("thead", {}, el("tr", {}, ["Topic", "Reason", "Since", "Next try", "Events"].map((head) => el("th", { scope: "col", class: head === "Events" ? "n" : "" }, head)))),
-    el("tbody", {}, shown.map((group) => el("tr", {},
-      el("td", { "data-label": "Topic" }, group.topic || "the default topic"), el("td", { "data-label": "Reason" }, group.reason),
-      el("td", { "data-label": "Since" }, instant(group.since)),
-      el("td", { "data-label": "Next try" }, !group.is_set_aside ? instant(group.next_try_at) ?? "now"
-        : me.may.act ? el("button", { class: "plain", onclick: () => release(group) }, "set aside; publish …") : "set aside"),
-      el("td", { "data-label": "Events", class: "n" }, number(group.number))))))];
+  const next = (/** @type {any} */ group) => {
+    if (!group.is_set_aside) return instant(group.next_try_at) ?? "now";
+    if (!me.may.act) return "set aside";
+    return el("button", { class: "plain", type: "button", onclick: () => release(group) }, "set aside; publish …");
+  };
+  const columns = [
+    { head: "Topic", cell: (/** @type {any} */ group) => group.topic || "the default topic" },
+    { head: "Reason", cell: (/** @type {any} */ group) => group.reason },
+    { head: "Since", cell: (/** @type {any} */ group) => instant(group.since) },
+    { head: "Next try", cell: next },
+    { head: "Events", kind: "n", cell: (/** @type {any} */ group) => number(group.number) },
+  ];
+  return [el("h2", {}, "Events that cannot be published"), table(columns, shown)];
 }
 
+/**
+ * @param {Element} page
+ * @param {{ me: any }} who
+ */
 export async function dashboard(page, { me }) {
   let over = new URLSearchParams(location.search).get("over") ?? "6h";
   if (!(over in RANGES)) over = "6h";
-  const pick = el("div", { class: "pick", role: "group", "aria-label": "Time shown" }, Object.entries(RANGES).map(([key, text]) =>
-    el("a", { href: at("", { over: key }), class: "button plain", "aria-current": key === over ? "true" : undefined }, text)));
-  const parts = { tiles: el("div"), chart: el("div"), red: el("div"), outbox: el("section"), health: el("ul", { class: "healths" }) };
-  fill(page, el("h1", {}, "Output Management"), parts.tiles,
+  const pick = el(
+    "div",
+    { class: "pick", role: "group", "aria-label": "Time shown" },
+    Object.entries(RANGES).map(([key, text]) =>
+      el(
+        "a",
+        { href: at("", { over: key }), class: "button plain", "aria-current": key === over ? "true" : undefined },
+        text,
+      ),
+    ),
+  );
+  const parts = {
+    tiles: el("div"),
+    chart: el("div"),
+    red: el("div"),
+    outbox: el("section"),
+    health: el("ul", { class: "healths" }),
+  };
+  fill(
+    page,
+    el("h1", {}, "Output Management"),
+    parts.tiles,
     el("section", {}, el("div", { class: "title" }, el("h2", {}, "Ends over time"), pick), parts.chart),
-    el("div", { class: "columns" }, el("section", {}, el("h2", {}, "What needs a person"), parts.red),
-      el("section", {}, el("div", { class: "title" }, el("h2", {}, "Systems around"), el("a", { href: at("dial") }, "Turn the dial")), parts.health)), parts.outbox);
-  const showOutbox = async () => {
-    const groups = await get("outbox");
-    if (isOutboxNews(groups)) fill(parts.outbox, outbox(groups, me, showOutbox));
+    el(
+      "div",
+      { class: "columns" },
+      el("section", {}, el("h2", {}, "What needs a person"), parts.red),
+      el(
+        "section",
+        {},
+        el(
+          "div",
+          { class: "title" },
+          el("h2", {}, "Outside systems"),
+          el("a", { href: at("systems") }, "Pause or limit a system"),
+        ),
+        parts.health,
+      ),
+    ),
+    parts.outbox,
+  );
+  /** @type {any} */
+  let shown = null;
+  const view = () => {
+    if (!shown) return;
+    draw(parts.tiles, tiles(shown));
+    draw(parts.chart, chart(shown.steps, shown.step_seconds));
+    draw(parts.red, red(shown.red));
+    draw(parts.outbox, outbox(shown.outbox, me, show));
+    draw(parts.health, healths(shown));
   };
-  const showHealth = async () => {
-    const [probes, dials] = await Promise.all([get("health"), get("systems").catch(() => [])]);
-    fill(parts.health, Object.entries(probes).map(([system, probe]) => healthRow(system, probe, dials.find((dial) => dial.system === system && dial.document_type === "*"))));
+  const show = async () => {
+    shown = await get(`dashboard?over=${over}`);
+    view();
   };
-  const isNews = news();
-  const isOutboxNews = news();
-  const showCounts = async () => {
-    const shown = await get(`dashboard?over=${over}`);
-    fill(parts.tiles, tiles(shown));
-    fill(parts.chart, chart(shown.steps, shown.step_seconds));
-    if (isNews(shown.red)) fill(parts.red, red(shown.red));
-  };
-  await keepFresh(async () => {
-    const [counts] = await Promise.allSettled([showCounts(), showHealth(), showOutbox()]);
-    if (counts.status === "rejected") fill(parts.tiles, note("bad", counts.reason.message));
-  }, 5);
+  document.addEventListener("freshness", view);
+  await keepFresh(show, 5);
 }

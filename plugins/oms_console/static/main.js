@@ -1,33 +1,56 @@
+// @ts-check
 // Shows what the address names.
-import "./theme.js";
 import { base, get } from "./api.js";
 import { dashboard } from "./dashboard.js";
-import { dial } from "./dial.js";
 import { el, fill, note } from "./dom.js";
-import { airflowLink, at } from "./links.js";
+import { at, loginLink, showAddress } from "./links.js";
+import { problem } from "./problem.js";
 import { reference } from "./reference.js";
 import { request } from "./request.js";
 import { retrying } from "./retrying.js";
 import { search } from "./search.js";
 import { slices } from "./slices.js";
+import { systems } from "./systems.js";
 
-const VIEWS = { "": ["Dashboard", dashboard], search: ["Search", search], retrying: ["Retrying", retrying], dial: ["Dial", dial],
-  reference: ["Reference data", reference] };
-const page = document.getElementById("content");
+/** @typedef {[string, (page: Element, of: any) => Promise<void>]} View */
+
+/** @type {Record<string, View>} those in the menu */
+const VIEWS = {
+  "": ["Dashboard", dashboard],
+  search: ["Search", search],
+  retrying: ["Retrying", retrying],
+  systems: ["Outside systems", systems],
+  reference: ["Reference data", reference],
+};
+/** @type {Record<string, View>} */
+const OTHERS = {
+  slices: ["Requests", slices],
+  requests: ["Request", request],
+  problems: ["Problem", problem],
+  dial: ["Outside systems", systems],
+};
+const page = /** @type {Element} */ (document.getElementById("content"));
 const [name, id] = location.pathname.slice(base.length + 1).split("/");
+const [title, view] = VIEWS[name] ?? OTHERS[name];
 
-const menu = () => el("nav", { "aria-label": "OMS" }, Object.entries(VIEWS).map(([path, [title]]) =>
-  el("a", { href: at(path), "aria-current": path === name ? "page" : undefined }, title)));
+const menu = () =>
+  el(
+    "nav",
+    { "aria-label": "OMS" },
+    Object.entries(VIEWS).map(([path, [text, shows]]) =>
+      el("a", { href: at(path), "aria-current": shows === view ? "page" : undefined }, text),
+    ),
+  );
 
 async function main() {
-  if (name !== "slices") fill(document.getElementById("head"), menu());
+  document.title = `${title}${id ? ` ${id}` : ""} · OMS`;
+  showAddress();
+  if (name !== "slices") fill(/** @type {Element} */ (document.getElementById("head")), menu());
   try {
-    const me = await get("me");
-    const view = name === "slices" ? slices : name === "requests" ? request : VIEWS[name][1];
-    if (VIEWS[name]) document.title = `OMS ${VIEWS[name][0]}`;
-    await view(page, { me, id });
+    await view(page, { me: await get("me"), id });
   } catch (error) {
-    fill(page, note("bad", error.message, error.status === 401 ? [" ", airflowLink("/auth/login", "Log in")] : null));
+    const { message, status } = /** @type {any} */ (error);
+    fill(page, el("h1", {}, title), note("bad", message, " ", status === 401 ? loginLink() : null));
   }
 }
 

@@ -1,53 +1,232 @@
+// @ts-check
 // Reference data and document configurations: what OMS accepts, and how a document is made.
-import { get, post, put, remove } from "./api.js";
-import { confirmed, form } from "./dialog.js";
-import { el, empty, fill, note, say } from "./dom.js";
+import { change, get } from "./api.js";
+import { ask } from "./dialog.js";
+import { draw, el, empty, fill, note, say } from "./dom.js";
 import { at } from "./links.js";
+import { keepFresh } from "./refresh.js";
+import { table } from "./table.js";
 
-const TYPES = ["SOURCE_SYSTEM", "DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY", "APP_DOC_SPEC", "FOOTER_ID", "DOC_CONFIG_CODE"];
-const DATES = [["effectFromDat", "In force from", "date"], ["effectToDat", "until", "date"]];
-const CONFIGURATION = [["footerId", "Footer"], ["appDocSpec", "Document"], ["code", "Code"], ["value", "Value"], ...DATES];
-const VALUE = [["refDataValue", "Value"], ["description", "Description"], ...DATES];
+const TYPES = [
+  "SOURCE_SYSTEM",
+  "DOCUMENT_TYPE",
+  "DOCUMENT_NAME",
+  "DOCUMENT_LANGUAGE",
+  "METADATA_KEY",
+  "APP_DOC_SPEC",
+  "FOOTER_ID",
+  "DOC_CONFIG_CODE",
+];
+const DATES = [
+  { name: "effectFromDat", label: "In force from", type: "date", help: "Empty: today." },
+  {
+    name: "effectToDat",
+    label: "In force until",
+    type: "date",
+    help: "The first day on which it no longer counts. Empty: no end.",
+  },
+];
+/** @type {Record<string, string>} what each is chosen from */
+const LISTS = { footerId: "FOOTER_ID", appDocSpec: "APP_DOC_SPEC", code: "DOC_CONFIG_CODE" };
+const CONFIGURATION = [
+  { name: "footerId", label: "Footer" },
+  { name: "appDocSpec", label: "Document" },
+  { name: "code", label: "Code" },
+  { name: "value", label: "Value" },
+  ...DATES,
+];
+const VALUE = [{ name: "refDataValue", label: "Value" }, { name: "description", label: "Description" }, ...DATES];
+const OPTIONAL = new Set(["description", "effectFromDat", "effectToDat"]);
+const NO_END = "4712-12-31";
 
-const isOver = (row) => row.effectToDat <= new Date().toISOString().slice(0, 10);
+const today = () => new Date().toISOString().slice(0, 10);
+const isOver = (/** @type {any} */ row) => row.effectToDat <= today();
+const nameOf = (/** @type {any} */ row) =>
+  row.refDataValue ?? `${row.code} of ${row.appDocSpec} with footer ${row.footerId}`;
 
+/** What says the same about the same thing. */
+const isSameThing = (/** @type {any} */ a, /** @type {any} */ b) =>
+  a.refDataValue !== undefined
+    ? a.refDataValue === b.refDataValue
+    : a.footerId === b.footerId && a.appDocSpec === b.appDocSpec && a.code === b.code;
+
+const textOf = (/** @type {any} */ row) => row.value ?? row.description;
+
+/**
+ * The rows that a new row ends on its first day.
+ * @param {any[]} rows
+ * @param {any} said
+ */
+export function endedBy(rows, said) {
+  const from = said.effectFromDat || today();
+  const to = said.effectToDat || NO_END;
+  return rows.filter(
+    (row) =>
+      isSameThing(row, said) && row.effectFromDat < to && row.effectToDat > from && row.effectFromDat < row.effectToDat,
+  );
+}
+
+/** @param {any} row what of a row can be written */
+const content = ({ id: _id, ...row }) => row;
+
+/**
+ * @param {Element} page
+ * @param {{ me: any }} who
+ */
 export async function reference(page, { me }) {
-  const type = new URLSearchParams(location.search).get("type") ?? "";
-  const kind = TYPES.includes(type) ? "reference-data" : "document-configurations";
-  const fields = kind === "reference-data" ? VALUE : CONFIGURATION;
-  const pick = el("nav", { class: "pick", "aria-label": "Kinds" }, ["", ...TYPES].map((one) =>
-    el("a", { class: "button plain", href: at("reference", { type: one }), "aria-current": one === (TYPES.includes(type) ? type : "") ? "true" : undefined }, one ? one.replaceAll("_", " ").toLowerCase() : "document configurations")));
+  const asked = new URLSearchParams(location.search).get("type") ?? "";
+  const type = TYPES.includes(asked) ? asked : "";
+  const kind = type ? "reference-data" : "document-configurations";
+  const fields = type ? VALUE : CONFIGURATION;
+  const path = `reference/${kind}`;
+  const pick = el(
+    "nav",
+    { class: "pick", "aria-label": "Kinds" },
+    ["", ...TYPES].map((one) =>
+      el(
+        "a",
+        {
+          class: "button plain",
+          href: at("reference", { type: one }),
+          "aria-current": one === type ? "true" : undefined,
+        },
+        one ? one.replaceAll("_", " ").toLowerCase() : "document configurations",
+      ),
+    ),
+  );
   const list = el("div");
-  const edit = async (row) => {
-    const said = await form(row ? "Change" : "Add", fields, row ?? {});
-    if (!said) return;
-    const body = { ...(kind === "reference-data" ? { refDataType: type } : {}), ...said };
-    try {
-      await (row ? put(`reference/${kind}/${row.id}`, body) : post(`reference/${kind}`, body));
-      say("Kept. It counts within seconds.");
-      await show();
-    } catch (error) { say(error.message); }
-  };
-  const end = async (row) => {
-    const title = `End ${row.refDataValue ?? `${row.code} of ${row.appDocSpec}`} today?`;
-    const text = el("p", {}, "From today on it no longer counts. It stays on record, and what was made with it stays as it is.");
-    if (!(await confirmed(title, text, "End"))) return;
-    try {
-      await remove(`reference/${kind}/${row.id}`);
-      say("Ended. It counts within seconds.");
-      await show();
-    } catch (error) { say(error.message); }
-  };
-  const buttons = (row) => (row.editable === false ? null : el("div", { class: "buttons" }, el("button", { class: "plain", onclick: () => edit(row) }, "Change"),
-    isOver(row) ? null : el("button", { class: "plain", onclick: () => end(row) }, "End …")));
+  /** @type {any[]} */
+  let rows = [];
+
   const show = async () => {
-    const rows = await get(`reference/${kind}?type=${type}`);
-    const line = (row) => el("tr", {}, fields.map(([name, label]) => el("td", { "data-label": label }, row[name] ?? "–")),
-      me.may.edit ? el("td", {}, buttons(row)) : null);
-    fill(list, rows.length ? el("table", { class: "cards" }, el("thead", {}, el("tr", {}, fields.map(([, label]) => el("th", { scope: "col" }, label)), me.may.edit ? el("th") : null)),
-      el("tbody", {}, rows.map(line))) : empty("None is in force", "Add the first one."));
+    rows = await get(`${path}?type=${type}`);
+    const columns = [
+      ...fields.map(({ name, label }) => ({ head: label, cell: (/** @type {any} */ row) => row[name] })),
+      me.may.edit && { head: "", cell: buttons },
+    ];
+    draw(
+      list,
+      rows.length
+        ? table(columns, rows, { key: (row) => row.id, label: "Rows" })
+        : empty("None is in force", "Add the first one."),
+    );
   };
-  fill(page, el("div", { class: "title" }, el("h1", {}, "Reference data"), me.may.edit ? el("button", { class: "main", onclick: () => edit(null) }, "Add …") : null), pick,
-    me.may.edit ? null : note("quiet", "Your Airflow role may read this; changing it needs the right to change Variables."), list);
-  await show();
+  /** @param {any} row @param {any} seen */
+  const put = (row, seen) => change("PUT", `${path}/${row.id}`, { row: content(row), seen });
+  /** @param {any} seen */
+  const end = (seen) => change("DELETE", `${path}/${seen.id}`, { seen });
+  /** @param {string} text @param {() => Promise<any>} undo */
+  const kept = async (text, undo) => {
+    await show();
+    say(text, async () => {
+      try {
+        await undo();
+        say("Undone.");
+      } catch (error) {
+        say(/** @type {Error} */ (error).message);
+      }
+      await show();
+    });
+  };
+  const lists = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        Object.entries(LISTS).map(async ([name, of]) => [
+          name,
+          (await get(`reference/reference-data?type=${of}`)).map((/** @type {any} */ row) => row.refDataValue),
+        ]),
+      ),
+    );
+
+  /** @param {any} row null: a new one */
+  const edit = async (row) => {
+    const options = type ? {} : await lists();
+    const said = (/** @type {any} */ values) => ({
+      ...(type ? { refDataType: type } : {}),
+      ...Object.fromEntries(Object.entries(values).filter(([, value]) => value !== "")),
+    });
+    const tell = (/** @type {any} */ values) =>
+      row
+        ? null
+        : endedBy(rows, values).map((old) =>
+            note(
+              "warn",
+              `Ends row ${old.id} (${nameOf(old)}: ${textOf(old)}) from ${values.effectFromDat || "today"}.`,
+            ),
+          );
+    const act = async (/** @type {any} */ values) => {
+      if (row) return { row: await change("PUT", `${path}/${row.id}`, { row: said(values), seen: row }) };
+      const ended = endedBy(rows, values);
+      return { ended, row: await change("POST", path, said(values)) };
+    };
+    const done = await ask({
+      title: row ? `Change ${nameOf(row)}` : "Add a row",
+      go: row ? "Change" : "Add",
+      tell,
+      act,
+      fields: fields.map((field) => ({
+        ...field,
+        value: row?.[field.name],
+        options: options[field.name],
+        required: !OPTIONAL.has(field.name),
+      })),
+    });
+    if (!done) return;
+    await kept(row ? "Changed. It counts within seconds." : "Added. It counts within seconds.", async () => {
+      if (row) return put(row, done.row);
+      await end(done.row);
+      for (const old of done.ended) await put(old, await get(`${path}/${old.id}`));
+      return null;
+    });
+  };
+  /** @param {any} row */
+  const stop = async (row) => {
+    const done = await ask({
+      title: `End ${nameOf(row)} today?`,
+      go: "End",
+      act: async () => (await end(row)) ?? true,
+      content: el(
+        "p",
+        {},
+        "It no longer counts from today on. It stays on record; documents made with it do not change.",
+      ),
+    });
+    if (done) await kept("Ended. It counts within seconds.", async () => put(row, await get(`${path}/${row.id}`)));
+  };
+  /** @param {any} row */
+  const buttons = (row) =>
+    row.editable === false
+      ? null
+      : el(
+          "div",
+          { class: "buttons" },
+          el(
+            "button",
+            { class: "plain", type: "button", "aria-label": `Change ${nameOf(row)}`, onclick: () => edit(row) },
+            "Change",
+          ),
+          isOver(row)
+            ? null
+            : el(
+                "button",
+                { class: "plain", type: "button", "aria-label": `End ${nameOf(row)}`, onclick: () => stop(row) },
+                "End …",
+              ),
+        );
+
+  fill(
+    page,
+    el(
+      "div",
+      { class: "title" },
+      el("h1", {}, "Reference data"),
+      me.may.edit ? el("button", { class: "main", type: "button", onclick: () => edit(null) }, "Add …") : null,
+    ),
+    pick,
+    me.may.edit
+      ? null
+      : note("quiet", "Your Airflow role may read this; changing it needs the right to change Variables."),
+    list,
+  );
+  await keepFresh(show, 10);
 }

@@ -112,7 +112,7 @@ class Person:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The console's API, as its pages call it; what it answers as JSON, or the status where that says no."""
-        self.open_console("dial")
+        self.open_console("systems")
         return self.driver.execute_async_script(
             """const [method, path, body, done] = arguments;
             fetch(`/oms/api/${path}`, {method, body: body === null ? undefined : JSON.stringify(body),

@@ -90,7 +90,7 @@ def test_a_runs_tab_is_two_clicks_from_the_grid(client: Client, person: LogIn) -
     operator.click(f"a[href$='{red['dag_run_id']}/']")  # the run's red bar
     operator.click("a[href$='/plugin/oms_dag_run']")
     operator.into("Requests")
-    operator.see(".note.bad", "Clearing the failed task instances of this run tries 1 request again")
+    operator.see(".note.bad", "Clearing the 1 red task instance of this run tries 1 request again")
     operator.see("details.error summary", "the template needs a date of birth")
     assert operator.clicks == 2
     operator.out()
@@ -154,7 +154,7 @@ def test_the_pages_look_right_light_and_dark(client: Client, person: LogIn) -> N
         operator.theme(theme)
         for name, path, sign in (
             ("dashboard", "", ".health, .chart"), ("failed-request", f"requests/{request_id}", ".timeline"),
-            ("retrying", "retrying", "h1"), ("dial", "dial", "form.limits"), ("found", "search", "table.cards"),
+            ("retrying", "retrying", "h1"), ("systems", "systems", "section h2"), ("found", "search", "table.cards"),
             ("reference-data", "reference", "table.cards"),
         ):  # fmt: skip
             operator.open_console(path)
@@ -175,7 +175,7 @@ def test_on_a_phone_nothing_leaves_the_page(client: Client, person: LogIn) -> No
     operator.phone()
     for name, path, sign in (
         ("dashboard", "", "table.cards"), ("search", "search?status=STOPPED&status=FAILED", "table.cards"),
-        ("request", f"requests/{request_id}", ".timeline"), ("dial", "dial", "form.limits"),
+        ("request", f"requests/{request_id}", ".timeline"), ("systems", "systems", "section h2"),
         ("reference", "reference", "table.cards"),
     ):  # fmt: skip
         operator.open_console(path)
@@ -194,7 +194,8 @@ def test_a_selection_is_retriggered_by_keyboard(client: Client, person: LogIn) -
     assert [box.get_attribute("value") for box in boxes] == ["FAILED", "STOPPED"]
     operator.see("table.cards th input").send_keys(Keys.SPACE)
     operator.see(".bar button:not(:disabled)", "Retrigger (1)").send_keys(Keys.ENTER)
-    operator.see("dialog", "Try 1 request again?")
+    operator.see("dialog", "Retrigger 1 request?")
+    operator.driver.switch_to.active_element.send_keys(Keys.TAB)
     operator.driver.switch_to.active_element.send_keys(Keys.ENTER)
     operator.see("dialog", "1 request done")
     operator.driver.switch_to.active_element.send_keys(Keys.ENTER)

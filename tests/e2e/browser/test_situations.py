@@ -71,7 +71,7 @@ def no_configuration(person: LogIn) -> Iterator[None]:
     admin, kind = person("admin"), "reference/document-configurations"
     for row in admin.call("GET", kind):
         if row["code"] == "BATCH_CONFIG_ID" and row["appDocSpec"] in ("*", "IV"):
-            admin.call("DELETE", f"{kind}/{row['id']}", {})
+            admin.call("DELETE", f"{kind}/{row['id']}", {"seen": row})
     yield
     admin.call("POST", kind, {"footerId": "0", "appDocSpec": "*", "code": "BATCH_CONFIG_ID", "value": "1000"})
 
@@ -95,8 +95,8 @@ def test_3_a_configuration_is_missing(client: Client, person: LogIn, no_configur
     admin.click("button", "Add")
     for name, value in (("footerId", "0"), ("appDocSpec", "IV"), ("code", "BATCH_CONFIG_ID"), ("value", "1200")):
         admin.see(f"#form-{name}").send_keys(value)
-    admin.click("dialog button.main", "Keep")
-    admin.see("#said", "Kept")
+    admin.click("dialog button.main", "Add")
+    admin.see("#said", "Added")
     client.clear(red)
     assert client.ended(request_id, revision=2)["status"] == "COMPLETED"
 
@@ -132,6 +132,7 @@ def test_6_a_flood_of_retries(client: Client, person: LogIn) -> None:
     operator.open_console("search?retrying=true")
     operator.click("table.cards th input")
     operator.click(".bar button:not(:disabled)", "Retry now")
+    operator.see("#form-reason").send_keys("Thunderhead is well again")
     operator.click("dialog button.main", "Retry now")
     operator.see("dialog", f"{ENOUGH} requests done")
     operator.click("dialog button.main", "Close")
@@ -157,11 +158,20 @@ def test_7_a_batch_is_overdue(client: Client, person: LogIn) -> None:
 @contextmanager
 def paused(operator: Person, system: str) -> Iterator[None]:
     """Nothing is claimed that needs the system."""
-    operator.call("PUT", f"systems/{system}", {"paused": True, "why": "a test"})
+
+    def change(**changed: Any) -> None:
+        (version,) = (
+            row["version"]
+            for row in operator.call("GET", "systems")
+            if (row["system"], row["document_type"]) == (system, "*")
+        )
+        operator.call("PATCH", f"systems/{system}", {"version": version, **changed})
+
+    change(paused=True, why="a test")
     try:
         yield
     finally:
-        operator.call("PUT", f"systems/{system}", {"paused": False})
+        change(paused=False)
 
 
 def test_8_what_was_stopped_is_driven_again_and_what_was_withdrawn_is_not(client: Client, person: LogIn) -> None:
@@ -177,6 +187,7 @@ def test_8_what_was_stopped_is_driven_again_and_what_was_withdrawn_is_not(client
     operator.click("table.cards th input")
     operator.click(".bar button", "Retrigger (2)")
     operator.see("dialog", "left alone: it was withdrawn")
+    operator.see("#form-reason").send_keys("wanted after all")
     operator.click("dialog button.main", "Retrigger")
     operator.see("dialog", "1 request done, 1 left alone")
     operator.out()
@@ -208,6 +219,6 @@ def test_10_a_red_square_whose_requests_are_healed(client: Client, person: LogIn
     operator.call("POST", "retriggers", {"request_ids": [request_id]})
     assert client.ended(request_id, revision=2)["status"] == "COMPLETED"
     operator.open_task_instance(red)
-    operator.see(".note.good", "Nothing here needs a person")
+    operator.see(".note.good", "A clear drives no request")
     operator.out()
     operator.photograph("nothing-needs-a-person")

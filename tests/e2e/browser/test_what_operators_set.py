@@ -28,19 +28,19 @@ def gone(person: Person, css: str, text: str) -> None:
 
 def test_a_document_type_is_paused_and_let_go(client: Client, person: LogIn) -> None:
     operator = person("operator")
-    operator.open_console("dial")
+    operator.open_console("systems")
     operator.click("button", "Add a document type")
-    operator.see("#asked").send_keys("INVOICE")
+    operator.see("#form-document_type").send_keys("INVOICE")
     operator.click("dialog button.main", "Add")
     operator.see("h2", "Thunderhead, INVOICE")
     pause = "//section[.//h2[contains(., 'INVOICE')]]//button[contains(., 'Pause')]"
     operator.driver.find_element(By.XPATH, pause).click()
-    operator.see("#asked").send_keys("the template is being mended")
+    operator.see("#form-why").send_keys("the template is being mended")
     operator.click("dialog button.main", "Pause")
     operator.see(".note.warn", "Paused by airflow:operator")
     request_id = policy_request(client, "P-paused")
     operator.out()
-    operator.photograph("dial-of-a-document-type")
+    operator.photograph("settings-of-a-document-type")
     assert client.get(request_id)["status"] == "QUEUED"
     operator.into("OMS")
     operator.click("button", "Remove")
@@ -56,7 +56,7 @@ def test_a_value_is_added_and_ended(client: Client, person: LogIn) -> None:
     admin.open_console("reference?type=METADATA_KEY")
     admin.click("button", "Add")
     admin.see("#form-refDataValue").send_keys(key)
-    admin.click("dialog button.main", "Keep")
+    admin.click("dialog button.main", "Add")
     admin.see("table.cards td", key)
     admin.driver.find_element(By.XPATH, f"//tr[contains(., '{key}')]//button[contains(., 'End')]").click()
     admin.see("dialog", f"End {key} today?")

@@ -16,8 +16,11 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
 
-from plugins.oms_console import database, requests
+from plugins.oms_console import database, reference, requests, systems
 from plugins.oms_console.app import create_app
+from tests.integration.console.browser import chromium, pages
+
+__all__ = ["chromium", "pages"]
 
 JSON = {"Content-Type": "application/json", "X-OMS-Console": "1"}
 
@@ -29,6 +32,7 @@ class Console:
     http: httpx.AsyncClient
     db: psycopg.Connection
     log_in: Callable[[str | None], None]
+    url: str  # of the database
     audited: list[tuple[str, ...]]  # user, event and what, as Airflow's audit log would keep an export
 
     async def get(self, path: str, **params: Any) -> Any:
@@ -100,8 +104,10 @@ async def console(
     monkeypatch.setattr(database, "database_url", url)
     monkeypatch.setattr(_AuthManagerState, "instance", SimpleAuthManager())
     monkeypatch.setattr(DagModel, "get_team_name", lambda _dag_id: None)  # else it would ask Airflow's own database
+    url: str  # of the database
     audited: list[tuple[str, ...]] = []
-    monkeypatch.setattr(requests, "audit", lambda *what: audited.append(what))
+    for module in (requests, systems, reference):
+        monkeypatch.setattr(module, "audit", lambda *what: audited.append(what))
     app = create_app()
 
     def log_in(role: str | None) -> None:
@@ -112,4 +118,4 @@ async def console(
     log_in("op")
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console", headers={"Host": "console"}) as http:
-        yield Console(http, db, log_in, audited)
+        yield Console(http, db, log_in, oms_database_url, audited)

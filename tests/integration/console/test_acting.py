@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,13 +12,15 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import claim_slices
 from include.oms.words.model import Job
-from plugins.oms_console import dashboard, looks, outbox, reference
+from include.services.reference_data.app import create_app
+from include.services.reference_data.settings import ReferenceDataSettings
+from plugins.oms_console import looks, outbox, reference
 from tests.integration.console.conftest import JSON, Console
 
 
 async def test_a_selection_is_retriggered_with_a_result_each(console: Console) -> None:
     failed, done = console.request("FAILED"), console.request("COMPLETED")
-    answer = await console.post("retriggers", request_ids=[failed, done, 999])
+    answer = await console.post("retriggers", request_ids=[failed, done, 999], reason="mended")
     assert [(row["request_id"], row["done"]) for row in answer.json()["results"]] == [
         (failed, True), (done, False), (999, False),
     ]  # fmt: skip
@@ -34,7 +37,7 @@ async def test_what_a_filter_chooses_is_counted_first_and_only_that_is_driven(co
     counted = await console.get("requests/count", document="POSHOOFF")
     assert counted["groups"] == [{"status": "FAILED", "stage": "GENERATION", "category": "TIMEOUT_ERROR", "number": 3}]
 
-    answer = await console.post("retriggers", filter={"document": "POSHOOFF"}, expected=3)
+    answer = await console.post("retriggers", filter={"document": "POSHOOFF"}, expected=3, reason="mended")
 
     assert {row["request_id"] for row in answer.json()["results"] if row["done"]} == set(mine)
     assert console.timeline(other) == []
@@ -42,7 +45,7 @@ async def test_what_a_filter_chooses_is_counted_first_and_only_that_is_driven(co
 
 async def test_another_number_than_was_confirmed_does_nothing(console: Console) -> None:
     failed = console.request("FAILED")
-    answer = await console.post("retriggers", filter={"document": "IVZRECPA"}, expected=2)
+    answer = await console.post("retriggers", filter={"document": "IVZRECPA"}, expected=2, reason="x")
     assert answer.status_code == 409
     assert console.timeline(failed) == []
 
@@ -54,7 +57,7 @@ async def test_what_was_withdrawn_is_neither_counted_nor_driven(console: Console
     assert (await console.get("requests/count", status="STOPPED"))["number"] == 1
     assert (await console.get("requests/count", category="CANCELLED"))["number"] == 0
     assert (await console.get("requests/count", withdrawn="true"))["number"] == 0
-    assert (await console.get("dashboard"))["stock"]["red"] == 1
+    assert (await console.get("dashboard"))["stock"]["needs_person"]["number"] == 1
 
     named = (await console.post("retriggers", request_ids=[withdrawn])).json()["results"]
     all_of_them = (await console.post("retriggers", filter={"status": ["STOPPED"]}, expected=1)).json()["results"]
@@ -75,8 +78,16 @@ async def test_several_statuses_are_one_query_for_list_export_count_and_button(c
     exported = (await console.http.get("/api/requests.csv", params={"status": several})).text
     assert len(exported.splitlines()) == 1 + 3
     assert (await console.get("requests/count", status=several))["number"] == 2
-    answer = await console.post("retriggers", filter={"status": several}, expected=2)
+    answer = await console.post("retriggers", filter={"status": several}, expected=2, reason="x")
     assert {row["request_id"] for row in answer.json()["results"] if row["done"]} == {failed, stopped}
+
+
+@pytest.mark.parametrize("door", ["retriggers", "retry-now", "cancellations"])
+async def test_several_requests_need_a_reason(console: Console, door: str) -> None:
+    ids = [console.request("FAILED"), console.request("FAILED")]
+    answer = await console.post(door, request_ids=ids)
+    assert (answer.status_code, "say why" in answer.text) == (422, True)
+    assert console.timeline(ids[0]) == []
 
 
 async def test_a_filter_for_healthy_requests_drives_nothing(console: Console) -> None:
@@ -89,14 +100,14 @@ async def test_a_filter_for_healthy_requests_drives_nothing(console: Console) ->
 async def test_what_waits_for_its_back_off_is_due_now(console: Console) -> None:
     waiting = console.request(due_at="2100-01-01T00:00:00Z")
     wished = console.request(due_at="2100-01-01T00:00:00Z", not_before="2100-01-01T00:00:00Z")
-    answer = await console.post("retry-now", request_ids=[waiting, wished])
+    answer = await console.post("retry-now", request_ids=[waiting, wished], reason="x")
     assert [row["done"] for row in answer.json()["results"]] == [True, False]
     assert console.timeline(waiting) == [("DUE_NOW", "airflow:ada")]
 
 
 async def test_a_queued_request_is_cancelled_with_its_event(console: Console) -> None:
     queued, held = console.request(), console.request("FAILED")
-    answer = await console.post("cancellations", request_ids=[queued, held])
+    answer = await console.post("cancellations", request_ids=[queued, held], reason="x")
     assert [row["done"] for row in answer.json()["results"]] == [True, False]
     assert console.timeline(queued) == [("STOPPED", "airflow:ada")]
     assert console.db.execute("SELECT count(*) FROM final_events").fetchone() == (1,)
@@ -131,72 +142,90 @@ async def test_the_document_comes_from_thunderhead(console: Console, monkeypatch
     assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
 
 
-async def test_the_dial_is_turned_and_audited(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    audited = []
-    monkeypatch.setattr(dashboard, "audit", lambda *what: audited.append(what))
-    put = {"paused": True, "why": "they asked us to", "most_in_flight": 5}
-    answer = await console.http.put("/api/systems/THUNDERHEAD", json=put, headers=JSON)
-    (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
-    assert (dial["paused_by"], dial["paused_why"], dial["most_in_flight"]) == ("airflow:ada", put["why"], 5)
-    answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": False}, headers=JSON)
-    (dial,) = [row for row in answer.json() if row["system"] == "THUNDERHEAD"]
-    assert (dial["paused_at"], dial["most_in_flight"]) == (None, None)
-    assert [what[:2] for what in audited] == [("ada", "oms.dial")] * 2
+async def settings_of(console: Console, document_type: str = "*") -> dict[str, Any]:
+    """Thunderhead's settings for a document type."""
+    rows = await console.get("systems")
+    return next(row for row in rows if (row["system"], row["document_type"]) == ("THUNDERHEAD", document_type))
 
 
-async def dials(console: Console, method: str, query: str = "", **body: Any) -> dict[str, Any]:
-    """Turn Thunderhead's dial; what it then is, by document type."""
-    answer = await console.http.request(method, f"/api/systems/THUNDERHEAD{query}", json=body, headers=JSON)
-    assert answer.status_code == 200, answer.text
-    return {row["document_type"]: row for row in answer.json() if row["system"] == "THUNDERHEAD"}
+async def change(console: Console, document_type: str = "*", **changed: Any) -> httpx.Response:
+    """A change of what is seen now."""
+    seen = {"document_type": document_type, "version": (await settings_of(console, document_type))["version"]}
+    return await console.http.patch("/api/systems/THUNDERHEAD", json=seen | changed, headers=JSON)
 
 
-async def test_a_document_type_gets_a_dial_of_its_own_and_loses_it(
-    console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    audited = []
-    monkeypatch.setattr(dashboard, "audit", lambda *what: audited.append(what))
-    await dials(console, "PUT", document_type="INVOICE", paused=False)
-    shown = await dials(console, "PUT", document_type="INVOICE", paused=True, why="the template", most_per_second=0.5)
-    invoice = shown["INVOICE"]
-    assert (invoice["paused_by"], invoice["paused_why"], invoice["most_per_second"]) == (
-        "airflow:ada", "the template", 0.5,
-    )  # fmt: skip
-    assert (shown["*"]["paused_at"], shown["*"]["most_per_second"]) == (None, None)
-    assert list(await dials(console, "DELETE", "?document_type=INVOICE")) == ["*"]
-    assert [what[:2] for what in audited] == [("ada", "oms.dial")] * 3
+async def test_a_system_is_paused_limited_and_resumed(console: Console) -> None:
+    assert (await change(console, paused=True, why="they asked us to")).status_code == 200
+    assert (await change(console, most_in_flight=5)).status_code == 200
+    shown = await settings_of(console)
+    assert (shown["paused_by"], shown["paused_why"], shown["most_in_flight"]) == ("airflow:ada", "they asked us to", 5)
+    await change(console, paused=False)
+    shown = await settings_of(console)
+    assert (shown["paused_at"], shown["most_in_flight"]) == (None, 5)
+    await change(console, most_in_flight=None)
+    assert (await settings_of(console))["most_in_flight"] is None
+    assert [what[:2] for what in console.audited] == [("ada", "oms.dial")] * 4
 
 
-async def test_the_jobs_obey_the_dial_of_a_document_type(
-    console: Console, oms_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stale_page_undoes_no_colleagues_pause(console: Console) -> None:
+    seen = await settings_of(console)
+    await change(console, paused=True, why="it prints nonsense")
+    body = {"version": seen["version"], "most_in_flight": 9}
+    answer = await console.http.patch("/api/systems/THUNDERHEAD", json=body, headers=JSON)
+    assert answer.status_code == 409
+    assert "now paused by airflow:ada (it prints nonsense); any number in flight" in answer.json()["title"]
+    shown = await settings_of(console)
+    assert (shown["paused_why"], shown["most_in_flight"]) == ("it prints nonsense", None)
+
+
+async def test_a_document_type_gets_settings_of_its_own_and_loses_them(console: Console) -> None:
+    await console.post("systems/THUNDERHEAD", document_type="INVOICE")
+    await change(console, "INVOICE", paused=True, why="the template", most_per_second=0.5)
+    invoice = await settings_of(console, "INVOICE")
+    assert (invoice["paused_by"], invoice["most_per_second"]) == ("airflow:ada", 0.5)
+    assert (await settings_of(console))["paused_at"] is None
+    await console.post("systems/THUNDERHEAD", document_type="INVOICE")
+    assert await settings_of(console, "INVOICE") == invoice
+    query = f"document_type=INVOICE&version={invoice['version']}"
+    answer = await console.http.request("DELETE", f"/api/systems/THUNDERHEAD?{query}", json={}, headers=JSON)
+    assert [row["document_type"] for row in answer.json() if row["system"] == "THUNDERHEAD"] == ["*"]
+
+
+async def test_the_jobs_obey_the_settings_of_a_document_type(console: Console, oms_database_url: str) -> None:
     async def claim(run: str) -> None:
         async with await database.connect(oms_database_url, settings(), application_name="test") as connection:
             await claim_slices(connection, Job.PROCESSING, run, settings())
 
-    monkeypatch.setattr(dashboard, "audit", lambda *_: None)
     paused, limited = console.request(), [console.request(document_type="POLICY") for _ in range(3)]
-    await dials(console, "PUT", document_type="INVOICE", paused=True, why="the template")
-    await dials(console, "PUT", document_type="POLICY", paused=False, most_in_flight=2)
+    for document_type in ("INVOICE", "POLICY"):
+        await console.post("systems/THUNDERHEAD", document_type=document_type)
+    await change(console, "INVOICE", paused=True, why="the template")
+    await change(console, "POLICY", most_in_flight=2)
     await claim("first")
     assert [console.timeline(one) != [] for one in [paused, *limited]] == [False, True, True, False]
-    await dials(console, "DELETE", "?document_type=INVOICE")
+    await change(console, "INVOICE", paused=False)
     await claim("second")
     assert console.timeline(paused) != []
+
+
+V = "0" * 32
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("DELETE", "THUNDERHEAD?document_type=*", {}, 404),
-        ("DELETE", "THUNDERHEAD?document_type=NONE", {}, 404),
-        ("PUT", "NONE", {"paused": False, "document_type": "INVOICE"}, 404),
-        ("PUT", "KAFKA", {"paused": False, "document_type": "INVOICE"}, 422),
-        ("PUT", "REFERENCE_DATA", {"paused": False, "most_in_flight": 1}, 422),
-        ("PUT", "THUNDERHEAD", {"paused": False, "document_type": "a\x00b"}, 422),
+        ("DELETE", f"THUNDERHEAD?document_type=*&version={V}", {}, 409),
+        ("DELETE", f"THUNDERHEAD?document_type=NONE&version={V}", {}, 404),
+        ("POST", "NONE", {"document_type": "INVOICE"}, 422),
+        ("POST", "KAFKA", {"document_type": "INVOICE"}, 422),
+        ("PATCH", "NONE", {"version": V, "paused": False}, 404),
+        ("PATCH", "KAFKA", {"version": V, "most_in_flight": 1}, 422),
+        ("PATCH", "THUNDERHEAD", {"version": V, "paused": True}, 422),
+        ("PATCH", "THUNDERHEAD", {"paused": False}, 422),
+        ("POST", "THUNDERHEAD", {"document_type": "a\x00b"}, 422),
     ],
 )
-async def test_a_dial_that_no_job_would_obey_is_refused(
+async def test_a_setting_that_no_job_would_obey_is_refused(
     console: Console, method: str, path: str, body: dict[str, Any], status: int
 ) -> None:
     answer = await console.http.request(method, f"/api/systems/{path}", json=body, headers=JSON)
@@ -204,57 +233,72 @@ async def test_a_dial_that_no_job_would_obey_is_refused(
     assert len(await console.get("systems")) == 3
 
 
-async def test_a_pause_needs_a_reason(console: Console) -> None:
-    answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": True}, headers=JSON)
-    assert answer.status_code == 422
-
-
 @pytest.fixture
-def reference_api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """A Reference Data API that takes everything; the calls it has had."""
+async def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, str]]]:
+    """The Reference Data API itself, on the test's database; the calls that it has had."""
+    monkeypatch.setattr(reference, "base_url_and_headers", lambda _conn_id: ("http://reference", {}))
     calls: list[tuple[str, str]] = []
 
-    async def answer(_self: object, method: str, url: str, **_more: object) -> httpx.Response:
-        calls.append((method, url))
-        return httpx.Response(200, json=[])
+    async def note(request: httpx.Request) -> None:
+        calls.append((request.method, request.url.path.removeprefix("/v1/")))
 
-    monkeypatch.setattr(reference, "base_url_and_headers", lambda _conn_id: ("http://reference", {}))
-    monkeypatch.setattr(httpx, "AsyncClient", type("Client", (), {
-        "__init__": lambda self, **_: None, "__aenter__": _itself, "__aexit__": _nothing, "request": answer,
-    }))  # fmt: skip
-    monkeypatch.setattr(reference, "audit", lambda *_: None)
-    return calls
-
-
-async def _itself(self: object) -> object:
-    return self
+    app = create_app(ReferenceDataSettings(database_url=console.url))
+    transport, real = httpx.ASGITransport(app=app), httpx.AsyncClient
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=transport, event_hooks={"request": [note]}))
+    service = app._app  # type: ignore[attr-defined]  # inside its limit of bodies
+    async with service.router.lifespan_context(service):
+        yield calls
 
 
-async def _nothing(*_: object) -> None:
-    return None
+CONFIGURATIONS = "reference/document-configurations"
+ROW = {"footerId": "0", "appDocSpec": "IV", "code": "BATCH_CONFIG_ID", "value": "1201"}
 
 
-@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("user", 403), ("op", 200)])
+async def put(console: Console, row: dict[str, Any], **changed: Any) -> httpx.Response:
+    """A change of a row that was seen so."""
+    body = {"row": {name: value for name, value in row.items() if name != "id"} | changed, "seen": row}
+    return await console.http.put(f"/api/{CONFIGURATIONS}/{row['id']}", json=body, headers=JSON)
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("user", 403), ("op", 201)])
 async def test_reference_data_is_edited_only_by_those_who_may(
     console: Console, reference_api: list[tuple[str, str]], role: str, status: int
 ) -> None:
     console.log_in(role)
-    shown = await console.http.get("/api/reference/document-configurations")
-    assert shown.status_code == 200, shown.text
-    answer = await console.post("reference/document-configurations", code="SIGNEE_1", value="x")
+    shown = await console.get(CONFIGURATIONS)
+    answer = await console.post(CONFIGURATIONS, **ROW)
     assert answer.status_code == status
-    assert ("POST", "http://reference/v1/document-configurations") in reference_api or status == 403
+    body = {"seen": shown[0]}
+    ended = await console.http.request("DELETE", f"/api/{CONFIGURATIONS}/{shown[0]['id']}", json=body, headers=JSON)
+    assert ended.status_code == {201: 204}.get(status, status)
+    assert {method for method, _ in reference_api} == ({"GET"} if status == 403 else {"GET", "POST", "DELETE"})
 
 
-@pytest.mark.parametrize("kind", ["reference-data", "document-configurations"])
-@pytest.mark.parametrize(("role", "status"), [("user", 403), ("op", 200)])
-async def test_a_row_is_ended_by_those_who_may(
-    console: Console, reference_api: list[tuple[str, str]], kind: str, role: str, status: int
+@pytest.mark.parametrize(
+    "wrong", [{"code": "BATCH_CONFIG_IDX"}, {"value": "not-a-number"}, {"footerId": "99"}, {"appDocSpec": "NONE"},
+              {"code": "TOPIC_NAME", "value": "a topic"}], ids=str,
+)  # fmt: skip
+async def test_a_configuration_is_checked_before_it_is_kept(
+    console: Console, reference_api: list[tuple[str, str]], wrong: dict[str, str]
 ) -> None:
-    console.log_in(role)
-    answer = await console.http.request("DELETE", f"/api/reference/{kind}/7", json={}, headers=JSON)
-    assert answer.status_code == status
-    assert reference_api == ([("DELETE", f"http://reference/v1/{kind}/7")] if status == 200 else [])
+    answer = await console.post(CONFIGURATIONS, **ROW | wrong)
+    assert answer.status_code == 422, answer.text
+    assert ("POST", "document-configurations") not in reference_api
+
+
+async def test_a_row_that_somebody_else_has_changed_is_not_overwritten(
+    console: Console, reference_api: list[tuple[str, str]]
+) -> None:
+    seen = (await console.post(CONFIGURATIONS, **ROW)).json()
+    assert (await put(console, seen, value="1300")).status_code == 200
+    late = await put(console, seen, value="1400")
+    assert late.status_code == 409
+    assert "value 1300" in late.json()["title"]
+    ended = await console.http.request(
+        "DELETE", f"/api/{CONFIGURATIONS}/{seen['id']}", json={"seen": seen}, headers=JSON
+    )
+    assert ended.status_code == 409
+    assert (await console.get(f"{CONFIGURATIONS}/{seen['id']}"))["value"] == "1300"
 
 
 async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(

@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from include.oms.base import database
+from include.oms.base.settings import settings
+from include.oms.ending.retrigger import retrigger_slice
+from plugins.oms_console import requests
+from plugins.oms_console.requests import harmless
 from tests.integration.console.conftest import Console
 
 
@@ -24,7 +29,80 @@ async def test_a_task_instance_shows_its_slice_those_in_need_first(console: Cons
 
     assert [row["request_id"] for row in shown["requests"]] == [failed, done]
     assert shown["requests"][0]["description"] == "<script>alert(1)</script>"
-    assert shown["clearing"] == [{"stage": "SUBMISSION", "number": 1}] or shown["clearing"][0]["number"] == 1
+    assert [row["group"] for row in shown["requests"]] == ["clear", "other"]
+    assert [group["number"] for group in shown["clearing"]] == [shown["to_clear"]] == [1]
+
+
+async def test_a_tab_counts_exactly_what_a_clear_drives(console: Console) -> None:
+    """Not what was withdrawn, and not what ended in another slice; the log of the cleared task has the same number."""
+    mine, withdrawn, elsewhere = (console.request("FAILED" if n != 1 else "STOPPED") for n in range(3))
+    console.error(withdrawn, "CANCELLED")
+    slice_id = console.slice("document_processing", "run", 0, mine, withdrawn, elsewhere)
+    other = console.slice("document_processing", "later", 0, elsewhere)
+    for request_id, its in ((mine, slice_id), (withdrawn, slice_id), (elsewhere, other)):
+        console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [its, request_id])
+    shown = await console.get("slices", dag_id="document_processing", run_id="run")
+    assert {row["request_id"]: row["group"] for row in shown["requests"]} == {
+        mine: "clear", withdrawn: "elsewhere", elsewhere: "elsewhere",
+    }  # fmt: skip
+    assert (shown["to_clear"], shown["slices_to_clear"], shown["elsewhere"]) == (1, 1, 2)
+    by_id = {row["request_id"]: row for row in shown["requests"]}
+    assert by_id[elsewhere]["dag_run_id"] == "later"
+    async with await database.connect(console.url, settings(), application_name="test") as connection:
+        assert await retrigger_slice(connection, slice_id, actor="test") == [mine]
+
+
+STATES = {
+    "due": {}, "waiting": {"due_at": "2100-01-01T00:00:00Z"}, "retrying": {"spent": 1},
+    "in_hand": {"status": "PROCESSING", "lease_token": 1, "lease_until": "2100-01-01T00:00:00Z"},
+    "at_thunderhead": {"status": "PROCESSING"}, "needs_person": {"status": "FAILED"},
+    "unpublished": {"status": "COMPLETED"}, "set_aside": {"status": "COMPLETED"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_each_figure_of_the_dashboard_opens_exactly_what_it_counts(console: Console, state: str) -> None:
+    slice_id = console.slice("document_processing", "run", 0)
+    for one, columns in STATES.items():
+        held = {"slice_id": slice_id} if one == "in_hand" else {}
+        request_id = console.request(**{"status": "QUEUED", **columns, **held})
+        if one == "at_thunderhead":
+            console.db.execute(
+                "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status,"
+                " thunderhead_batch_id, next_poll_at, submitted_at)"
+                " VALUES (%s, 1, 'b', '1', 'PROCESSING_THUNDERHEAD', 7, now(), now())",
+                [request_id],
+            )
+        if one in ("unpublished", "set_aside"):
+            aside = ("now()", "'too large'") if one == "set_aside" else ("NULL", "NULL")
+            console.db.execute(
+                "INSERT INTO final_events (request_id, revision, event_id, event, set_aside_at, set_aside_reason)"
+                f" VALUES (%s, 1, gen_random_uuid(), '{{}}', {', '.join(aside)})",
+                [request_id],
+            )
+    stock = (await console.get("dashboard"))["stock"][state]
+    found = (await console.get("requests", state=state))["items"]
+    assert len(found) == stock["number"] > 0
+    assert (await console.get("requests/total", state=state))["number"] == stock["number"]
+    assert stock["oldest_at"].endswith("Z")
+
+
+async def test_nothing_new_costs_next_to_nothing(console: Console) -> None:
+    console.request("FAILED")
+    first = await console.http.get("/api/dashboard")
+    again = await console.http.get("/api/dashboard", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    console.request("FAILED")
+    news = await console.http.get("/api/dashboard", headers={"If-None-Match": first.headers["etag"]})
+    assert news.status_code == 200
+
+
+async def test_scripts_are_kept_for_a_year_under_a_name_of_their_version(console: Console) -> None:
+    page = (await console.http.get("/search")).text
+    script = page.partition('<script src="')[2].partition('"')[0]
+    answer = await console.http.get(script)
+    assert "immutable" in answer.headers["cache-control"]
+    assert (await console.http.get("/static/theme.js")).headers["cache-control"] == "no-cache"
 
 
 async def test_a_monitoring_slice_shows_what_it_polled_before_and_after_an_end(console: Console) -> None:
@@ -58,7 +136,8 @@ FOUND_BY: list[dict[str, Any]] = [
     {"correlation_id": "mine"}, {"batch_id": 4711}, {"metadata": "POLICY_NUMBER:P:1"}, {"document": "POSHOOFF"},
     {"document": "POLICY"}, {"status": "STOPPED"}, {"status": ["STOPPED", "QUEUED"], "document": "POSHOOFF"},
     {"status": ["STOPPED", "COMPLETED"], "batch_id": 4711}, {"withdrawn": "false", "status": "STOPPED"},
-    {"category": "OVERDUE"}, {"created_to": "2020-01-01T00:00:00Z"}, {"retrying": "true"},
+    {"category": "OVERDUE"}, {"stage": "MONITORING"}, {"source_system": "ARCADE"},
+    {"created_to": "2020-01-01T00:00:00Z"}, {"retrying": "true"},
 ]  # fmt: skip
 
 
@@ -70,7 +149,7 @@ async def test_each_filter_finds_exactly_what_it_says(console: Console, wanted: 
     else:
         mine = console.request(
             "STOPPED", {"POLICY_NUMBER": "P:1"}, request_correlation_id="mine", document_name="POSHOOFF",
-            document_type="POLICY", created_at="2019-01-01T00:00:00Z",
+            document_type="POLICY", created_at="2019-01-01T00:00:00Z", stage="MONITORING", source_system="ARCADE",
         )  # fmt: skip
         console.error(mine, "VALIDATION_ERROR")
         console.error(mine, "OVERDUE")
@@ -125,8 +204,30 @@ async def test_an_export_is_audited_without_the_metadata_it_was_asked_by(console
 async def test_an_export_is_no_formula(console: Console) -> None:
     mine = console.request("FAILED", request_correlation_id="=1+1")
     console.error(mine, "VALIDATION_ERROR", "@SUM(A1)")
-    rows = list(csv.DictReader(io.StringIO((await console.http.get("/api/requests.csv")).text)))
+    rows = list(csv.DictReader(io.StringIO((await console.http.get("/api/requests.csv")).text.removeprefix("\ufeff"))))
     assert (rows[0]["request_correlation_id"], rows[0]["description"]) == ("'=1+1", "'@SUM(A1)")
+
+
+@pytest.mark.parametrize(
+    "text", ["=1", " =1", "\u00a0+1", "\uff1d1", "\uff20A", "\t-1", "a;=1", "a, +1", '"=1', "\n@A", "\tA"]
+)
+def test_a_cell_that_a_spreadsheet_could_take_for_a_formula_is_marked(text: str) -> None:
+    assert harmless(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["a=1", "x-y", "me@home", "2026-11-27", "", None, 7])
+def test_every_other_cell_stays_as_it_is(value: Any) -> None:
+    assert harmless(value) == value
+
+
+async def test_an_export_holds_all_rows_and_opens_as_utf_8(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "EXPORT_PAGE", 2)
+    ids = [console.request(document_name="Österreich") for _ in range(5)]
+    answer = await console.http.get("/api/requests.csv")
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [int(row["request_id"]) for row in rows] == ids[::-1]
+    assert rows[0]["document_name"] == "Österreich"
 
 
 async def test_a_page_tells_what_an_error_means_and_where_it_happened(console: Console) -> None:
@@ -173,8 +274,8 @@ async def test_the_dashboard_counts(console: Console) -> None:
         console.request(status)
     console.request(spent=1, due_at="2100-01-01T00:00:00Z")
     shown = await console.get("dashboard", over="1h")
-    assert {key: shown["stock"][key] for key in ("due", "waiting", "red", "retrying")} == {
-        "due": 1, "waiting": 1, "red": 1, "retrying": 1,
+    assert {state: row["number"] for state, row in shown["stock"].items() if row["number"]} == {
+        "due": 1, "waiting": 1, "needs_person": 1, "retrying": 1,
     }  # fmt: skip
     assert sum(step["completed"] for step in shown["steps"]) == 2
     assert sum(step["accepted"] for step in shown["steps"]) == 5

@@ -50,9 +50,9 @@ async def test_a_viewer_does_not_act_and_sees_no_personal_data(console: Console,
     assert console.timeline(failed) == []
 
 
-async def test_a_viewer_turns_no_dial(console: Console) -> None:
+async def test_a_viewer_changes_no_system(console: Console) -> None:
     console.log_in("viewer")
-    answer = await console.http.put("/api/systems/THUNDERHEAD", json={"paused": True, "why": "x"}, headers=JSON)
+    answer = await console.http.patch("/api/systems/THUNDERHEAD", json={"paused": True, "why": "x"}, headers=JSON)
     assert answer.status_code == 403
     removed = await console.http.request(
         "DELETE", "/api/systems/THUNDERHEAD?document_type=INVOICE", json={}, headers=JSON

@@ -1,0 +1,115 @@
+"""The outside systems: paused or not, and how much at once. A change says what it changes, and which version it saw."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from include.oms.base import database
+from include.oms.operators.selection import Name
+from include.oms.outside.breaker import System
+from include.oms.outside.dial import EVERY_TYPE
+from include.oms.words.model import Job
+from plugins.oms_console.audit import audit
+from plugins.oms_console.database import Db
+from plugins.oms_console.problems import problem
+from plugins.oms_console.rights import ACT, READ, GetUserDep, actor
+
+router = APIRouter(dependencies=READ)
+
+Version = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+LIMITS = {"most_in_flight", "most_per_second"}
+
+
+@router.get("/systems")
+async def systems(db: Db) -> list[dict[str, Any]]:
+    """The settings of every outside system, each with the version that a change of it has to name."""
+    return await database.rows(db, "outside_systems")
+
+
+class Added(BaseModel):
+    """A document type that is to have settings of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document_type: Name
+
+
+class Change(BaseModel):
+    """What is changed. What is left out stays as it is; a limit that is null is none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document_type: Name = EVERY_TYPE
+    version: Version
+    paused: bool | None = None
+    why: Annotated[str, Field(min_length=1, max_length=500, pattern="^[^\x00]*$")] | None = None
+    most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None = None
+    most_per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
+
+
+@router.post("/systems/{system}", dependencies=ACT)
+async def add(system: str, added: Added, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
+    """Settings for a document type, which change nothing yet; all settings as they then are."""
+    if system != System.THUNDERHEAD or added.document_type == EVERY_TYPE:
+        raise HTTPException(422, "only Thunderhead has settings for single document types")
+    await database.rows(db, "add_document_type", system=system, document_type=added.document_type)
+    return await _changed(db, user, f"{system} {added.document_type} added")
+
+
+@router.patch("/systems/{system}", dependencies=ACT)
+async def change(system: str, said: Change, user: GetUserDep, db: Db) -> Any:
+    """Pause or resume, or set limits; all settings as they then are. 409 where somebody else was quicker."""
+    if said.paused and not said.why:
+        raise HTTPException(422, "say why it is paused: the next operator will want to know")
+    limits = said.model_fields_set & LIMITS
+    if system in set(System) - {System.THUNDERHEAD} and (limits or said.document_type != EVERY_TYPE):
+        raise HTTPException(422, "only Thunderhead has limits and settings for single document types")
+    changed = await database.rows(
+        db,
+        "change_system",
+        system=system,
+        actor=actor(user),
+        sets_in_flight="most_in_flight" in limits,
+        sets_per_second="most_per_second" in limits,
+        **said.model_dump(),
+    )
+    if not changed:
+        return await _too_late(db, system, said.document_type)
+    return await _changed(db, user, f"{system} {said.model_dump_json(exclude_unset=True, exclude={'version'})}")
+
+
+@router.delete("/systems/{system}", dependencies=ACT)
+async def remove(system: str, document_type: Name, version: Version, user: GetUserDep, db: Db) -> Any:
+    """A document type has no settings of its own any more; all settings as they then are."""
+    removed = await database.rows(db, "remove_dial", system=system, document_type=document_type, version=version)
+    if not removed:
+        return await _too_late(db, system, document_type)
+    return await _changed(db, user, f"{system} {document_type} removed")
+
+
+async def _too_late(db: Db, system: str, document_type: str) -> Response:
+    """Nothing was changed: what has become of it meanwhile."""
+    for row in await systems(db):
+        if (row["system"], row["document_type"]) == (system, document_type):
+            return problem(409, f"Somebody has changed it since you saw it. It is now {in_words(row)}.", now=row)
+    raise HTTPException(404, "there are no such settings; somebody may have removed them")
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """The settings of a system, for a person."""
+    paused = f"paused by {row['paused_by']} ({row['paused_why']})" if row["paused_at"] else "not paused"
+    most = [row[name] or "any number" for name in ("most_in_flight", "most_per_second")]
+    return f"{paused}; {most[0]} in flight, {most[1]} a second"
+
+
+async def _changed(db: Db, user: GetUserDep, what: str) -> list[dict[str, Any]]:
+    """Keep who did it, and have the jobs look again."""
+    await asyncio.to_thread(audit, user.get_name(), "oms.dial", what)
+    for job in Job:
+        await database.rows(db, "wake", job=job)
+    return await systems(db)

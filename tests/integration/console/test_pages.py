@@ -1,0 +1,422 @@
+"""The console's pages in a real browser: what they show, keep and refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from include.services.reference_data.app import create_app as create_reference_data_api
+from include.services.reference_data.settings import ReferenceDataSettings
+from plugins.oms_console import reference
+from tests.integration.console.browser import Pages, needs_browser
+from tests.integration.console.conftest import Console
+
+pytestmark = [needs_browser, pytest.mark.integration]
+
+NEW_YORK = "America/New_York"
+REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
+
+
+@pytest.fixture
+def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Reference Data API itself, on the test's database."""
+    real = httpx.AsyncClient
+    made = ReferenceDataSettings(database_url=console.url)
+
+    class Once(real):  # type: ignore[misc, valid-type]
+        """A service of its own for each call: its pool lives in the loop of the call."""
+
+        def __init__(self, **_: Any) -> None:
+            self._app = create_reference_data_api(made)
+            super().__init__(transport=httpx.ASGITransport(app=self._app))
+
+        async def request(self, *of: Any, **more: Any) -> httpx.Response:
+            async with self._app._app.router.lifespan_context(self._app._app):  # type: ignore[attr-defined]
+                return await super().request(*of, **more)
+
+    monkeypatch.setattr(reference, "base_url_and_headers", lambda _conn_id: ("http://reference", {}))
+    monkeypatch.setattr(reference.httpx, "AsyncClient", Once)
+
+
+# -- a stale page undoes nothing ------------------------------------------------------------------
+
+
+def test_a_stale_page_does_not_undo_a_colleagues_pause(console: Console, pages: Pages) -> None:
+    pages.open("systems")
+    pages.click("section:last-of-type button, section button", "Change limits")
+    pages.fill("#form-most_in_flight", "9")
+    console.db.execute(
+        "UPDATE outside_systems SET paused_at = now(), paused_by = 'airflow:bob', paused_why = 'it prints nonsense'"
+        " WHERE system = 'THUNDERHEAD'"
+    )
+    pages.click("dialog button.main", "Set limits")
+    pages.see("dialog .note.bad", "now paused by airflow:bob (it prints nonsense)")
+    assert pages.script("return document.querySelector('#form-most_in_flight').value") == "9"
+    pages.photograph("stale-page")
+    pages.click("dialog button", "Cancel")
+    pages.script(REFRESH)
+    pages.see(".note.warn", "Paused by airflow:bob")
+    assert console.db.execute("SELECT count(*) FROM outside_systems WHERE most_in_flight = 9").fetchone() == (0,)
+
+
+def test_the_systems_page_shows_what_others_have_changed(console: Console, pages: Pages) -> None:
+    pages.open("systems")
+    pages.see(".note.good", "In use")
+    console.db.execute("UPDATE outside_systems SET failures = 1 WHERE system = 'KAFKA'")
+    pages.script(REFRESH)
+    pages.see(".note.good", "On probation after 1 outage.")
+
+
+def test_the_former_address_of_the_systems_page_works(pages: Pages) -> None:
+    pages.open("dial")
+    pages.see("h1", "Outside systems")
+    pages.see("header a[aria-current]", "Outside systems")
+
+
+# -- reference data -------------------------------------------------------------------------------
+
+
+def add(pages: Pages, value: str) -> None:
+    """Fill in the form of the global default."""
+    pages.click("button.main", "Add")
+    for name, text in (("footerId", "0"), ("appDocSpec", "*"), ("code", "BATCH_CONFIG_ID")):
+        pages.see(f"#form-{name} option[value='{text}']").click()
+    pages.see("#form-value").send_keys(value)
+
+
+def test_a_configuration_is_chosen_checked_told_and_undone(console: Console, pages: Pages, reference_api: None) -> None:
+    pages.open("reference")
+    add(pages, "not-a-number")
+    pages.see("dialog .note.warn", "Ends row")
+    pages.click("dialog button.main", "Add")
+    pages.see("dialog .note.bad", "the value of BATCH_CONFIG_ID must be a whole number")
+    field = pages.see("#form-value")
+    assert field.get_attribute("value") == "not-a-number"
+    pages.photograph("wrong-value")
+    field.clear()
+    field.send_keys("1001")
+    pages.click("dialog button.main", "Add")
+    pages.see("table td", "1001")
+    in_force = (
+        "SELECT value FROM document_configurations WHERE footer_id = '0' AND app_doc_spec = '*'"
+        " AND code = 'BATCH_CONFIG_ID' AND effect_from_dat <= CURRENT_DATE AND CURRENT_DATE < effect_to_dat"
+    )
+    assert console.db.execute(in_force).fetchall() == [("1001",)]
+    pages.click("#said button", "Undo")
+    pages.see("#said", "Undone")
+    assert console.db.execute(in_force).fetchall() == [("1000",)]
+
+
+# -- the tab of a run -----------------------------------------------------------------------------
+
+
+def test_a_tab_tells_what_a_clear_drives_and_what_ended_elsewhere(console: Console, pages: Pages) -> None:
+    mine, elsewhere, done = console.request("FAILED"), console.request("FAILED"), console.request("COMPLETED")
+    for request_id in (mine, elsewhere):
+        console.error(request_id, "VALIDATION_ERROR")
+    slice_id = console.slice("document_processing", "run", 0, mine, elsewhere, done)
+    other = console.slice("document_processing", "later", 3, elsewhere)
+    console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [slice_id, mine])
+    console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [other, elsewhere])
+    pages.open("slices?dag_id=document_processing&run_id=run")
+    pages.see(".note.bad", "Clearing the 1 red task instance of this run tries 1 request again")
+    assert [it.text for it in pages.driver.find_elements(By.CSS_SELECTOR, "h2")] == [
+        "What a clear drives (1)", "Red, but ended elsewhere (1)", "All others (1)",
+    ]  # fmt: skip
+    link = pages.see("section:nth-of-type(2) td a.out")
+    assert "/runs/later/" in str(link.get_attribute("href"))
+    pages.photograph("tab-of-a-run")
+    console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [other, mine])
+    pages.script(REFRESH)
+    pages.see(".note.good", "The requests that are red here ended in another run")
+
+
+# -- acting ---------------------------------------------------------------------------------------
+
+
+def test_enter_does_not_retrigger_and_several_need_a_reason(console: Console, pages: Pages) -> None:
+    ids = [console.request("FAILED") for _ in range(2)]
+    pages.open(f"requests/{ids[0]}")
+    pages.click("button", "Retrigger")
+    pages.see("dialog", "Retrigger 1 request?")
+    pages.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    pages.gone("dialog")
+    assert console.timeline(ids[0]) == []
+    pages.open("search?state=needs_person")
+    pages.click("th input")
+    pages.click(".bar button", "Retrigger (2)")
+    pages.click("dialog button.main", "Retrigger")
+    assert pages.look("dialog", "Retrigger 2 requests?")
+    pages.see("#form-reason").send_keys("the template is mended")
+    pages.photograph("retrigger-two")
+    pages.click("dialog button.main", "Retrigger")
+    pages.see("dialog", "2 requests done")
+    pages.click("dialog button.main", "Close")
+    assert {event for one in ids for event, _ in console.timeline(one)} == {"RETRIGGERED"}
+
+
+def test_everything_is_done_by_keyboard_alone(console: Console, pages: Pages) -> None:
+    mine = console.request("FAILED")
+    pages.open("search?state=needs_person")
+    pages.see(f"input[aria-label='Select request {mine}']")
+
+    def tab_to(css: str, text: str = "") -> Any:
+        for _ in range(80):
+            active = pages.driver.switch_to.active_element
+            if pages.script(
+                "return arguments[0].matches(arguments[1]) && arguments[0].textContent.includes(arguments[2])",
+                active, css, text,
+            ):  # fmt: skip
+                return active
+            ActionChains(pages.driver).send_keys(Keys.TAB).perform()
+        raise AssertionError(f"the tab key never comes to {css}")
+
+    tab_to(".bar button", "Retrigger all that match").send_keys(Keys.ENTER)
+    pages.see("dialog", "Retrigger 1 request?")
+    tab_to("dialog button", "Cancel").send_keys(Keys.ENTER)
+    pages.gone("dialog")
+    assert "Retrigger all that match" in pages.driver.switch_to.active_element.text
+    tab_to("dialog button.main, .bar button", "Retrigger all that match").send_keys(Keys.ENTER)
+    tab_to("dialog button.main", "Retrigger").send_keys(Keys.ENTER)
+    pages.see("dialog", "1 request done")
+    assert console.timeline(mine) == [("RETRIGGERED", "airflow:ada")]
+
+
+# -- times ----------------------------------------------------------------------------------------
+
+
+def test_what_is_typed_and_what_is_shown_are_in_airflows_zone(console: Console, pages: Pages) -> None:
+    pages.open("search")
+    pages.set("timezone", f'"{NEW_YORK}"')
+    console.request(created_at="2026-07-01T12:00:00Z")
+    before = console.request(created_at="2026-07-01T11:59:59Z")
+    pages.open("search")
+    pages.fill("#created_from", "2026-07-01T08:00:00")
+    pages.see("label", NEW_YORK)
+    pages.click("form.search button.main")
+    pages.see("table td time", "2026-07-01 08:00:00")
+    assert not pages.look(f"table a[href$='/requests/{before}']")
+    assert "2026-07-01T12%3A00%3A00.000Z" in pages.driver.current_url
+    assert pages.see("#created_from").get_attribute("value") == "2026-07-01T08:00"
+
+
+HOURS = [
+    ("Europe/Berlin", "2026-10-25T02:30:00", ["2026-10-25T00:30:00.000Z", "2026-10-25T01:30:00.000Z"]),
+    ("Europe/Berlin", "2026-03-29T02:30:00", ["2026-03-29T01:30:00.000Z"]),
+    ("Europe/Berlin", "2026-07-01T08:00", ["2026-07-01T06:00:00.000Z"]),
+    (NEW_YORK, "2026-11-01T01:30:00", ["2026-11-01T05:30:00.000Z", "2026-11-01T06:30:00.000Z"]),
+    ("Asia/Kolkata", "2026-01-01T00:00:00", ["2025-12-31T18:30:00.000Z"]),
+    ("UTC", "nonsense", []),
+]
+
+
+@pytest.mark.parametrize(("zone", "typed", "instants"), HOURS)
+def test_a_typed_time_means_these_instants(pages: Pages, zone: str, typed: str, instants: list[str]) -> None:
+    pages.open("search")
+    assert pages.module("times.js", "return it.instantsOf(...given)", typed, zone) == instants
+
+
+def test_the_hour_that_comes_twice_survives_a_round_trip(pages: Pages) -> None:
+    pages.open("search")
+    pages.set("timezone", "Europe/Berlin")
+    for instant in ("2026-10-25T00:30:00.000Z", "2026-10-25T01:30:00.000Z"):
+        pages.open(f"search?created_from={instant}")
+        assert pages.see("#created_from").get_attribute("value") == "2026-10-25T02:30"
+        pages.click("form.search button.main")
+        pages.see("h1", "Search")
+        assert instant.replace(":", "%3A") in pages.driver.current_url
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tile", "columns"),
+    [("Need a person", {"status": "FAILED"}), ("Due", {}), ("Waiting", {"due_at": "2100-01-01T00:00:00Z"})],
+)
+def test_a_tile_opens_exactly_what_it_counts(
+    console: Console, pages: Pages, tile: str, columns: dict[str, Any]
+) -> None:
+    console.request("COMPLETED")
+    for other in ({"status": "FAILED"}, {}, {"due_at": "2100-01-01T00:00:00Z"}):
+        console.request(**other)
+    mine = console.request(**columns)
+    pages.open()
+    pages.see(".tile", f"{tile}\n2\noldest")
+    pages.click(".tile", tile)
+    pages.see(".count", "1–2 of 2")
+    pages.see("table a", str(mine))
+
+
+# -- what is not known ----------------------------------------------------------------------------
+
+
+def test_health_that_cannot_be_asked_is_grey_and_the_page_stays(console: Console, pages: Pages) -> None:
+    console.request("FAILED")
+    pages.open()
+    pages.see(".tile", "Need a person\n1")
+    pages.log_in(None)
+    pages.script(REFRESH)
+    pages.see("#banner", "Not fresh since")
+    login = pages.see("#banner a", "Log in")
+    assert "/auth/login?next=" in str(login.get_attribute("href"))
+    assert len(pages.driver.find_elements(By.CSS_SELECTOR, ".health.unknown")) == 4
+    pages.see(".tile", "Need a person\n1")
+    pages.photograph("not-fresh")
+    pages.log_in("op")
+    pages.script(REFRESH)
+    pages.gone("#banner .note")
+    pages.gone(".health.unknown")
+
+
+# -- texts ----------------------------------------------------------------------------------------
+
+LONG = 9_007_199_254_740_993  # 2^53 + 1: a double has another
+
+
+def test_no_digit_of_a_long_id_is_lost(console: Console, pages: Pages) -> None:
+    mine = console.request("COMPLETED")
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status,"
+        " thunderhead_batch_id) VALUES (%s, 1, 'b', '1', 'COMPLETED', %s)",
+        [mine, LONG],
+    )
+    pages.open(f"search?batch_id={LONG}")
+    pages.see("table td", str(LONG))
+
+
+JSONS = [
+    ('{"a":[1.00,12345678901234567890,{}],"b":"\\u00e4\\n{,"}',
+     '{\n  "a": [\n    1.00,\n    12345678901234567890,\n    {}\n  ],\n  "b": "ä\\n{,"\n}'),
+    ("[]", "[]"), ('"x"', '"x"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "laid_out"), JSONS)
+def test_json_is_laid_out_and_stays_as_it_was_written(pages: Pages, text: str, laid_out: str) -> None:
+    pages.open("search")
+    assert pages.module("json.js", "return it.pretty(...given)", text) == laid_out
+
+
+def test_a_request_leads_to_its_problems_page_and_has_an_address(console: Console, pages: Pages) -> None:
+    mine = console.request("FAILED")
+    console.error(mine, "OVERDUE", stage="MONITORING")
+    pages.open(f"requests/{mine}")
+    pages.see("button[aria-label='Copy the address of this page']")
+    assert pages.driver.title == f"Request {mine} · OMS"
+    pages.click("a", "About OVERDUE")
+    pages.see("h1", "OVERDUE: ")
+    assert "`" not in pages.see("main").text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("it.dueIn(new Date().toISOString())", "due now"), ("it.duration(119)", "119 s"), ("it.duration(7300)", "2 h")],
+)
+def test_words_of_times(pages: Pages, text: str, said: str) -> None:
+    pages.open("search")
+    assert pages.module("times.js", f"return {text}") == said
+
+
+def test_a_filter_in_the_address_is_the_filter_of_the_api(pages: Pages) -> None:
+    pages.open("search")
+    query = f"status=FAILED&status=STOPPED&withdrawn=false&request_id={LONG}&before=7&n=51&document="
+    made = pages.module("filter.js", "return it.filterOf(new URLSearchParams(given[0]))", query)
+    assert made == {"status": ["FAILED", "STOPPED"], "withdrawn": False, "request_id": str(LONG)}
+
+
+# -- the page stays as it is ----------------------------------------------------------------------
+
+
+def test_a_refresh_keeps_the_focus_what_is_unfolded_and_what_is_selected(console: Console, pages: Pages) -> None:
+    mine = console.request("FAILED")
+    console.error(mine, "VALIDATION_ERROR", "the template needs a date of birth")
+    pages.open("search")
+    pages.click("details.error summary")
+    box = pages.see(f"input[aria-label='Select request {mine}']")
+    box.click()
+    newer = console.request("FAILED")
+    pages.script(REFRESH)
+    pages.see("table a", str(newer))
+    assert pages.look("details.error p", "date of birth")
+    assert pages.driver.switch_to.active_element == box
+    assert box.is_selected()
+    pages.see(".bar", "1 request selected")
+
+
+def test_a_dark_page_is_dark_before_it_is_drawn(pages: Pages) -> None:
+    pages.open("search")
+    pages.set("theme", "dark")
+    pages.open("search")
+    page = httpx.get(f"{pages.url}/oms/search").text
+    assert page.index("theme.js") < page.index("console.css")
+    assert "<script src" in page[: page.index("theme.js")]
+    assert pages.script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 27, 42)"
+
+
+# -- everybody can read it ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy(console: Console) -> int:
+    """A console with something of everything; the id of a failed request."""
+    console.request(due_at="2100-01-01T00:00:00Z", spent=1)
+    console.request("COMPLETED")
+    mine = console.request("FAILED", metadata={"POLICY_ID": "P"})
+    console.error(mine, "VALIDATION_ERROR", "the template needs a date of birth")
+    slice_id = console.slice("document_processing", "run", 0, mine)
+    console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [slice_id, mine])
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status)"
+        " VALUES (%s, 1, 'OMS-1-1', '1', 'FAILED')",
+        [mine],
+    )
+    return mine
+
+
+PAGES = {
+    "dashboard": "", "search": "search", "retrying": "retrying", "systems": "systems", "reference": "reference",
+    "request": "requests/{id}", "problem": "problems/OVERDUE", "run": "slices?dag_id=document_processing&run_id=run",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_has_nothing_against_any_page(pages: Pages, busy: int, reference_api: None, theme: str, width: int) -> None:
+    pages.open("search")
+    pages.set("theme", theme)
+    pages.size(width)
+    found = {}
+    for name, path in PAGES.items():
+        pages.open(path.format(id=busy))
+        pages.see("main h1")
+        if name in ("dashboard", "systems", "reference"):
+            pages.see("main section, main table")
+        pages.photograph(f"{name}-{theme}-{width}")
+        if wrong := pages.violations():
+            found[name] = wrong
+        if not pages.script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth"):
+            found.setdefault(name, []).append("wider than the window")
+    assert found == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_has_nothing_against_the_dialogs(pages: Pages, busy: int, reference_api: None, theme: str) -> None:
+    pages.open("search")
+    pages.set("theme", theme)
+    found = {}
+    for path, button in (
+        (f"requests/{busy}", "Retrigger"), ("systems", "Pause"), ("systems", "Change limits"), ("reference", "Add"),
+    ):  # fmt: skip
+        pages.open(path)
+        pages.click("main button", button)
+        pages.see("dialog h2")
+        pages.photograph(f"dialog-{button.split()[0].lower()}-{theme}")
+        if wrong := pages.violations():
+            found[button] = wrong
+    assert found == {}
