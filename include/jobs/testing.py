@@ -63,13 +63,18 @@ class Airflow:
         """The OMS Database of the test, as the Connection ``oms_db``."""
         self.connect("oms_db", **database_connection(url))
 
-    async def run(self, dag_id: str, params: Mapping[str, Any] | None = None, **settings: Any) -> DagRun:
-        """One run to its end, under these settings (``slice_size=2``). Fails where there is no such DAG."""
+    async def run(
+        self, dag_id: str, params: Mapping[str, Any] | None = None, *, file: Path | None = None, **settings: Any
+    ) -> DagRun:
+        """One run to its end, under these settings (``slice_size=2``). Fails where there is no such DAG.
+
+        ``file`` is where the DAG is; by default in ``dags/``, under its own name.
+        """
         more = {f"OMS_{name.upper()}": str(value) for name, value in settings.items()} | self.connections
         conf = ["--conf", json.dumps(params)] if params else []
-        log = await airflow(
-            self.home, "dags", "test", "--dagfile-path", str(ROOT / "dags" / f"{dag_id}.py"), dag_id, *conf, **more
-        )
+        path = file or ROOT / "dags" / f"{dag_id}.py"
+        more["AIRFLOW__CORE__DAGS_FOLDER"] = str(path.parent)
+        log = await airflow(self.home, "dags", "test", "--dagfile-path", str(path), dag_id, *conf, **more)
         with sqlite3.connect(self.home / "airflow.db") as database:
             state = database.execute(
                 "SELECT state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1", [dag_id]

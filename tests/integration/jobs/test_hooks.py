@@ -19,9 +19,12 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg.conninfo import conninfo_to_dict
 
 from include.jobs.hooks import FinalEventsHook, OmsDatabaseHook, ThunderheadHook, oms_database_url_async
+from include.jobs.testing import Airflow
 from include.oms.base.settings import Settings
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.outside.transport import Transport
+from include.oms.testing.outside import served
+from include.oms.testing.system import Oms
 from include.oms.words.errors import OutcomeUnknown, Unavailable
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -217,6 +220,23 @@ async def test_a_connection_that_makes_no_request_is_an_outage_with_its_reason(
 
 def _host(connection: dict[str, Any]) -> dict[str, Any]:
     return {"url": connection["host"]} if "host" in connection else connection
+
+
+@pytest.mark.parametrize("connection", [{"password": "to\nken"}, {"password": "tok", "extra": {"X-Tenant": "a\r\nb"}}])
+async def test_no_request_fails_for_such_a_connection_and_the_dial_says_why(
+    oms: Oms, airflow_runs: Airflow, connection: dict[str, Any]
+) -> None:
+    ids = await oms.queued(6)
+    airflow_runs.connect_database(oms.url)
+    airflow_runs.connect("thunderhead_api", conn_type="http", host=oms.thunderhead_url, **connection)
+    async with served(oms.reference_data.app()) as url:
+        airflow_runs.connect("reference_data_api", conn_type="http", host=url)
+        run = await airflow_runs.run("document_processing", slice_seconds=0)
+    assert run.state == "success", run.log
+    assert {(await oms.request(it))["status"] for it in ids} == {"QUEUED"}
+    (dial,) = await oms.rows("SELECT * FROM outside_systems WHERE system = 'THUNDERHEAD' AND document_type = '*'")
+    assert "thunderhead_api" in dial["last_error"]
+    assert dial["open_until"] is not None
 
 
 async def test_no_proxy_of_the_environment_is_used(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
