@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from oms_intake.authentication import end_call
 from oms_intake.bodies import discard_unread_body
 from oms_intake.calls import watch_calls
 from oms_intake.documentation import documentation, swagger_ui
@@ -24,6 +25,7 @@ def create_app(settings: IntakeSettings) -> Flask:
     app.extensions["oms"] = make_parts(settings)
     handle_errors(app)
     app.after_request(discard_unread_body)  # the last registered runs first: the log counts the work alone
+    app.teardown_request(end_call)
     watch_calls(app)
     trace_calls(app, settings)
     for blueprint in (requests, probes, documentation, swagger_ui):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from typing import ParamSpec
 
@@ -11,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from include.oms.identity.tokens import LONGEST_NAME, Identity
 from include.oms.intake.accepting import Caller
+from include.oms.intake.bulkheads import Kind
 from include.oms.intake.refusals import Fault, Invalid, UnknownSourceSystem
 from include.oms.words.names import name_fault
 from oms_intake.parts import parts
@@ -54,8 +56,21 @@ def _admit(scope: str) -> Caller:
     if identity.source_system is None:
         raise UnknownSourceSystem("the token names no source_system")
     g.source_system = identity.source_system
+    parts().bulkheads.begin(identity.source_system)
+    g.counted = identity.source_system
     trace = own_trace_parent() or trace_parent(request.headers.get("traceparent", ""))
     return Caller(identity.source_system, identity.subject, _origin_user(), trace)
+
+
+def working(kind: Kind) -> AbstractContextManager[None]:
+    """While a call of that kind is worked; it waits for its turn. Only in a view that ``needs`` a scope."""
+    return parts().bulkheads.work(kind, caller().source_system)
+
+
+def end_call(_: BaseException | None) -> None:
+    """Let the call no longer count for its source system. Runs at the end of every call."""
+    if source_system := g.pop("counted", None):
+        parts().bulkheads.end(source_system)
 
 
 def _origin_user() -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 from flask import Response, request
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
+from include.oms.intake.bulkheads import COSTLY_BYTES, Kind
+from oms_intake.authentication import working
 from oms_intake.parts import parts
 
 BULK = "requests.ask_for_many"  # the endpoint that takes many requests in one body
@@ -21,14 +24,25 @@ def refuse_large_body() -> None:
         raise RequestEntityTooLarge
 
 
+def costly_body() -> AbstractContextManager[None]:
+    """While the body is read and checked: a large one, or one of unknown length, waits for its turn."""
+    length = request.content_length
+    return working(Kind.COSTLY) if length is None or length > COSTLY_BYTES else nullcontext()
+
+
 def json_body() -> bytes:
-    """The body's bytes. Raises werkzeug's UnsupportedMediaType and RequestEntityTooLarge."""
+    """The body's bytes. Raises werkzeug's UnsupportedMediaType, RequestEntityTooLarge and BadRequest."""
     charset = request.mimetype_params.get("charset", "utf-8")
     encoding = request.headers.get("Content-Encoding", "identity")
     if request.mimetype != "application/json" or charset.lower() not in ("utf-8", "utf8") or encoding != "identity":
         raise UnsupportedMediaType
     largest = _largest()
-    body = request.stream.read(largest + 1)  # a chunked body does not say how large it is
+    try:
+        body = request.stream.read(largest + 1)  # a chunked body does not say how large it is
+    except HTTPException:
+        raise
+    except Exception as error:  # the server's parser: a bad chunk, a bad trailer, or the client has gone
+        raise BadRequest from error
     if len(body) > largest:
         raise RequestEntityTooLarge
     return body
@@ -54,8 +68,8 @@ def discard_unread_body(answer: Response) -> Response:
             client.settimeout(DISCARDED_SECONDS)
         while left > 0 and time.monotonic() < until and (part := stream.read(min(left, 65536))):
             left -= len(part)
-    except (OSError, ValueError):
-        pass  # it stopped sending, or what it sent is no body; the server closes the connection
+    except Exception:  # noqa: BLE001, S110  # it stopped sending, or what it sends is no body: the connection is closed
+        pass
     finally:
         if client:
             client.settimeout(None)

@@ -15,7 +15,14 @@ from oms_intake.logs import error_place
 
 REALM = 'Bearer realm="oms-intake"'
 
-_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+_BY_STATUS = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    414: "uri-too-long",
+    415: "unsupported-media-type",
+    431: "headers-too-large",
+}
 _DETAILS = {
     404: "there is nothing under this path",
     405: "the path does not have this method; Allow names those it has",

@@ -5,6 +5,8 @@ On SIGTERM the server takes no new connections, finishes the calls it has and en
 
 import os
 import shutil
+import socket
+import struct
 import tempfile
 
 # Before anything imports prometheus-client: it looks for this name when it is imported. Written, not read: the
@@ -24,17 +26,17 @@ except ValueError:
 bind = f"{_settings.service_host}:{_settings.intake_port}"
 workers = _settings.intake_workers
 threads = _settings.intake_threads
-worker_class = "oms_intake.server.PatientWorker"
-worker_connections = 1000  # open connections a process keeps; most are idle, or slow
+worker_class = "oms_intake.server.Worker"
+worker_connections = 1000  # open connections a process keeps; most are idle
 # The workers' heartbeats: in memory where there is such a folder, for a busy disk must not look like a dead worker.
 worker_tmp_dir = next((folder for folder in ("/dev/shm",) if os.path.isdir(folder)), None)  # noqa: S108
 control_socket_disable = True  # nobody steers it but by signals
 keepalive = 75  # seconds; longer than the gateway's, so that it is the gateway who closes (RFC 9112, 9.3.1)
 backlog = 512
-graceful_timeout = 30  # seconds to finish what was accepted; a call takes no longer (intake_call_seconds)
+graceful_timeout = 30  # seconds to finish what was accepted; a call takes no longer
 timeout = 60  # a process whose main loop is stuck for so long is replaced
 limit_request_line = 8190
-limit_request_fields = 60
+limit_request_fields = 110  # 100 of a client, and what the gateway adds
 limit_request_field_size = 16_380  # a JWT with many claims
 forwarded_allow_ips = ""  # nothing is believed that a gateway would say; the intake needs no client address
 accesslog = None  # the app logs each call, as JSON
@@ -47,6 +49,15 @@ logconfig_dict = {
     "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
     "formatters": {"json": {"()": "oms_intake.logs.JsonFormatter"}},
 }
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Bound each wait for a client, in reading and writing: connections inherit it from the listening socket."""
+    seconds = _settings.intake_client_seconds
+    wait = struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))
+    for listener in worker.sockets:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
 
 
 def child_exit(server, worker):  # type: ignore[no-untyped-def]

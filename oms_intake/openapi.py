@@ -17,6 +17,13 @@ from include.oms.intake.finding import CURSOR_PATTERN
 from include.oms.intake.reference_data import REFERENCE_TYPES
 from include.oms.words.names import NAME_PATTERN, SPACES, UNFIT
 
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+ANYWHERE = {
+    "414": {"description": "the request line is longer than the limit", "content": _PROBLEM},
+    "431": {"description": "a header field is too long, or there are too many", "content": _PROBLEM},
+}
+"""What every call with a token may be answered, before it is looked at."""
+
 _PARAMETER_PATTERNS = {
     "document_type": NAME_PATTERN,
     "document_name": NAME_PATTERN,
@@ -58,6 +65,10 @@ def _once(key: str) -> dict[str, Any]:
 def _detailed_contract() -> dict[str, Any]:
     details = yaml.safe_load(Path(__file__).with_name("openapi_details.yaml").read_text("utf-8"))
     merged = merge(copy.deepcopy(contract()), details)
+    for path, operations in merged["paths"].items():
+        for operation in operations.values() if path.startswith("/v1/") else ():
+            if "responses" in operation:  # not the parameters that a path's operations share
+                merge(operation["responses"], ANYWHERE)
     properties = merged["components"]["schemas"]["NewDocumentRequest"]["properties"]
     properties["request_correlation_id"]["pattern"] = NAME_PATTERN
     properties["document_metadata"]["items"]["properties"]["value"]["pattern"] = NAME_PATTERN

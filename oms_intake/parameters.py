@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from flask import request
 
-from include.oms.intake.finding import Search, before_cursor
+from include.oms.intake.finding import MOST_PAIRS, Search, before_cursor
 from include.oms.intake.refusals import Fault, Invalid
 from include.oms.intake.shape import Instant
 from include.oms.words.model import Status
@@ -45,7 +45,7 @@ def search() -> Search:
         document_type=once(name),
         document_name=once(name),
         request_correlation_id=once(name),
-        metadata=each(pair),
+        metadata=pairs,
         created_from=once(instant),
         created_to=once(instant),
         limit=once(page_size),
@@ -101,6 +101,16 @@ def pair(value: str) -> tuple[str, str]:
     if not colon or not key or not rest:
         raise ValueError("must have the form KEY:VALUE")
     return checked_name(key), checked_name(rest)
+
+
+def pairs(values: Sequence[str]) -> list[tuple[str, str]]:
+    """A few KEY:VALUE, each key once as in a request. Raises ValueError."""
+    if len(values) > MOST_PAIRS:
+        raise ValueError(f"may be given {MOST_PAIRS} times at most")
+    found = [pair(value) for value in values]
+    if len({key for key, _ in found}) < len(found):
+        raise ValueError("names a key twice, and a request has each key once")
+    return found
 
 
 def instant(value: str) -> datetime:

@@ -12,6 +12,7 @@ from include.oms.base.fetching import Fetcher
 from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.identity.keys import JwksKeys, Keys, PemKeys, parse_jwks
 from include.oms.identity.tokens import Tokens
+from include.oms.intake.bulkheads import Bulkheads
 from include.oms.intake.database import Database
 from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
 from oms_intake.settings import IntakeSettings
@@ -28,6 +29,7 @@ class Parts:
     database: Database
     reference_data: ReferenceData
     tokens: Tokens
+    bulkheads: Bulkheads
     fetcher: Fetcher
 
     def prefetch(self) -> None:
@@ -64,6 +66,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
             audience=settings.jwt_audience,
             leeway_seconds=LEEWAY_SECONDS,
         ),
+        Bulkheads(threads=settings.intake_threads, wait_seconds=settings.intake_pool_timeout_seconds),
         fetcher,
     )
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, g
 
-from include.oms.intake import accepting, bulk, cancelling, checking, finding
+from include.oms.intake import accepting, bulk, cancelling, finding
 from include.oms.intake.accepting import Outcome, Taken
-from include.oms.intake.json_text import read_json
+from include.oms.intake.bulkheads import Kind
 from include.oms.words.refusals import Refusal
 from oms_intake.answers import json_answer, problem_content
-from oms_intake.authentication import READ, WRITE, caller, needs
-from oms_intake.bodies import json_body, refuse_large_body
+from oms_intake.authentication import READ, WRITE, caller, needs, working
+from oms_intake.bodies import costly_body, json_body, refuse_large_body
 from oms_intake.parameters import boolean, instant, once, one_of, parameters, search
 from oms_intake.parts import parts
 
@@ -27,11 +27,9 @@ requests.before_request(refuse_large_body)
 def ask() -> Response:
     """Ask for one document."""
     validate_only = parameters(validate_only=once(boolean)).get("validate_only", False)
-    known, database = parts().reference_data, parts().database
-    accepting.check_source_system(known, caller())
-    body = json_body()
-    new = checking.check_request(body, read_json(body), known, datetime.now(UTC))
-    taken = (accepting.foresee if validate_only else accepting.accept)(database, caller(), new)
+    known, database, now = parts().reference_data, parts().database, datetime.now(UTC)
+    with costly_body():
+        taken = accepting.accept_call(database, caller(), known, json_body(), now, store=not validate_only)
     return _taken(taken) if taken else json_answer({"valid": True})
 
 
@@ -41,18 +39,20 @@ def ask_for_many() -> Response:
     """Ask for up to 500 documents."""
     parameters()
     known, database, most = parts().reference_data, parts().database, parts().settings.max_body_bytes
-    accepting.check_source_system(known, caller())
-    outcomes = bulk.accept_bulk(database, caller(), known, json_body(), datetime.now(UTC), most_bytes_each=most)
-    results = [_result(outcome) for outcome in outcomes]
-    counts = {name: sum(result["status"] in statuses for result in results) for name, statuses in _COUNTED.items()}
-    return json_answer({"results": results, **counts})
+    with working(Kind.COSTLY):
+        outcomes = bulk.accept_bulk(database, caller(), known, json_body(), datetime.now(UTC), most_bytes_each=most)
+        results = [_result(outcome) for outcome in outcomes]
+        counts = {name: sum(result["status"] in statuses for result in results) for name, statuses in _COUNTED.items()}
+        return json_answer({"results": results, **counts})
 
 
 @requests.get("")
 @needs(READ)
 def find() -> Response:
     """Find requests."""
-    items, next_cursor = finding.find(parts().database, caller().source_system, search())
+    wanted = search()
+    with working(Kind.SEARCH):
+        items, next_cursor = finding.find(parts().database, caller().source_system, wanted)
     return json_answer({"items": items, "next_cursor": next_cursor})
 
 
@@ -61,7 +61,8 @@ def find() -> Response:
 def summary() -> Response:
     """Count requests by status."""
     asked = parameters(created_from=once(instant), created_to=once(instant))
-    return json_answer(finding.count(parts().database, caller().source_system, **asked))
+    with working(Kind.SEARCH):
+        return json_answer(finding.count(parts().database, caller().source_system, **asked))
 
 
 @requests.get("/<int:request_id>")

@@ -17,7 +17,11 @@ class IntakeSettings(Settings):
 
     intake_port: int = Field(default=18080, ge=0, le=65535, description="Port the intake listens on.")
     intake_workers: int = Field(default=2, gt=0, description="Processes; one a core keeps Python busy.")
-    intake_threads: int = Field(default=16, gt=0, description="Calls that one process works at the same time.")
+    intake_threads: int = Field(
+        default=80,
+        gt=0,
+        description="Calls that one process works at the same time; one source system has four fifths of them at most.",
+    )
     intake_pool_size: int = Field(
         default=8,
         gt=0,
@@ -29,11 +33,8 @@ class IntakeSettings(Settings):
     intake_statement_timeout_seconds: Seconds = Field(
         default=5, description="A statement of the intake; shorter than the jobs', for a client waits."
     )
-    intake_head_seconds: Seconds = Field(
-        default=10, description="From connecting, or from a call's first byte, to the end of its headers."
-    )
-    intake_call_seconds: Seconds = Field(
-        default=30, description="One call, from its headers to its answer; after that the connection is cut."
+    intake_client_seconds: Seconds = Field(
+        default=10, description="Longest wait for a client to send or take the next bytes; the gateway is quick."
     )
     metrics_directory: Path | None = Field(
         default=None,

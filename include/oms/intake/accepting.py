@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 
-from include.oms.intake.checking import KnownValues, NewRequest
+from include.oms.intake.checking import KnownValues, NewRequest, examine
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Shown, show, utc_text
-from include.oms.intake.refusals import CorrelationIdUsed, UnknownSourceSystem
+from include.oms.intake.json_text import read_json
+from include.oms.intake.refusals import CorrelationIdUsed, ReferenceDataOutOfReach, UnknownSourceSystem
 from include.oms.words.model import Stage, Status
+from include.oms.words.refusals import Refusal
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,40 @@ class _Stored:
 
 
 def check_source_system(known: KnownValues, caller: Caller) -> None:
-    """Raises UnknownSourceSystem where the caller's may not ask for documents."""
+    """Raises UnknownSourceSystem where the caller's may not ask for documents, ReferenceDataOutOfReach."""
     if not known.knows("SOURCE_SYSTEM", caller.source_system):
         raise UnknownSourceSystem(f"{caller.source_system} is not in force in the reference type SOURCE_SYSTEM")
+
+
+def accept_call(
+    database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, store: bool = True
+) -> Taken | None:
+    """Store the request of one call, or find it stored. None where it would be stored, without ``store``.
+
+    What is stored counts: the very same request again is answered from it, even where the reference data would refuse
+    it today or is out of reach. Raises any Refusal.
+    """
+    barred = barrier(known, caller)
+    try:
+        request, fault = examine(body, read_json(body), known, now)
+    except Refusal as unreadable:
+        raise barred or unreadable from None
+    if refusal := barred or fault:
+        replay = replays(database, caller, [request] if request else [])
+        if request and request.correlation_id in replay:
+            return replay[request.correlation_id]
+        raise refusal
+    assert request  # what is not refused was read
+    return accept(database, caller, request) if store else would_accept(database, caller, request)
+
+
+def barrier(known: KnownValues, caller: Caller) -> UnknownSourceSystem | ReferenceDataOutOfReach | None:
+    """Why the caller may not store anything now; None where it may."""
+    try:
+        check_source_system(known, caller)
+    except (UnknownSourceSystem, ReferenceDataOutOfReach) as barred:
+        return barred
+    return None
 
 
 def accept(database: Database, caller: Caller, new: NewRequest) -> Taken:
@@ -74,10 +108,20 @@ def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest
     ]
 
 
-def foresee(database: Database, caller: Caller, new: NewRequest) -> Taken | None:
+def would_accept(database: Database, caller: Caller, new: NewRequest) -> Taken | None:
     """What ``accept`` would answer, storing nothing; None where it would store. Raises CorrelationIdUsed."""
     stored = _find(database, caller, [new.correlation_id]).get(new.correlation_id)
     return _or_raise(_compare(new, stored)) if stored else None
+
+
+def replays(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> dict[str, Taken]:
+    """Those of these requests that are stored with the very same content, by correlation id."""
+    stored = _find(database, caller, [request.correlation_id for request in requests])
+    return {
+        request.correlation_id: Taken(found.request, is_new=False)
+        for request in requests
+        if (found := stored.get(request.correlation_id)) and found.content_hash == request.content_hash
+    }
 
 
 def _or_raise(outcome: Outcome) -> Taken:

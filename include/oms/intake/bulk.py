@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from include.oms.intake.accepting import Caller, Outcome, accept_all
-from include.oms.intake.checking import KnownValues, NewRequest, check_request
+from include.oms.intake.accepting import Caller, Outcome, accept_all, barrier, replays
+from include.oms.intake.checking import Checked, KnownValues, examine
 from include.oms.intake.database import Database
-from include.oms.intake.json_text import read_json
-from include.oms.intake.refusals import Fault, Invalid, TooMany
+from include.oms.intake.json_text import MOST_BULK_VALUES, MOST_VALUES, read_json, values_fault
+from include.oms.intake.refusals import MOST_FAULTS, Fault, Invalid, TooMany
+from include.oms.words.refusals import Refusal
 
 MOST_REQUESTS = 500
+
+MOST_BULK_FAULTS = 5_000
+"""Faults told in one bulk answer. Once they are told, each further request tells its first fault only."""
 
 
 def accept_bulk(
     database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, most_bytes_each: int
 ) -> list[Outcome | Invalid]:
-    """What became of each, in the order sent. Raises Malformed, Invalid and TooMany for the call as a whole.
+    """What became of each, in the order sent. As with a single call, what is stored counts.
 
-    A request larger than the single call's limit is a line like any other that is invalid: each stands alone, and the
-    contract has no 413 for a line.
+    Raises Malformed, Invalid and TooMany for the call as a whole; UnknownSourceSystem where it holds a request that is
+    not stored; ReferenceDataOutOfReach where such a request cannot be checked.
+    A request larger than the single call's limit is a line like any other that is invalid: the contract has no 413 for
+    a line.
     """
-    documents = read_json(body)
+    barred = barrier(known, caller)
+    try:
+        checked = _examine_all(body, known, now, most_bytes_each)
+    except Refusal as unreadable:
+        raise barred or unreadable from None
+    stored = replays(database, caller, [it.request for it in checked if it.request and (barred or it.refusal)])
+    instead: list[Outcome | Invalid | None] = []  # of storing it
+    for request, fault in checked:
+        refusal = barred or fault
+        replay = stored.get(request.correlation_id) if request and refusal else None
+        if refusal and not replay and not isinstance(refusal, Invalid):
+            raise refusal
+        instead.append(replay or (refusal if isinstance(refusal, Invalid) else None))
+    fine = [it.request for it, other in zip(checked, instead, strict=True) if it.request and other is None]
+    outcomes = iter(accept_all(database, caller, fine))
+    return [other or next(outcomes) for other in instead]
+
+
+def _examine_all(body: bytes, known: KnownValues, now: datetime, most_bytes_each: int) -> Sequence[Checked]:
+    documents = read_json(body, most_values=MOST_BULK_VALUES)
     if not isinstance(documents, list):
         raise Invalid([Fault("", "must be an array of requests")])
     if len(documents) > MOST_REQUESTS:
         raise TooMany(f"{len(documents)} requests in one call; at most {MOST_REQUESTS} are taken")
-    texts = msgspec.json.decode(body, type=list[msgspec.Raw])
-    too_large = Invalid([Fault("", f"is larger than {most_bytes_each} bytes")])
-    checked = [
-        _check(text, document, known, now) if memoryview(text).nbytes <= most_bytes_each else too_large
-        for text, document in zip(texts, documents, strict=True)
-    ]
-    outcomes = iter(accept_all(database, caller, [new for new in checked if isinstance(new, NewRequest)]))
-    return [next(outcomes) if isinstance(new, NewRequest) else new for new in checked]
+    checked, left = [], MOST_BULK_FAULTS
+    for text, document in zip(msgspec.json.decode(body, type=list[msgspec.Raw]), documents, strict=True):
+        checked.append(
+            _examine(text, document, known, now, most_bytes_each, most_faults=max(1, min(left, MOST_FAULTS)))
+        )
+        refusal = checked[-1].refusal
+        left -= len(refusal.faults) if isinstance(refusal, Invalid) else 0
+    return checked
 
 
-def _check(text: msgspec.Raw, document: object, known: KnownValues, now: datetime) -> NewRequest | Invalid:
-    try:
-        return check_request(text, document, known, now)
-    except Invalid as invalid:
-        return invalid
+def _examine(
+    text: msgspec.Raw, document: Any, known: KnownValues, now: datetime, most_bytes: int, *, most_faults: int
+) -> Checked:
+    if memoryview(text).nbytes > most_bytes:
+        return Checked(None, Invalid([Fault("", f"is larger than {most_bytes} bytes")]))
+    if fault := values_fault(bytes(text), MOST_VALUES):
+        return Checked(None, Invalid([fault]))
+    return examine(text, document, known, now, most_faults=most_faults)

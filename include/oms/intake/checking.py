@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from include.oms.intake.json_text import pointer, text_faults
-from include.oms.intake.refusals import Fault, Invalid, ReferenceDataOutOfReach
-from include.oms.intake.shape import Metadata, SentRequest, read_shape
+from include.oms.intake.refusals import MOST_FAULTS, Fault, Invalid, ReferenceDataOutOfReach
+from include.oms.intake.shape import MOST_METADATA, Metadata, SentRequest, read_shape
 from include.oms.words.names import name_fault
 
 LATEST_START = timedelta(days=366)
@@ -45,23 +46,45 @@ class NewRequest(msgspec.Struct, frozen=True):
         return sorted(self.sent.document_metadata, key=lambda pair: pair.key)
 
 
+class Checked(NamedTuple):
+    """What came of checking a request. One that can be read is there also where it is refused: it may be stored."""
+
+    request: NewRequest | None
+    refusal: Invalid | ReferenceDataOutOfReach | None
+
+
 def check_request(body: bytes | msgspec.Raw, document: Any, known: KnownValues, now: datetime) -> NewRequest:
     """The request, ready to be stored. ``document`` is what ``read_json`` made of ``body``.
 
     Raises Invalid with every fault, ReferenceDataOutOfReach where all but the reference data is fine.
     """
-    shape = read_shape(body, document)
-    faults = shape if isinstance(shape, list) else list(_rule_faults(shape, now))
-    faults += text_faults(bytes(body), document)
+    request, refusal = examine(body, document, known, now)
+    if refusal or not request:
+        raise refusal or Invalid([])
+    return request
+
+
+def examine(
+    body: bytes | msgspec.Raw, document: Any, known: KnownValues, now: datetime, *, most_faults: int = MOST_FAULTS
+) -> Checked:
+    """Check a request: every fault up to ``most_faults``, where the search for more ends."""
+    shape = read_shape(body, document, most_faults)
+    unreadable = text_faults(bytes(body), document)
+    faults = list(shape) if isinstance(shape, list) else list(_rule_faults(shape, now))
+    faults += unreadable
+    out_of_reach = None
     try:
-        faults += _reference_faults(document, known)
-    except ReferenceDataOutOfReach:
-        if not faults:
-            raise
-    if faults or isinstance(shape, list):
-        raise Invalid(faults)
-    not_before = None if shape.not_before is msgspec.UNSET else shape.not_before.astimezone(UTC)
-    return NewRequest(shape, not_before, _content_hash(shape, document, not_before))
+        faults += islice(_reference_faults(document, known), most_faults)
+    except ReferenceDataOutOfReach as error:
+        out_of_reach = error
+    refusal = Invalid(faults[:most_faults]) if faults else out_of_reach
+    if isinstance(shape, list) or unreadable:
+        return Checked(None, refusal)
+    try:
+        not_before = None if shape.not_before is msgspec.UNSET else shape.not_before.astimezone(UTC)
+    except OverflowError:  # told by _rule_faults
+        return Checked(None, refusal)
+    return Checked(NewRequest(shape, not_before, _content_hash(shape, document, not_before)), refusal)
 
 
 def _rule_faults(sent: SentRequest, now: datetime) -> Iterator[Fault]:
@@ -86,13 +109,11 @@ def _is_storable(instant: datetime, latest: datetime) -> bool:
         return False
 
 
-def _reference_faults(document: Any, known: KnownValues) -> list[Fault]:
+def _reference_faults(document: Any, known: KnownValues) -> Iterator[Fault]:
     """The values that the reference data does not know, looked for wherever the shape allows it."""
-    return [
-        Fault(place, f"is not in force in the reference type {ref_data_type}")
-        for place, ref_data_type, value in _mentions(document)
-        if isinstance(value, str) and not known.knows(ref_data_type, value)
-    ]
+    for place, ref_data_type, value in _mentions(document):
+        if isinstance(value, str) and not known.knows(ref_data_type, value):
+            yield Fault(place, f"is not in force in the reference type {ref_data_type}")
 
 
 def _mentions(document: Any) -> Iterator[tuple[str, str, Any]]:
@@ -103,7 +124,7 @@ def _mentions(document: Any) -> Iterator[tuple[str, str, Any]]:
     yield "/document_name", "DOCUMENT_NAME", document.get("document_name")
     yield "/document_language", "DOCUMENT_LANGUAGE", document.get("document_language")
     metadata = document.get("document_metadata")
-    for index, pair in enumerate(metadata if isinstance(metadata, list) else []):
+    for index, pair in enumerate(metadata[:MOST_METADATA] if isinstance(metadata, list) else []):
         if isinstance(pair, dict):
             yield f"/document_metadata/{index}/key", "METADATA_KEY", pair.get("key")
 

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from include.oms.base.queries import query
-from include.oms.intake.refusals import DatabaseOutOfReach
+from include.oms.intake.refusals import DatabaseOutOfReach, StatementTimedOut
 
 ANSWER_GRACE_SECONDS = 1.0
 """Beyond the statement time-out: PostgreSQL's own error comes first where it can come."""
@@ -116,6 +116,9 @@ class Database:
             except _Dead:
                 self._pool.check()  # its neighbours are as dead
                 return self._on_a_connection(work)
+        except psycopg.errors.QueryCanceled as error:
+            log.warning("statement_timed_out")
+            raise StatementTimedOut("the OMS Database does not answer in time") from error
         except OUTAGES as error:
             cause = error.__cause__ if isinstance(error, _Dead) else error
             log.warning("database_out_of_reach", error=type(cause).__name__, sqlstate=getattr(cause, "sqlstate", None))

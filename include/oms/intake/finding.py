@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from include.oms.intake.database import Database
-from include.oms.intake.refusals import NotFound
+from include.oms.intake.refusals import Fault, NotFound, StatementTimedOut, TooWide
 from include.oms.words.model import Status
 
 Shown: TypeAlias = Mapping[str, Any]
@@ -18,6 +18,16 @@ Shown: TypeAlias = Mapping[str, Any]
 
 LARGEST_ID = 2**63 - 1
 CURSOR_PATTERN = "^c[0-9a-f]{1,15}$"
+MOST_COUNTED = 1_000_000  # requests in one summary
+MOST_PAIRS = 5  # of metadata in one search: each costs a look at the index
+
+NARROWED_BY = (
+    Fault("?created_from", "a later instant narrows it"),
+    Fault("?created_to", "an earlier instant narrows it"),
+    Fault("?metadata", "a pair that few requests have narrows it"),
+    Fault("?request_correlation_id", "narrows it to one request"),
+)
+"""How a query that is too wide can be narrowed."""
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,15 +45,21 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(database: Database, source_system: str, search: Search) -> tuple[list[Shown], str | None]:
-    """A page of requests, newest first, and the cursor of the next page, None on the last."""
+    """A page of requests, newest first, and the cursor of the next page, None on the last. Raises TooWide."""
     values = msgspec.structs.asdict(search) | {"limit": search.limit + 1, "source_system": source_system}
     pairs = values.pop("metadata")
-    if pairs:
-        name = "find_requests_by_metadata"
-        values |= {"keys": [key for key, _ in pairs], "values": [value for _, value in pairs]}
-    else:
-        name = "find_requests"
-    ids = [row["request_id"] for row in database.rows(name, prepare=False, **values)]
+    try:
+        if pairs:
+            pairs = _rarest_first(database, pairs)
+            values |= {"keys": [key for key, _ in pairs], "values": [value for _, value in pairs]}
+            rows = database.rows("find_requests_by_metadata", prepare=False, **values)
+        else:
+            rows = database.rows("find_requests", prepare=False, **values)
+    except StatementTimedOut as error:
+        if search.request_correlation_id:  # it cannot be narrower
+            raise
+        raise TooWide("the search takes too long", NARROWED_BY) from error
+    ids = [row["request_id"] for row in rows]
     page = ids[: search.limit]
     return list(show(database, source_system, page).values()), (f"c{page[-1]:x}" if len(ids) > search.limit else None)
 
@@ -92,11 +108,25 @@ def content(database: Database, source_system: str, request_id: int, form: str) 
 def count(
     database: Database, source_system: str, created_from: datetime | None = None, created_to: datetime | None = None
 ) -> Shown:
-    """How many requests there are, in all and by status."""
-    span = {"created_from": created_from, "created_to": created_to}
-    rows = database.rows("count_requests", prepare=False, source_system=source_system, **span)
+    """How many requests there are, in all and by status. Raises TooWide where there are more than ``MOST_COUNTED``."""
+    values = {"source_system": source_system, "created_from": created_from, "created_to": created_to}
+    try:
+        rows = database.rows("count_requests", prepare=False, most=MOST_COUNTED + 1, **values)
+    except StatementTimedOut as error:
+        raise TooWide("counting takes too long", NARROWED_BY[:2]) from error
     statuses = dict.fromkeys(map(str, Status), 0) | {row["status"]: row["number"] for row in rows}
-    return {"total": sum(statuses.values()), "statuses": statuses}
+    total = sum(statuses.values())
+    if total > MOST_COUNTED:
+        raise TooWide(f"there are more than {MOST_COUNTED} requests to count", NARROWED_BY[:2])
+    return {"total": total, "statuses": statuses}
+
+
+def _rarest_first(database: Database, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """The pairs in the order of how many requests have them: the search walks those that have the first one."""
+    if len(pairs) == 1:
+        return pairs
+    keys, values = [key for key, _ in pairs], [value for _, value in pairs]
+    return [(row["key"], row["value"]) for row in database.rows("rarest_pairs_first", keys=keys, values=values)]
 
 
 def utc_text(instant: datetime) -> str:

@@ -109,12 +109,20 @@ WHERE first.key = (%(keys)s::text[])[1] AND first.value = (%(values)s::text[])[1
   AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
 ORDER BY first.request_id DESC LIMIT %(limit)s;
 
+-- rarest_pairs_first --
+-- Pairs of metadata in the order of how many requests have them. A thousand are enough to call a pair common.
+SELECT p.key, p.value FROM unnest(%(keys)s::text[], %(values)s::text[]) AS p (key, value)
+ORDER BY (SELECT count(*) FROM (
+    SELECT FROM request_metadata m WHERE m.key = p.key AND m.value = p.value LIMIT 1000) AS few), p.key, p.value;
+
 -- count_requests --
--- A source system's requests by status.
-SELECT status, count(*) AS number FROM document_requests
-WHERE source_system = %(source_system)s
-  AND (%(created_from)s::timestamptz IS NULL OR created_at >= %(created_from)s)
-  AND (%(created_to)s::timestamptz IS NULL OR created_at < %(created_to)s)
+-- A source system's requests by status; no more of them than are asked for, whichever those are.
+SELECT status, count(*) AS number
+FROM (SELECT status FROM document_requests
+      WHERE source_system = %(source_system)s
+        AND (%(created_from)s::timestamptz IS NULL OR created_at >= %(created_from)s)
+        AND (%(created_to)s::timestamptz IS NULL OR created_at < %(created_to)s)
+      LIMIT %(most)s) AS counted
 GROUP BY status;
 
 -- timeline_of_request --

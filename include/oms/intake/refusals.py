@@ -34,11 +34,35 @@ class Invalid(Refusal):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         distinct = list(dict.fromkeys(faults))
-        super().__init__(f"{len(distinct)} {'fault' if len(distinct) == 1 else 'faults'}; errors lists them")
+        if len(distinct) < MOST_FAULTS:
+            told = f"{len(distinct)} {'fault' if len(distinct) == 1 else 'faults'}; errors lists them"
+        else:
+            told = f"{MOST_FAULTS} faults or more; errors lists the first {MOST_FAULTS}"
+        super().__init__(told)
         self.faults = distinct[:MOST_FAULTS]
 
     def members(self) -> Mapping[str, Any]:
         return {"errors": self.faults}
+
+
+class TooWide(Refusal):
+    """A query would have to look at more than it may; ``errors`` says how to narrow it."""
+
+    problem = PROBLEMS["too-wide"]
+
+    def __init__(self, detail: str, narrowed_by: Sequence[Fault]) -> None:
+        super().__init__(detail)
+        self.narrowed_by = narrowed_by
+
+    def members(self) -> Mapping[str, Any]:
+        return {"errors": self.narrowed_by}
+
+
+class TooManyCalls(ComeAgain):
+    """The source system has as many calls in flight as it may have."""
+
+    problem = PROBLEMS["too-many-calls"]
+    retry_after_seconds = 1
 
 
 class UnknownSourceSystem(Refusal):
@@ -86,6 +110,10 @@ class DatabaseOutOfReach(ComeAgain):
     """The OMS Database does not answer in time."""
 
     problem = PROBLEMS["database-unavailable"]
+
+
+class StatementTimedOut(DatabaseOutOfReach):
+    """The OMS Database answers, and ended a statement at its time-out."""
 
 
 class ReferenceDataOutOfReach(ComeAgain):

@@ -108,8 +108,24 @@ _ANSWERS = (
         Fault.CLIENT, "Correct every fault that is listed. A value that is missing in the reference data can be "
         "added there; it counts within a second.", False),
     _answered(
+        414, "uri-too-long", "The request line is longer than the limit",
+        "Method, path and query are longer than 8,000 bytes together.",
+        Fault.CLIENT, "Ask for less at a time: fewer parameters, shorter values.", False),
+    _answered(
+        422, "too-wide", "The query is too wide",
+        "The query would have to look at more requests than one call may. `errors` names the parameters that narrow "
+        "it.",
+        Fault.CLIENT, "Narrow it: a later `created_from`, an earlier `created_to`, a rarer `metadata` pair, or "
+        "`request_correlation_id`. Repeating the same call does not help.", False),
+    _answered(
+        431, "headers-too-large", "The headers are larger than the limit",
+        "The call has more than 100 header fields, or one that is longer than 16 KiB.",
+        Fault.CLIENT, "Send fewer and shorter headers. A token with many claims belongs to the issuer's "
+        "administrators.", False),
+    _answered(
         429, "too-many-calls", "Too many calls at once",
-        "This client, or this address, calls more often than the gateway lets it. Nothing was stored.",
+        "This client, this address or this source system calls more often, or has more calls in flight, than one may. "
+        "Nothing was stored.",
         Fault.CLIENT, "Repeat the same call after `Retry-After` seconds. Hand in many requests by bulk calls; wait for "
         "the final events instead of asking again and again.", True),
     _answered(

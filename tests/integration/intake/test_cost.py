@@ -36,7 +36,7 @@ QUESTIONS: list[tuple[str, dict[str, Any], int]] = [
     ("find_requests", SEARCH, 40),
     ("find_requests", SEARCH | {"request_correlation_id": "R7777"}, 40),
     ("find_requests", SEARCH | {"created_from": RECENT}, 200),
-    ("count_requests", {"source_system": "CIBT", "created_from": RECENT, "created_to": None}, 200),
+    ("count_requests", {"source_system": "CIBT", "created_from": RECENT, "created_to": None, "most": 1_000_001}, 200),
     ("find_requests_by_metadata", SEARCH | {"keys": ["INVOICE_ID"], "values": ["7777"]}, 40),
     ("find_requests_by_metadata", SEARCH | {"keys": ["FOOTER_ID"], "values": ["2"]}, 900),
     ("show_requests", {"source_system": "CIBT", "request_ids": [7777]}, 40),

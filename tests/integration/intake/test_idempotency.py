@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.integration.intake.conftest import a_request
+from tests.integration.intake.conftest import ReferenceDataServer, a_request
 
 PATH = "/v1/document-requests"
 CLIENTS = 64
@@ -76,3 +76,39 @@ def test_a_replay_after_the_end(cibt: FlaskClient, db: psycopg.Connection[Any]) 
     cibt.post(f"{PATH}/{first}/cancel")
     again = cibt.post(PATH, json=a_request())
     assert (again.status_code, again.json["request_id"], again.json["status"]) == (200, first, "STOPPED")
+
+
+ENDED = ["DOCUMENT_NAME IVZRECPA", "SOURCE_SYSTEM CIBT", "METADATA_KEY INVOICE_ID", "DOCUMENT_LANGUAGE EN", "all 500"]
+
+
+@pytest.mark.parametrize("ended", ENDED)
+def test_a_replay_is_answered_from_what_is_stored(
+    make_intake: Callable[..., Flask],
+    intake_settings: Any,
+    token: Callable[..., str],
+    reference_data: ReferenceDataServer,
+    ended: str,
+) -> None:
+    """Whatever has become of the reference data, and in every way of asking; what is new is refused as ever."""
+    app = make_intake(intake_settings)
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token()}"
+    first = client.post(PATH, json=a_request())
+    assert first.status_code == 202
+    kind, value = ended.split()
+    if kind == "all":
+        reference_data.status = int(value)
+    else:
+        reference_data.rows[kind].remove(value)
+    app.extensions["oms"].reference_data._lists.clear()  # as if all that is cached were too old
+    refused = {"SOURCE_SYSTEM": 403, "all": 503}.get(kind, 422)
+    assert client.post(PATH, json=a_request()).json == first.json
+    assert client.post(f"{PATH}?validate_only=true", json=a_request()).json == first.json
+    bulk = client.post(f"{PATH}/bulk", json=[a_request(), a_request()])
+    assert (bulk.status_code, bulk.json["replayed"]) == (200, 2)
+    assert client.post(PATH, json=a_request("NEW")).status_code == refused
+    assert client.post(PATH, json=a_request(priority="LOW")).status_code == refused
+    mixed = client.post(f"{PATH}/bulk", json=[a_request(), a_request("NEW")])
+    assert mixed.status_code == (200 if refused == 422 else refused)
+    if refused == 422:
+        assert [line["status"] for line in mixed.json["results"]] == [200, 422]

@@ -2,13 +2,14 @@
 
 import json
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.oms.intake.json_text import DEEPEST, MOST_VALUES, pointer, read_json, text_faults
+from include.oms.intake.json_text import DEEPEST, MOST_VALUES, has_more_values, pointer, read_json, text_faults
 from include.oms.intake.refusals import Fault, Invalid, Malformed
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -99,10 +100,26 @@ def test_a_bottomless_body_is_refused(depth: int, opening: str, closing: str) ->
 
 
 def test_the_most_values_that_are_taken() -> None:
-    assert not _faults(json.dumps([1] * (MOST_VALUES - 1)))
-    assert _faults(json.dumps([1] * MOST_VALUES)) == [
-        Fault("", f"has {MOST_VALUES + 1} values; at most {MOST_VALUES} are taken")
-    ]
+    assert read_json(json.dumps([1] * (MOST_VALUES - 1)).encode())
+    with pytest.raises(Invalid) as raised:
+        read_json(json.dumps([1] * MOST_VALUES).encode())
+    assert raised.value.faults == [Fault("", f"has more than {MOST_VALUES} values")]
+
+
+@given(values, st.sampled_from([None, 1]), st.integers(1, 40))
+def test_values_are_counted_by_bytes(value: Any, indent: int | None, window: int) -> None:
+    def count(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + sum(map(count, inner))
+
+    body, number = json.dumps(value, indent=indent).encode(), count(value)
+    with patch("include.oms.intake.json_text.WINDOW_BYTES", window):
+        assert not has_more_values(body, number)
+        assert has_more_values(body, number - 1)
+
+
+def test_commas_and_brackets_in_a_text_are_no_values() -> None:
+    assert read_json(json.dumps({"a": ",[{" * 30_000, "b": '\\",,,\\\\'}).encode())
 
 
 def test_a_pointer_is_short_and_escaped() -> None:
