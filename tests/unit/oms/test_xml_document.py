@@ -13,7 +13,9 @@ from include.oms.processing.xml_document import Number, document_xml
 
 # All that JSON can hold, and more of what XML makes trouble of.
 any_text = st.text(
-    st.characters() | st.sampled_from("\0\x01\x1f\x7f\ud800\udfff\ufffe\uffff\r\n\t <>&'\"]]>:-.xml"), max_size=12
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # those are refused: test_json_text.py
+    | st.sampled_from("\x01\x1f\x7f\ufffe\uffff\r\n\t <>&'\"]]>:-.xml"),
+    max_size=12,
 )
 any_number = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True).map(Number)
 any_json = st.recursive(
@@ -65,7 +67,7 @@ def round_trip(content: str) -> Any:
     return read(found)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 @given(st.dictionaries(any_text, any_json, max_size=4))
 @example({"xml": "", "XmL:lang": [], "": {}, "item": [[]], "entry": {"key": "1"}, "a b": None, "é": " \t", "-": "]]>"})
 def test_what_is_accepted_can_be_read_again(content: dict[str, Any]) -> None:
