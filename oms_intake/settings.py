@@ -16,7 +16,7 @@ class IntakeSettings(Settings):
     """What the Document Request API and its server need to know. Immutable once read."""
 
     intake_port: int = Field(default=18080, ge=0, le=65535, description="Port the intake listens on.")
-    intake_workers: int = Field(default=2, gt=0, description="Processes; one a core keeps Python busy.")
+    intake_workers: int = Field(default=2, gt=0, description="Processes of the intake; one for each core.")
     intake_threads: int = Field(
         default=80,
         gt=0,
@@ -25,13 +25,14 @@ class IntakeSettings(Settings):
     intake_pool_size: int = Field(
         default=8,
         gt=0,
-        description="Connections that one process opens to the OMS Database at most; most of a call is not SQL.",
+        description="Most connections that one process opens to the OMS Database.",
     )
     intake_pool_timeout_seconds: Seconds = Field(
-        default=2, description="Wait for a free connection; after that the call is answered 503."
+        default=2, description="Longest wait for a free connection; after that the call is answered 503."
     )
     intake_statement_timeout_seconds: Seconds = Field(
-        default=5, description="A statement of the intake; shorter than the jobs', for a client waits."
+        default=5,
+        description="Longest time of one statement of the intake; shorter than the jobs', because a client waits.",
     )
     intake_client_seconds: Seconds = Field(
         default=10, description="Longest wait for a client to send or take the next bytes; the gateway is quick."

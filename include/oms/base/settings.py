@@ -37,149 +37,175 @@ class Settings(BaseSettings):
         description="libpq URL of the OMS Database. The jobs use the Airflow Connection oms_db instead.",
     )
     statement_timeout_seconds: Seconds = Field(
-        default=15, description="No statement of ours may take longer; PostgreSQL ends it."
+        default=15, description="Longest time of one statement; PostgreSQL ends it after that."
     )
 
     # -- Intake ------------------------------------------------------------------------------------
-    jwt_issuer: str = Field(default="https://identity.oms.local", description="`iss` that a client token must carry.")
-    jwt_audience: str = Field(default="oms-intake", description="`aud` that a client token must carry.")
-    jwt_jwks_url: str | None = Field(
-        default=None, description="Where the issuer publishes its keys. Wins over the file."
+    jwt_issuer: str = Field(
+        default="https://identity.oms.local", description="Issuer (`iss`) that a client token must name."
     )
-    jwt_public_key_file: Path | None = Field(default=None, description="PEM with the issuer's public key.")
-    max_body_bytes: int = Field(default=1_048_576, gt=0, description="Larger bodies are answered 413.")
+    jwt_audience: str = Field(default="oms-intake", description="Audience (`aud`) that a client token must name.")
+    jwt_jwks_url: str | None = Field(
+        default=None, description="URL at which the issuer publishes its keys. It takes precedence over the key file."
+    )
+    jwt_public_key_file: Path | None = Field(default=None, description="PEM file with the issuer's public key.")
+    max_body_bytes: int = Field(
+        default=1_048_576,
+        gt=0,
+        description="Largest body of a call; a larger one is answered 413. A bulk call may have eight times as much.",
+    )
     reference_data_url: str = Field(
         default="http://127.0.0.1:18081", description="Base URL of the Reference Data API, for the intake."
     )
     reference_data_fresh_seconds: Seconds = Field(
-        default=30, description="Age up to which cached reference data is used without asking."
+        default=30, description="Age up to which cached reference data is used without a call to the API."
     )
     reference_data_stale_seconds: Seconds = Field(
         default=600,
-        description="Age up to which cached reference data is used while the API cannot be reached.",
+        description="Age up to which cached reference data is used while the API is out of reach.",
     )
 
     # -- Jobs --------------------------------------------------------------------------------------
     early_wake: bool = Field(
         default=True,
-        description="Watchers in the triggerer start a run as soon as work is due, besides the fixed schedules. False: "
-        "the fixed schedules alone, every minute if not set.",
+        description="Watchers in the triggerer start a run as soon as work is due, in addition to the fixed "
+        "schedules. False: only the fixed schedules, every minute unless set.",
     )
     processing_schedule: Schedule = Field(
         default=EVERY_TEN_MINUTES,
         description="Fixed schedule of document_processing: a cron expression (UTC) or a number of seconds.",
     )
     monitoring_schedule: Schedule = Field(
-        default=EVERY_TEN_MINUTES, description="Fixed schedule of document_monitoring, in the same way."
+        default=EVERY_TEN_MINUTES,
+        description="Fixed schedule of document_monitoring: a cron expression (UTC) or a number of seconds.",
     )
     processing_interval_seconds: Seconds = Field(
-        default=5, description="Interval between two looks of document_processing's watcher, if nothing wakes it."
+        default=5, description="Interval between two checks of document_processing's watcher while nothing wakes it."
     )
     monitoring_interval_seconds: Seconds = Field(
-        default=5, description="Interval between two looks of document_monitoring's watcher, if nothing wakes it."
+        default=5, description="Interval between two checks of document_monitoring's watcher while nothing wakes it."
     )
     slice_size: int = Field(
-        default=1000, gt=0, description="Requests that one mapped task instance starts with, or takes at a time."
+        default=1000,
+        gt=0,
+        description="Largest number of requests that a slice is cut with, or that its worker claims at a time.",
     )
     max_slices: int = Field(
         default=2,
         gt=0,
-        description="Slices of one job that are at work at the same time: one for each core that workers have.",
+        description="Slices of one job at work at the same time: one for each core of the workers.",
     )
     slice_seconds: float = Field(
-        default=60, ge=0, description="A worker takes more work into its slice for so long; 0: what it was cut with."
+        default=60,
+        ge=0,
+        description="Time for which a worker claims more due work into its slice; 0: it works only what the slice was "
+        "cut with.",
     )
     linger_seconds: float = Field(
-        default=2, ge=0, description="A worker that has nothing to do waits so long for more before its slice is over."
+        default=2, ge=0, description="Time that a worker without work waits for more before it closes its slice."
     )
     concurrency: int = Field(default=64, gt=0, description="HTTP calls that one slice has in flight at most.")
     lease_seconds: Seconds = Field(
-        default=60, description="How long a claim holds without renewal; after that a later run takes over."
+        default=60,
+        description="Length of a lease; a worker renews it. After it has run out, a later run takes the work over.",
     )
     submit_timeout_seconds: Seconds = Field(
         default=15,
-        description="One submit to Thunderhead, answer included. Must be shorter than settling_seconds.",
+        description="Time-out of one submit to Thunderhead, answer included. It must be shorter than settling_seconds.",
     )
-    poll_timeout_seconds: Seconds = Field(default=10, description="One look-up at Thunderhead or reference data.")
+    poll_timeout_seconds: Seconds = Field(
+        default=10, description="Time-out of one look-up at Thunderhead or the Reference Data API."
+    )
     settling_seconds: Seconds = Field(
-        default=20, description="Wait after an unsure submit before its name is looked up at Thunderhead."
+        default=20, description="Wait after an unsure submit before the batch is looked up by its name."
     )
-    max_attempts: int = Field(default=3, gt=0, description="Attempts a request may spend before it ends FAILED.")
-    backoff_base_seconds: Seconds = Field(default=5, description="First back-off; doubles with every attempt.")
-    backoff_max_seconds: Seconds = Field(default=900, description="Back-offs grow up to this.")
+    max_attempts: int = Field(default=3, gt=0, description="Attempts that a request may spend before it ends FAILED.")
+    backoff_base_seconds: Seconds = Field(default=5, description="First back-off; it doubles with every attempt spent.")
+    backoff_max_seconds: Seconds = Field(default=900, description="Longest back-off.")
     batch_name_prefix: str = Field(
         default="OMS",
         pattern=r"^[A-Za-z0-9_.]{1,40}$",
-        description="Batches are named PREFIX-request-attempt; one for each environment that shares a Thunderhead.",
+        description="First part of batch names (PREFIX-request-attempt). Use another one for each environment on the "
+        "same Thunderhead.",
     )
-    first_poll_seconds: Seconds = Field(default=0.5, description="From submit to the first poll of a batch.")
-    max_poll_seconds: Seconds = Field(default=60, description="Polls of one batch grow apart up to this.")
+    first_poll_seconds: Seconds = Field(default=0.5, description="Time from the submit to the first poll of a batch.")
+    max_poll_seconds: Seconds = Field(
+        default=60, description="Longest interval between two polls of a batch; the interval grows with its age."
+    )
     overdue_seconds: Seconds = Field(
-        default=86_400, description="A batch that Thunderhead has not ended by then is overdue."
+        default=86_400,
+        description="Age at which a batch that Thunderhead has not ended is overdue; its request ends FAILED.",
     )
 
     # -- Operators ---------------------------------------------------------------------------------
     retrigger_approval_above: int = Field(
-        default=100, ge=0, description="document_retrigger asks a person to approve a larger selection."
+        default=100,
+        ge=0,
+        description="Size of a selection above which document_retrigger waits for the approval of a person.",
     )
     late_queued_seconds: Seconds = Field(
-        default=600, description="A request may be due for so long before it is claimed."
+        default=600, description="A due request that nobody claims is late after this time."
     )
-    late_held_seconds: Seconds = Field(default=2400, description="A slice may hold a request for so long.")
-    late_poll_seconds: Seconds = Field(default=600, description="A batch's poll may be due for so long.")
+    late_held_seconds: Seconds = Field(
+        default=2400, description="A request that a slice holds is late after this time."
+    )
+    late_poll_seconds: Seconds = Field(default=600, description="A batch whose poll is due is late after this time.")
     late_at_thunderhead_seconds: Seconds = Field(
-        default=14_400, description="Thunderhead may work on a batch for so long; overdue_seconds then ends it."
+        default=14_400, description="A batch at Thunderhead is late after this time; overdue_seconds ends it."
     )
-    late_event_seconds: Seconds = Field(default=600, description="A final event may wait in the outbox for so long.")
-    late_outage_seconds: Seconds = Field(
-        default=900, description="An outside system's breaker may stay open for so long."
+    late_event_seconds: Seconds = Field(default=600, description="A final event in the outbox is late after this time.")
+    late_outage_seconds: Seconds = Field(default=900, description="An open circuit breaker is late after this time.")
+    late_pause_seconds: Seconds = Field(default=14_400, description="A paused outside system is late after this time.")
+    watchdog_interval_seconds: Seconds = Field(
+        default=60, description="Interval between two checks of oms_watchdog for late work."
     )
-    late_pause_seconds: Seconds = Field(default=14_400, description="An outside system may be paused for so long.")
-    watchdog_interval_seconds: Seconds = Field(default=60, description="So often oms_watchdog looks for late work.")
     runbooks_url: str = Field(
-        default="docs/runbooks", description="Where alerts say the runbooks are: a URL, or a path in the repository."
+        default="docs/runbooks", description="Address of the runbooks in alerts: a URL, or a path in the repository."
     )
     problems_url: str = Field(
         default="/problems",
-        description="Where logs and the console say the pages of the problems are: the intake's, as people reach it.",
+        description="Address of the problem pages in logs and console: the intake's, as people reach it.",
     )
     reconciliation_calls_per_second: float = Field(
-        default=20, gt=0, le=MOST_PER_SECOND, description="Look-ups at Thunderhead that the reconciliation makes."
+        default=20,
+        gt=0,
+        le=MOST_PER_SECOND,
+        description="Look-ups a second that oms_reconciliation makes at Thunderhead.",
     )
     reconciliation_names: int = Field(
         default=2000,
         ge=0,
-        description="Batch names looked up for doubles: all of a day where it has no more, else as large a sample.",
+        description="Batch names a day that oms_reconciliation looks up for doubles; a sample if the day has more.",
     )
 
     # -- Retention ---------------------------------------------------------------------------------
     retention_days: int = Field(
-        default=90, gt=1, description="Payload, metadata and XML are erased so long after a request's end."
+        default=90, gt=1, description="Days after a request's end at which payload, metadata and XML are erased."
     )
     retention_days_by_document_type: dict[str, Annotated[int, Field(gt=1)]] = Field(
         default={}, description='Other retentions by document type, as JSON: {"INVOICE": 2555}.'
     )
-    event_retention_days: int = Field(default=90, gt=1, description="Published events are forgotten after so long.")
+    event_retention_days: int = Field(default=90, gt=1, description="Days for which published final events are kept.")
     airflow_history_days: int = Field(
-        default=30, gt=1, description="Airflow's runs, their logs and our slices are kept for so long."
+        default=30, gt=1, description="Days for which Airflow's runs, their logs and the slices are kept."
     )
 
     # -- Final status events -----------------------------------------------------------------------
     kafka_topic: str = Field(
         default="oms.document-request.final-status",
-        description="Topic of the final status events, unless the document's TOPIC_NAME configuration names one.",
+        description="Topic of the final events, unless the document's configuration names another (TOPIC_NAME).",
     )
     kafka_topic_pattern: str = Field(
         default="[A-Za-z0-9._-]+",
         description="Regular expression of the topics that TOPIC_NAME may name; the default topic is always allowed.",
     )
-    publish_timeout_seconds: Seconds = Field(default=10, description="Wait for the broker's acknowledgements.")
+    publish_timeout_seconds: Seconds = Field(default=10, description="Longest wait for the broker's acknowledgements.")
 
     # -- The two services --------------------------------------------------------------------------
-    service_host: str = Field(default="127.0.0.1", description="Address the services and the intake bind.")
+    service_host: str = Field(default="127.0.0.1", description="Address that the services and the intake bind.")
     thunderhead_token: SecretStr = Field(
         default=SecretStr("local-thunderhead-token"),
-        description="Bearer token the Thunderhead simulator accepts.",
+        description="Bearer token that the Thunderhead simulator accepts.",
     )
 
     @field_validator("kafka_topic")
