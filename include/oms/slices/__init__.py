@@ -1,1 +1,1 @@
-"""A slice: how due work is claimed, held under a lease, and let go. What both jobs have in common."""
+"""A slice: how due work is claimed, held under a lease and released. Both jobs use it."""

@@ -1,4 +1,4 @@
-"""Claiming due work: into new slices of a run, or into the slice of a worker that can take more."""
+"""Claim due work: into new slices of a run, or into the slice of a worker that can take more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System, health_of
-from include.oms.slices.claiming import claim_into_new_slices, claim_into_slice, cut_slice
+from include.oms.slices.claim_statements import claim_into_new_slices, claim_into_slice, cut_slice
 from include.oms.slices.hold import Hold
 from include.oms.words.model import Job
 
@@ -30,16 +30,17 @@ class SliceRef(TypedDict):
 
 @dataclass(frozen=True)
 class Claim:
-    """The slices that a run claimed. ``why_none`` says why there is none, where an outside system forbids it."""
+    """The slices that a run claimed. ``why_none`` says which outside system forbids a claim, if one does."""
 
     slices: list[SliceRef]
     why_none: str | None = None
 
 
 async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_id: str, settings: Settings) -> Claim:
-    """Claim due work for one run of a job; the same run always gets the same answer.
+    """Claim due work for one run of a job; a second call for the same run returns the same slices.
 
-    Claims nothing while a system that the job needs is paused or out, and only a few requests on probation after.
+    Claims nothing while an outside system that the job needs is paused or its breaker is open. On probation after an
+    outage it claims only a few requests.
     """
     if mine := await database.rows(connection, "slices_of_run", job=job, dag_run_id=dag_run_id):
         return Claim(_refs(mine))
@@ -57,7 +58,7 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
 
 
 async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
-    """Claim due work into a slice that has a worker already; whether there was any.
+    """Claim due work into a slice that has a worker already; return whether there was any.
 
     Claims nothing while a system that the job needs is paused, out or on probation.
     """
@@ -70,13 +71,13 @@ async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
 
 
 async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
-    """Whether document_processing will hand something over to Thunderhead in a moment."""
+    """Whether document_processing holds requests, or is about to, that will be at Thunderhead in a moment."""
     (row,) = await database.rows(connection, "work_is_on_its_way")
     return bool(row["on_its_way"])
 
 
 async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None, settings: Settings) -> str | None:
-    """Why a worker of document_monitoring is needed although no poll is due; None where it is not."""
+    """Reason for a worker of document_monitoring although no poll is due; None if there is none."""
     (outbox,) = await database.rows(connection, "events_are_due")
     if outbox["events_are_due"]:
         return "final events that wait to be published"
@@ -86,7 +87,7 @@ async def _what_comes(connection: AsyncConnection[DictRow], why_not: str | None,
 
 
 async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings: Settings) -> int:
-    """How many slices may be cut: all at first, later one at a time, until those at work keep up.
+    """Number of slices that may be cut: all if none is at work, else one at a time, up to ``max_slices``.
 
     A worker that died counts until its lease has run out.
     """

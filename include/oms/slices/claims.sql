@@ -1,7 +1,7 @@
 -- lock_due_requests --
--- The requests to work next, in the order of a claim, locked until the transaction ends. Claimers never wait on each other.
--- Source systems take turns; within one, the rank decides (priority, then waiting). Nothing before its due_at, nothing of
--- a document type that is paused. With abandoned: requests whose worker died, too, and before the others.
+-- Lock the requests to claim next, in that order, until the transaction ends. Claimers never wait on each other.
+-- Source systems take turns; within one, the rank decides (priority, then waiting time). Requests before their due_at and
+-- those of a paused document type are left out. With abandoned, requests whose lease has run out come first.
 WITH RECURSIVE systems AS (  -- the source systems that have something queued, one index probe each
     (SELECT source_system FROM document_requests WHERE status = 'QUEUED' ORDER BY source_system LIMIT 1)
     UNION ALL
@@ -32,8 +32,8 @@ FROM (SELECT * FROM queued UNION ALL SELECT * FROM abandoned) due
 ORDER BY turn, rank_at, request_id LIMIT %(limit)s;
 
 -- room_at_thunderhead --
--- How many requests more may be at Thunderhead or on the way there, by document type; '*' is all types together. A type
--- that the dial does not limit is not in it.
+-- Number of requests that Thunderhead may take in addition, by document type; '*' is all types together. A type without a
+-- limit has no row.
 WITH limits AS (
     SELECT document_type, most_in_flight FROM outside_systems
     WHERE system = 'THUNDERHEAD' AND most_in_flight IS NOT NULL
@@ -51,19 +51,19 @@ SELECT l.document_type, greatest(l.most_in_flight - coalesce((
 FROM limits l;
 
 -- cut_slice --
--- A new slice of a run, under a lease, for a worker that will open it. It may be empty: what comes is claimed into it.
+-- Insert a slice of a run, under a lease. It may be empty: its worker claims due work into it.
 INSERT INTO slices (job, dag_run_id, ordinal, size, lease_until, label)
 VALUES (%(job)s, %(dag_run_id)s, %(ordinal)s, %(size)s, now() + %(lease_seconds)s * interval '1 second', %(label)s)
 RETURNING slice_id, ordinal, label, lease_token;
 
 -- grow_slice --
--- A slice whose worker takes more. No row: it has passed to another worker.
+-- Count more work into a slice. No row: the slice has passed to another worker.
 UPDATE slices SET size = size + %(size)s
 WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
 RETURNING slice_id, ordinal, label, lease_token;
 
 -- claim_requests --
--- Put locked requests into the hands of a slice's worker.
+-- Lease locked requests to a slice.
 WITH claimed AS (
     UPDATE document_requests r
     SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
@@ -72,7 +72,7 @@ WITH claimed AS (
     FROM unnest(%(request_ids)s::bigint[], %(worker_died)s::boolean[]) AS locked (request_id, worker_died)
     WHERE r.request_id = locked.request_id
     RETURNING r.request_id, locked.worker_died
-), doubt AS (  -- a worker that died may have submitted: its names are looked up, after the settling time
+), doubt AS (  -- a worker that died may have submitted: the name is looked up after the settling time
     UPDATE thunderhead_batches b SET unsure_since = now()
     FROM claimed c
     WHERE c.worker_died AND b.request_id = c.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_since IS NOT NULL
@@ -82,33 +82,32 @@ SELECT request_id, CASE WHEN worker_died THEN 'TAKEN_OVER' ELSE 'CLAIMED' END, '
 FROM claimed;
 
 -- lock_due_batches --
--- The batches to ask about next, the longest due first, locked until the transaction ends. Claimers never wait on each
--- other.
+-- Lock the batches to poll next, the longest due first, until the transaction ends. Claimers never wait on each other.
 SELECT batch_key, request_id FROM thunderhead_batches
 WHERE status = 'PROCESSING_THUNDERHEAD' AND next_poll_at <= now() + %(ahead_seconds)s * interval '1 second'
   AND (lease_until IS NULL OR lease_until < now())
 ORDER BY next_poll_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
 
 -- claim_batches --
--- Put locked batches into the hands of a slice's worker.
+-- Lease locked batches to a slice.
 UPDATE thunderhead_batches
 SET slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE batch_key = ANY (%(batch_keys)s);
 
 -- slices_of_run --
--- The slices that this run has claimed already: a claim that runs twice answers the same.
+-- The slices that this run has claimed already: a claim that is repeated returns the same.
 SELECT slice_id, ordinal, label FROM slices
 WHERE job = %(job)s AND dag_run_id = %(dag_run_id)s ORDER BY ordinal;
 
 -- slices_at_work --
--- How many slices of a job have a worker, or will have one in a moment.
+-- Number of slices of a job that have a worker, or will have one in a moment.
 SELECT count(*)::integer AS at_work FROM slices
 WHERE job = %(job)s AND closed_at IS NULL AND lease_until > now();
 
 -- open_slice --
--- Take a slice up. The first worker writes under the claim's own lease; every later one under a new token,
--- so that whoever held it before can write nothing more.
+-- Open a slice. The first worker keeps the lease of the claim. Every later one gets a new token, so that an earlier worker
+-- can write nothing more.
 WITH seen AS (
     SELECT slice_id, opened_at, generation, lease_token, lease_until FROM slices WHERE slice_id = %(slice_id)s FOR UPDATE
 )
@@ -122,7 +121,7 @@ RETURNING s.lease_token, seen.lease_token AS former_token, seen.opened_at IS NOT
     coalesce(%(generation)s > seen.generation, false) AS cleared;
 
 -- reclaim_slice --
--- Move what a former worker of this slice still holds under the new token. It may be alive: what it may have
+-- Move what a former worker of this slice still holds to the new token. That worker may be alive: what it may have
 -- submitted counts as unsure until its lease would have run out.
 WITH reclaimed AS (
     UPDATE document_requests r
@@ -140,8 +139,8 @@ WITH reclaimed AS (
 SELECT count(*) AS reclaimed FROM reclaimed;
 
 -- held_requests --
--- All that a worker needs to know about the requests it holds. Only who has been tried before may have an intent: the
--- others are not looked for, in an index that PostgreSQL may still believe to be empty.
+-- What a worker needs of the requests that it holds. Only a request with attempts may have an intent; for the others the
+-- batches are not searched, because PostgreSQL may plan that search by an index that it believes to be empty.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
        r.source_environment, r.traceparent, r.stage, r.spent, r.takeovers, p.content::text AS content,
        coalesce((SELECT json_object_agg(m.key, m.value ORDER BY m.key) FROM request_metadata m
@@ -158,12 +157,12 @@ WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status
 ORDER BY r.rank_at, r.request_id;
 
 -- requests_are_due --
--- Whether there may be something to claim. (min, not EXISTS: that one trusts the statistics, and where these are from the
--- midst of a flood it looks through the table for the first of many.)
+-- Whether there may be something to claim. (min, not EXISTS: with statistics from the midst of a flood, EXISTS scans the
+-- table in the hope of an early hit.)
 SELECT coalesce((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED') <= now(), false) AS are_due;
 
 -- renew_request_leases --
--- Hold on to what a worker still works. Nothing renewed: it holds nothing, or the slice has passed to another worker.
+-- Renew the lease of a slice and of the requests that it holds. No row: it holds nothing, or has passed to another worker.
 WITH slice AS (
     UPDATE slices SET lease_until = now() + %(lease_seconds)s * interval '1 second'
     WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
@@ -173,8 +172,7 @@ WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PR
 RETURNING request_id;
 
 -- close_slice --
--- The worker is through with it, and nobody is at it any more: the watcher of its job looks for itself again. Where it
--- took more than it was cut with, it has another label now.
+-- Close a slice: no worker is at it any more, so the watcher of its job is notified. A slice that has grown gets a new label.
 WITH closed AS (
     UPDATE slices SET closed_at = now(), lease_until = NULL, label = coalesce(%(label)s, label)
     WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s

@@ -1,4 +1,4 @@
-"""How due work is cut into slices, and what a slice is called: rules without a database."""
+"""Rules that cut due work into slices and name the slices. They need no database."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from include.oms.base.chunks import chunks
 
 ALL_TYPES = "*"
-SMALLER_BY = 8  # a slice of requests whose worker died is so much smaller than the one that it died on
-SMALLEST_AFTER = 8  # deaths; the slices do not get smaller after these
+SMALLER_BY = 8  # factor, for each worker that died
+SMALLEST_AFTER = 8  # deaths; the size does not shrink after them
 
 
 @dataclass(frozen=True)
 class DueRequest:
-    """A request that can be claimed now. ``deaths``: the workers in a row that died while they held it."""
+    """A request that can be claimed now. ``deaths`` counts the workers in a row that died while they held it."""
 
     request_id: int
     source_system: str
@@ -25,7 +25,7 @@ class DueRequest:
 
 
 def with_room(due: Sequence[DueRequest], room: Mapping[str, int]) -> list[DueRequest]:
-    """The first of ``due`` that Thunderhead may have. ``room`` is by document type; what is not in it has no limit."""
+    """The first requests of ``due`` that Thunderhead has room for. A document type without ``room`` has no limit."""
     seen = Counter[str]()
     admitted = []
     for request in due[: room.get(ALL_TYPES)]:
@@ -36,10 +36,10 @@ def with_room(due: Sequence[DueRequest], room: Mapping[str, int]) -> list[DueReq
 
 
 def cut_requests(due: Sequence[DueRequest], *, slice_size: int, limit: int) -> list[list[DueRequest]]:
-    """Slices of ``slice_size`` requests, in the order of ``due``; ``limit`` is what the claim may take in all.
+    """Cut ``due``, in its order, into slices of ``slice_size``; ``limit`` is the most that the claim may take.
 
-    Requests whose worker died come in slices of their own, an eighth as large each time, so that a request that kills
-    its worker is soon alone. They come in no more slices than ``limit`` allows.
+    Requests whose worker died get slices of their own. With each death the slices become eight times smaller, so that a
+    request that kills its worker is soon alone. They get at most as many slices as ``limit`` has whole slices.
     """
     by_deaths = defaultdict[int, list[DueRequest]](list)
     for request in due:
@@ -53,7 +53,7 @@ def cut_requests(due: Sequence[DueRequest], *, slice_size: int, limit: int) -> l
 
 
 def slice_label(number: int, first_id: int, last_id: int, systems: Mapping[str, int] | None = None) -> str:
-    """The name that a person sees in Airflow's grid. ``systems``: how many requests are of which source system."""
+    """The label that Airflow's grid shows. ``systems`` has the number of requests by source system."""
     if number == 1:
         return f"request {first_id}" + (f" of {next(iter(systems))}" if systems else "")
     label = f"{number} requests, {first_id} to {last_id}"
@@ -61,11 +61,11 @@ def slice_label(number: int, first_id: int, last_id: int, systems: Mapping[str, 
 
 
 def label_of_requests(requests: Sequence[DueRequest]) -> str:
-    """The name of a slice of document_processing."""
+    """The label of a slice of document_processing."""
     ids = [request.request_id for request in requests]
     return slice_label(len(ids), min(ids), max(ids), Counter(request.source_system for request in requests))
 
 
 def label_of_batches(request_ids: Collection[int]) -> str:
-    """The name of a slice of document_monitoring."""
+    """The label of a slice of document_monitoring."""
     return slice_label(len(request_ids), min(request_ids), max(request_ids))

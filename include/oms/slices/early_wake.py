@@ -39,7 +39,7 @@ async def work_is_due(
             if is_at_work:
                 await database.execute(connection, "watcher_is_awake", job=job)
             notified = await _is_notified(connection, job, min(due_in, interval_seconds))
-        elif since_fired < interval_seconds and -due_in > since_fired and not notified:  # it was due then already
+        elif since_fired < interval_seconds and -due_in > since_fired and not notified:  # due at the last run already
             notified = await _is_notified(connection, job, interval_seconds - since_fired)
         else:
             await database.execute(connection, "watcher_is_awake", job=job)
@@ -55,7 +55,7 @@ async def _due_in(connection: AsyncConnection[DictRow], job: Job, max_slices: in
 
 
 async def _is_notified(connection: AsyncConnection[DictRow], job: Job, most_seconds: float) -> bool:
-    """Wait for a NOTIFY for this job, ``most_seconds`` at most; whether one came."""
+    """Wait for a NOTIFY for this job, ``most_seconds`` at most; return whether one came."""
     async for notification in connection.notifies(timeout=most_seconds):
         if notification.payload == job:
             return True

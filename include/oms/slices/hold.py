@@ -27,7 +27,7 @@ from include.oms.slices.stay import Stay
 
 @dataclass(frozen=True)
 class HoldQueries:
-    """The queries by which a job holds its kind of work; None where it has nothing to take over."""
+    """Names of the queries that a job holds its work with; None if the job has nothing of the kind."""
 
     renew: str
     reclaim: str | None = None  # after a crash: what the former worker held
@@ -36,9 +36,9 @@ class HoldQueries:
 
 @dataclass(frozen=True)
 class Hold:
-    """All that a worker works its slice with.
+    """What a worker needs for its slice: connection, lease, report, settings.
 
-    ``tell_ends`` is to be called after each commit that ended requests.
+    Call ``tell_ends`` after each commit that ended requests.
     """
 
     connection: AsyncConnection[DictRow]
@@ -62,7 +62,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class OpenedSlice:
-    """A slice in the hands of one worker, and how it got there."""
+    """A slice that a worker has opened, and how: fresh, after a crash, or after a clear."""
 
     lease: Lease
     former_token: int
@@ -84,7 +84,7 @@ async def held_slice(
     """Hold the slice while the block runs, then close it.
 
     ``generation`` is the task instance's ``max_tries``. A block that raises leaves the slice open: a later run takes
-    over. Raises LookupError where there is no such slice, psycopg.Error where the database is out of reach.
+    over. Raises LookupError if there is no such slice, psycopg.Error if the database is out of reach.
     """
     opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
     hold = Hold(connection, opened.lease, settings, Stay(settings, takes_more=not opened.reopened), tell_ends=tell_ends)
@@ -98,7 +98,7 @@ async def held_slice(
 async def open_slice(
     connection: AsyncConnection[DictRow], slice_id: int, *, generation: int, map_index: int
 ) -> OpenedSlice:
-    """Take the slice up under a token that fences off whoever had it before. Raises LookupError where there is none."""
+    """Open the slice under a token that fences off earlier workers. Raises LookupError if there is no such slice."""
     asked_at = monotonic()
     found = await database.rows(connection, "open_slice", slice_id=slice_id, generation=generation, map_index=map_index)
     if not found:
@@ -111,8 +111,8 @@ async def open_slice(
 async def _take_over(hold: Hold, opened: OpenedSlice, queries: HoldQueries) -> None:
     """After a crash: take what the former worker held. After a clear: drive again what ended red in this slice.
 
-    What is driven again goes by the stage it failed at. document_processing takes it for a new attempt at once; what
-    failed in generation goes back to document_processing; document_monitoring polls what failed in monitoring.
+    The stage at which a request failed decides. document_processing makes a new attempt at once. A request that failed
+    in generation goes back to document_processing. document_monitoring polls a request that failed in monitoring.
     """
     lease_seconds = hold.settings.lease_seconds
     if opened.reopened and queries.reclaim:

@@ -1,7 +1,7 @@
 """What a try of a request came to, and how it is recorded: the same for both jobs.
 
-Each kind of result is one statement, fenced by the worker's token. What the worker no longer holds is left to whoever
-holds it now.
+Each kind of result is one statement, fenced by the worker's token. A request that the worker no longer holds is
+left to its new worker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from include.oms.words.state_machine import MOVES, Move, Outcome
 
 @dataclass(frozen=True, kw_only=True)
 class Tried(ABC):
-    """What one try came to. ``category`` and ``description`` say why it failed, where it did."""
+    """The outcome of one try. ``category`` and ``description`` say why it failed, if it did."""
 
     stage: Stage
     outcome: Outcome
@@ -37,9 +37,9 @@ class Tried(ABC):
 
 
 async def record_ends(hold: Hold, tried: Sequence[Tried], *, job: Job, lease_token: int | None) -> list[End]:
-    """Bring those to their end whose try says so; the ends that came about. The caller tells them after its commit.
+    """End the requests whose try ends them; return the ends that were written.
 
-    ``lease_token`` is what the request's row bears: the worker's, or None where only its batch is held.
+    The caller calls ``tell_ends`` after its commit. ``lease_token`` is what the request's row bears: the worker's, or None where only its batch is held.
     """
     ends = [
         End(each.request_id, each.move.status, each.stage, each.category, each.description)

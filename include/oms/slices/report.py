@@ -9,10 +9,10 @@ from include.oms.ending.final_status import End
 
 @dataclass
 class SliceReport:
-    """``counts`` are for the log, in the order in which they first came up; nothing is decided by them.
+    """``counts`` are for the log alone, in the order of their first use.
 
     ``ended_red`` counts the requests that this worker brought to FAILED or STOPPED. ``red_ends`` are the requests that
-    stand there because of the slice, whichever worker ended them. ``label`` is the slice's new name, where it took more
+    stand there because of the slice, whichever worker ended them. ``label`` is the slice's new label if it claimed more
     than it was cut with.
     """
 

@@ -1,4 +1,4 @@
-"""How long a worker stays at its slice."""
+"""How long a worker keeps its slice open for more work."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from include.oms.base.settings import Settings
 
 
 class Stay:
-    """A worker takes more work for ``stay_seconds`` in all, and waits for some ``linger_seconds`` at a time.
+    """A worker claims more work for ``stay_seconds`` in all; without work it waits ``linger_seconds`` for some.
 
-    ``ends_at`` is when it takes no more, by time.monotonic.
-    A worker that took a slice over, or works it after a clear, takes no more work than the slice holds.
+    ``ends_at`` is the time (time.monotonic) after which it claims no more.
+    A worker that took a slice over, or works it after a clear, claims nothing more.
     """
 
     def __init__(self, settings: Settings, *, takes_more: bool) -> None:
@@ -22,7 +22,7 @@ class Stay:
 
     @property
     def is_over(self) -> bool:
-        """Whether the worker takes no more work."""
+        """Whether the worker claims no more work."""
         return monotonic() >= self.ends_at
 
     @property

@@ -1,1 +1,1 @@
-"""The words of the system and their rules: states, errors, the state machine, what each failure leads to."""
+"""The terms of the domain and their rules: states, errors, the state machine, transient and permanent failures."""

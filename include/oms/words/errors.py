@@ -1,4 +1,4 @@
-"""What can go wrong with an outside system: one class for each decision that a caller takes."""
+"""Errors of calls to an outside system: one class for each decision that a caller takes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class OmsError(Exception):
 
 
 class Unavailable(OmsError):
-    """The outside system is out of reach or refuses us: nobody's fault, and surely without effect.
+    """The outside system is out of reach or refuses us; the call had no effect, and no request is to blame.
 
-    ``retry_after`` is in seconds, where the system named a time.
+    ``retry_after`` is in seconds if the system named a time, else None.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -24,7 +24,7 @@ class Unavailable(OmsError):
 
 
 class Limited(Unavailable):
-    """The outside system takes no more calls for a moment; ``retry_after`` says for how long."""
+    """The outside system takes no more calls for ``retry_after`` seconds (429)."""
 
 
 class OutcomeUnknown(OmsError):

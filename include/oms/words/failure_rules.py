@@ -1,4 +1,4 @@
-"""Transient or permanent, and how long to wait: the table in ``failure_rules.toml``, read."""
+"""Whether a failure is transient, and how long its back-off is: reads the table in ``failure_rules.toml``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FailureRule(BaseModel):
 
 @cache
 def failure_rules() -> dict[tuple[Stage, str], FailureRule]:
-    """The table by (stage, category). Raises pydantic's ValidationError where a line makes no sense."""
+    """The table by (stage, category). Raises pydantic's ValidationError for a line that makes no sense."""
     table = tomllib.loads(resources.files(__package__).joinpath("failure_rules.toml").read_text("utf-8"))
     return {
         (Stage(stage), category): FailureRule.model_validate(rule)
@@ -39,7 +39,7 @@ def is_transient(stage: Stage, category: str) -> bool:
 
 
 def backoff_seconds(spent: int, *, base: float, maximum: float, rng: random.Random | None = None) -> float:
-    """How long to wait after the ``spent``-th failure: full jitter below min(maximum, base * 2^(spent-1)).
+    """Back-off in seconds after the ``spent``-th failure: full jitter below min(maximum, base * 2^(spent-1)).
 
     With base 5 and maximum 900 the waits lie below 5, 10, 20, 40 ... 900 s. Full jitter spreads a crowd that
     failed together. Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.

@@ -1,4 +1,4 @@
-"""The words of the system: one enum a concept, one gloss a member. The schema holds the same words."""
+"""The enums of the domain, one for each concept. The schema checks the same values."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ class Status(StrEnum):
     QUEUED = "QUEUED"  # waits for document_processing
     PROCESSING = "PROCESSING"  # held by a slice, or being generated at Thunderhead
     STOPPED = "STOPPED"  # an end: somebody withdrew it
-    FAILED = "FAILED"  # an end: it cannot be made, for now
+    FAILED = "FAILED"  # an end: it failed for good, or has spent its attempts
     COMPLETED = "COMPLETED"  # an end: the document exists
 
 
 ENDS = frozenset({Status.STOPPED, Status.FAILED, Status.COMPLETED})
-RED_ENDS = (Status.FAILED, Status.STOPPED)  # a person may have them tried again
+RED_ENDS = (Status.FAILED, Status.STOPPED)  # an operator may retrigger them
 
 
 class Stage(StrEnum):
-    """The step at which a request stands or ended; it says how a retrigger drives it on."""
+    """The step at which a request stands or ended; it decides what a retrigger does."""
 
-    ENRICHMENT = "ENRICHMENT"  # finding its configuration, building its XML
-    SUBMISSION = "SUBMISSION"  # handing it to Thunderhead
-    GENERATION = "GENERATION"  # Thunderhead makes it
-    MONITORING = "MONITORING"  # learning what Thunderhead made of it
+    ENRICHMENT = "ENRICHMENT"  # find its configuration, build its XML
+    SUBMISSION = "SUBMISSION"  # submit it to Thunderhead
+    GENERATION = "GENERATION"  # Thunderhead generates it
+    MONITORING = "MONITORING"  # find out what became of the batch
 
 
 class BatchStatus(StrEnum):
@@ -42,9 +42,9 @@ class Category(StrEnum):
     """What kind of error it was: a short closed list, fit for a metric's label."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"  # Thunderhead will never take this payload
-    PROCESSING_ERROR = "PROCESSING_ERROR"  # Thunderhead failed while making it
+    PROCESSING_ERROR = "PROCESSING_ERROR"  # Thunderhead failed while generating it
     TIMEOUT_ERROR = "TIMEOUT_ERROR"  # Thunderhead gave up, or never answered
-    INTERNAL_ERROR = "INTERNAL_ERROR"  # Thunderhead broke
+    INTERNAL_ERROR = "INTERNAL_ERROR"  # an internal error of Thunderhead
     CONFIGURATION_ERROR = "CONFIGURATION_ERROR"  # no usable configuration for this document
     STOPPED_AT_THUNDERHEAD = "STOPPED_AT_THUNDERHEAD"  # somebody halted the batch there
     BATCH_UNKNOWN = "BATCH_UNKNOWN"  # Thunderhead does not know the batch it accepted

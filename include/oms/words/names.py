@@ -1,7 +1,7 @@
-"""The one rule for names and ids: who calls, what a client calls its request, what reference data is called.
+"""The one rule for names and ids: of callers, of requests (correlation ids), of reference data.
 
-A name is kept, searched, shown and exported exactly as it was sent. So it holds nothing that a person cannot see or
-that a form cannot hold:
+A name is kept, searched, shown and exported exactly as it was sent. So it must not hold what a person cannot
+see or a form cannot hold:
 
 - no control character (Unicode category Cc), line separator (Zl) or paragraph separator (Zp);
 - no bidirectional control (property Bidi_Control): it would show another name than the one that is stored;
@@ -41,7 +41,7 @@ _SPACE_AT_AN_END = re.compile(f"\\A[{SPACES}]|[{SPACES}]\\Z")
 
 
 def name_fault(name: str) -> str | None:
-    """What is wrong with a name, as the end of a sentence; None where nothing is. Length is the caller's matter."""
+    """What is wrong with a name, as the end of a sentence; None if nothing is. The caller checks the length."""
     if unfit := _UNFIT_CHARACTER.search(name):
         kind = _KINDS.get(unicodedata.category(unfit.group()), "a character that cannot be kept")
         return f"holds {kind}"
@@ -51,12 +51,12 @@ def name_fault(name: str) -> str | None:
 
 
 def trimmed(typed: str) -> str:
-    """What a person typed or pasted, without the spaces, tabs and line ends around it, which no name has."""
+    """The text that a person typed or pasted, without the spaces, tabs and line ends around it."""
     return typed.strip(_TYPED_AROUND)
 
 
 def checked_name(name: str) -> str:
-    """The name itself, for pydantic's validators. Raises ValueError where ``name_fault`` finds something."""
+    """The name itself, for pydantic's validators. Raises ValueError if ``name_fault`` finds a fault."""
     if fault := name_fault(name):
         raise ValueError(fault)
     return name

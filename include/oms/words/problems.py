@@ -1,7 +1,7 @@
-"""What can go wrong, explained once: the intake's problem types and the jobs' error categories.
+"""The catalogue of problems: the intake's problem types and the jobs' error categories.
 
 The intake serves each entry as a page under ``/problems/<name>``; problem answers, logs, the console and the final
-events name it. A name is never changed and never used again for something else: clients' code holds it.
+events name it. A name never changes and is never reused: clients' code depends on it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from include.oms.words.model import Category
 
 
 class Fault(StrEnum):
-    """Who has to do something about it."""
+    """Who has to act on a problem."""
 
     CLIENT = "the client's"
     OMS = "OMS's"

@@ -1,4 +1,4 @@
-"""Why a call over HTTP is refused: the base of all refusals, each an entry of the catalogue of problems."""
+"""Refusals of HTTP calls: the base classes. Each refusal is an entry of the catalogue of problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Refusal(OmsError):
-    """The call is not carried out. ``detail`` is told to the caller."""
+    """The call is refused. The caller gets ``detail``."""
 
     problem: ClassVar[Problem]
 

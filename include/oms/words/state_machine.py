@@ -28,11 +28,11 @@ class Outcome(StrEnum):
     """What one try at one stage came to."""
 
     SUBMITTED = auto()  # Thunderhead has it, and its id is known
-    UNAVAILABLE = auto()  # an outside system is down: nobody's fault, surely no effect
+    UNAVAILABLE = auto()  # an outside system is down; the call had no effect
     UNSURE = auto()  # a submit may have had its effect
-    GENERATING = auto()  # Thunderhead is still at it
+    GENERATING = auto()  # Thunderhead is still generating it
     COMPLETED = auto()  # the document exists
-    STOPPED = auto()  # somebody halted it inside Thunderhead
+    STOPPED = auto()  # somebody stopped the batch inside Thunderhead
     FAILED_TRANSIENT = auto()  # its own failure; another attempt may help
     FAILED_PERMANENT = auto()  # its own failure, or its last attempt
 
@@ -49,7 +49,7 @@ class Wait(StrEnum):
 
 @dataclass(frozen=True)
 class Move:
-    """Where a request goes, at which stage it then stands, what it waits for, what it costs."""
+    """A request's next status and stage, what it waits for, and whether it spends an attempt."""
 
     status: Status
     stage: Stage
@@ -97,9 +97,9 @@ RETRIGGERS: dict[Stage, Move] = {
 
 
 class Step(StrEnum):
-    """What moves a request without a try at a stage."""
+    """A move of a request that is not the outcome of a try."""
 
-    CLAIMED = auto()  # a run, or an operator's clear, puts it into a worker's hands
+    CLAIMED = auto()  # a run, or an operator's clear, leases it to a worker
     TAKEN_OVER = auto()  # its worker died
     INTENT_WRITTEN = auto()  # its submit is about to begin
     WITHDRAWN = auto()  # by its client, or an operator for it

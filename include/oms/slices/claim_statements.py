@@ -1,6 +1,6 @@
-"""The claim itself: lock what is due, cut it into slices, put each slice's share into its worker's hands.
+"""The statements of a claim, in one transaction: lock due work, cut it into slices, lease each slice's share.
 
-One transaction, in statements of their own: see claims.sql.
+The statements are in claims.sql.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from include.oms.slices.cutting import DueRequest, cut_requests, label_of_batche
 from include.oms.slices.lease import Lease
 from include.oms.words.model import Job
 
-AHEAD_SECONDS = 1.0  # a poll that falls due so soon is taken already: the worker that takes it waits for it
+AHEAD_SECONDS = 1.0  # claim polls this long before they are due: the worker waits for them
 
 CLAIM = {Job.PROCESSING: "claim_requests", Job.MONITORING: "claim_batches"}
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one slice gets: its name, its size, and the values of the statement that claims it."""
+    """The part of a claim that one slice gets: label, size, and the values of the statement that leases it."""
 
     label: str
     size: int
@@ -37,7 +37,7 @@ class Share:
 async def claim_into_new_slices(
     connection: AsyncConnection[DictRow], job: Job, dag_run_id: str, settings: Settings, *, limit: int
 ) -> list[DictRow]:
-    """Claim due work, ``limit`` requests or batches at most, into new slices of a run; the rows of these slices."""
+    """Claim at most ``limit`` due requests or batches into new slices of a run; return the rows of these slices."""
     async with connection.transaction():
         shares = await _shares(connection, job, settings, limit=limit, abandoned=True)
         slices = [
@@ -52,7 +52,7 @@ async def claim_into_new_slices(
 async def claim_into_slice(
     connection: AsyncConnection[DictRow], job: Job, lease: Lease, settings: Settings, *, limit: int
 ) -> bool:
-    """Claim due work into the slice whose worker asks; whether there was any. None where the lease is lost."""
+    """Claim due work into the slice that ``lease`` holds; return whether there was any. A lost lease claims nothing."""
     async with connection.transaction():
         for share in await _shares(connection, job, settings, limit=limit, abandoned=False):
             grown = await database.rows(
@@ -75,7 +75,7 @@ async def cut_slice(
     size: int,
     label: str,
 ) -> DictRow:
-    """A new slice of a run: its id, ordinal, label and lease token."""
+    """Insert a slice of a run; return its id, ordinal, label and lease token."""
     (new,) = await database.rows(
         connection, "cut_slice", job=job, dag_run_id=dag_run_id, ordinal=ordinal, size=size, label=label,
         lease_seconds=settings.lease_seconds,
