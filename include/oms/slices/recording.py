@@ -39,7 +39,8 @@ class Tried(ABC):
 async def record_ends(hold: Hold, tried: Sequence[Tried], *, job: Job, lease_token: int | None) -> list[End]:
     """End the requests whose try ends them; return the ends that were written.
 
-    The caller calls ``tell_ends`` after its commit. ``lease_token`` is what the request's row bears: the worker's, or None where only its batch is held.
+    The caller calls ``tell_ends`` after its commit. ``lease_token`` is the token in the request's row: the worker's, or
+    None if only its batch is leased.
     """
     ends = [
         End(each.request_id, each.move.status, each.stage, each.category, each.description)
