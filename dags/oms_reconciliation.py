@@ -1,4 +1,4 @@
-"""Prove, once a day, that nothing was lost and nothing doubled on the day before.
+"""Prove, once a day, that nothing was lost and nothing doubled on the day before, and on days that were missed.
 
 - Reads: requests, timelines, final events and batches of one day of UTC; Thunderhead, by its look-ups alone: every
   batch by its id, 100 a call, and names for orphans and doubles, at OMS_RECONCILIATION_CALLS_PER_SECOND.
@@ -7,7 +7,8 @@
 - Writes: the report (Markdown), into its log and into `reconciliations`, with the numbers and the list.
 - Red: something does not add up: a person is needed. The log lists each; docs/runbooks/reconciliation.md says what to
   do. Thunderhead being out is no such thing: it is tried again for two hours.
-- Clear: looks again, and the newer report counts. Another day: trigger it with that day.
+- Clear: looks again, and the newer report counts. Another day: trigger it with that day. Days that were
+  missed, because no run could be made, are made up for by the next runs: up to six each, the oldest first.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ DAY = Param(
     type=["null", "string"],
     format="date",
     title="Day",
-    description="A day of UTC that is over. Empty: the day before.",
+    description="A day of UTC that is over. Empty: the day before, and days that were missed.",
 )
 
 
@@ -43,11 +44,10 @@ def oms_reconciliation() -> None:
     # It only looks, so a repeat is safe; the retries outlast an outage of Thunderhead.
     @task(execution_timeout=timedelta(hours=3), retries=6, retry_delay=timedelta(minutes=20))
     def reconcile() -> dict[str, int]:
-        from include.jobs.reconciliation import day_to_reconcile, reconcile_day
+        from include.jobs.reconciliation import reconcile_days
 
         context = get_current_context()
-        day = day_to_reconcile(context["params"]["day"], context["dag_run"].run_after)
-        return reconcile_day(day, context["run_id"])
+        return reconcile_days(context["params"]["day"], context["dag_run"].run_after, context["run_id"])
 
     reconcile()
 

@@ -36,9 +36,9 @@ def oms_watchdog() -> None:
     # Retries are for a database that is away: a minute each, so that one alert tells of ten minutes.
     @task(execution_timeout=timedelta(seconds=50), retries=9, retry_delay=timedelta(minutes=1))
     def look_for_late_work() -> None:
-        from include.jobs.watchdog import watch
+        from include.jobs.watchdog import check
 
-        watch()
+        check()
 
     look_for_late_work()
 

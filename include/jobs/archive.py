@@ -16,6 +16,7 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import Claim, SliceRef
 from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
+from include.oms.upkeep.duties import Duty, note_duty
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance
@@ -30,7 +31,10 @@ def claim(dag_run_id: str) -> list[SliceRef]:
 
     async def claimed() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=ARCHIVE) as connection:
-            return await claim_documents(connection, dag_run_id, settings())
+            found = await claim_documents(connection, dag_run_id, settings())
+            if not found.slices and not found.why_none:
+                await note_duty(connection, Duty.ARCHIVE)
+            return found
 
     found = asyncio.run(claimed())
     if not found.slices:
@@ -59,5 +63,7 @@ async def _archive(slice_id: int, ti: TaskInstance) -> list[tuple[int, str]]:
         log.info("%s", ", ".join(f"{n} {what}" for what, n in report.counts.items()) or "nothing left to do")
         if report.stopped_early:
             log.warning("stopped early, the rest waits for a later run: %s", report.stopped_early)
+        else:
+            await note_duty(connection, Duty.ARCHIVE)
         found = await database.rows(connection, "given_up_documents", slice_id=slice_id)
     return [(row["request_id"], row["given_up_why"]) for row in found]

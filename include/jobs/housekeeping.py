@@ -15,6 +15,7 @@ from include.jobs.hooks import oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import Settings, settings
 from include.oms.upkeep import housekeeping
+from include.oms.upkeep.duties import Duty, note_duty
 
 log = logging.getLogger("oms")
 
@@ -23,17 +24,17 @@ Job = Callable[[AsyncConnection[DictRow], Settings], Awaitable[int]]
 
 def erase_content() -> int:
     """Erase the content of requests whose retention has ended; how many."""
-    return _done("requests had their content erased", housekeeping.erase_content)
+    return _done("requests had their content erased", housekeeping.erase_content, Duty.ERASE_CONTENT)
 
 
 def prune_events() -> int:
     """Forget published final events; how many."""
-    return _done("published events are forgotten", housekeeping.prune_events)
+    return _done("published events are forgotten", housekeeping.prune_events, Duty.PRUNE_EVENTS)
 
 
 def prune_slices() -> int:
     """Forget slices nobody can clear any more; how many."""
-    return _done("slices are forgotten", housekeeping.prune_slices)
+    return _done("slices are forgotten", housekeeping.prune_slices, Duty.PRUNE_SLICES)
 
 
 def prune_airflow_tables() -> None:
@@ -51,12 +52,14 @@ def prune_airflow_logs() -> int:
     return number
 
 
-def _done(what: str, job: Job) -> int:
+def _done(what: str, job: Job, duty: Duty) -> int:
     async def done() -> int:
         async with await database.connect(
             oms_database_url(), settings(), application_name="oms_housekeeping"
         ) as connection:
-            return await job(connection, settings())
+            number = await job(connection, settings())
+            await note_duty(connection, duty)
+            return number
 
     number = asyncio.run(done())
     log.info("%d %s", number, what)

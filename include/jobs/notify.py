@@ -4,6 +4,9 @@ The Connection ``oms_alerts`` says where to: of type ``smtp`` by e-mail (extras 
 SMTP provider's own), of any other type by a POST of JSON to its URL, which chat systems' webhooks take as it is
 (``text``); its password without a login is a bearer token. No such Connection: nothing is sent.
 
+Red task instances are grouped by their cause (``include/oms/upkeep/failure_alarms.py``): the first one sends an alert,
+oms_watchdog sends how many followed, and that it is over. Without the OMS Database each machine groups its own.
+
 A task's process that is killed tells nobody (Airflow 3.3 calls no callback then): its run is red, the next run takes
 its work over, and oms_watchdog tells of what stands still.
 """
@@ -11,11 +14,16 @@ its work over, and oms_watchdog tells of what stands still.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Sequence
+import os
+import tempfile
+import time
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -26,6 +34,10 @@ from include.oms.base.settings import settings
 if TYPE_CHECKING:
     from airflow.sdk import Connection
     from airflow.sdk.definitions.context import Context
+    from psycopg import AsyncConnection
+    from psycopg.rows import DictRow
+
+T = TypeVar("T")
 
 OMS_ALERTS = "oms_alerts"
 MOST_LINES = 25
@@ -113,12 +125,84 @@ class AlertOnFailure(BaseNotifier):
     """An on_failure_callback. Never fails and never hangs the task it speaks of."""
 
     def notify(self, context: Context) -> None:
-        """Tell of the task instance that has just turned red."""
+        """Tell of the task instance that has just turned red, unless another one of the same cause has told."""
+        from include.oms.upkeep.failure_alarms import causes_of
+
+        if isinstance(context.get("exception"), AlreadyTold):
+            return
         try:
-            if not isinstance(context.get("exception"), AlreadyTold):
-                send(alert_of(context))
+            ti, alert = context["ti"], alert_of(context)
+            causes = causes_of(f"{ti.dag_id}.{ti.task_id}", alert.why, getattr(context.get("exception"), "about", []))
+            tell_if_new(alert, causes)
         except Exception as error:  # noqa: BLE001 - the task is red already; that nobody was told is for the log
             log.warning("nobody could be told: %s: %s", type(error).__name__, error)
+
+
+def tell_if_new(alert: Alert, causes: Sequence[str]) -> None:
+    """Send the alert where one of its causes is new; the others are counted, and told by oms_watchdog."""
+    try:
+        is_new = _in_time(_note_failure(causes, alert.link))
+    except Exception as error:  # noqa: BLE001 - the database may be why the task is red
+        log.warning("red task instances are grouped on this machine alone: %s", type(error).__name__)
+        if _is_new_here(causes):
+            send(alert)
+            _told_here(causes)
+        return
+    if not is_new:
+        log.info("not told again: others turned red for the same cause")
+        return
+    send(alert)
+    _in_time(_mark_told(causes))
+
+
+def _in_time(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, ALERT_TIMEOUT_SECONDS))
+
+
+async def _note_failure(causes: Sequence[str], link: str) -> bool:
+    from include.oms.upkeep.failure_alarms import note_failure
+
+    async with await _connect() as connection:
+        return await note_failure(connection, causes, link)
+
+
+async def _mark_told(causes: Sequence[str]) -> None:
+    from include.oms.upkeep.failure_alarms import mark_failures_told
+
+    async with await _connect() as connection:
+        await mark_failures_told(connection, causes, [1] * len(causes))
+
+
+async def _connect() -> AsyncConnection[DictRow]:
+    from include.jobs.hooks import oms_database_url
+    from include.oms.base import database
+
+    return await database.connect(oms_database_url(), settings(), application_name="alerts")
+
+
+def _is_new_here(causes: Sequence[str]) -> bool:
+    """Whether this machine has told of none of these for a while, by files that every task of it sees."""
+    from include.oms.upkeep.failure_alarms import QUIET_SECONDS
+
+    known = [file for file in map(_file_of, causes) if _age_seconds(file) < QUIET_SECONDS]
+    for file in known:
+        file.touch()
+    return len(known) < len(causes)
+
+
+def _told_here(causes: Sequence[str]) -> None:
+    for cause in causes:
+        _file_of(cause).touch()
+
+
+def _file_of(cause: str) -> Path:
+    folder = Path(tempfile.gettempdir()) / f"oms-alerts-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / hashlib.sha256(cause.encode("utf-8", "replace")).hexdigest()
+
+
+def _age_seconds(file: Path) -> float:
+    return time.time() - file.stat().st_mtime if file.exists() else float("inf")
 
 
 def alert_of(context: Context) -> Alert:

@@ -1,9 +1,10 @@
-"""What oms_reconciliation does: reconcile one day, keep the report, be red where it does not add up."""
+"""What oms_reconciliation does: reconcile days, keep the reports, be red where something does not add up."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -13,31 +14,53 @@ from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.upkeep.reconciliation import Reconciliation, reconcile, store
+from include.oms.upkeep.duties import Duty, note_duty
+from include.oms.upkeep.reconciliation import Reconciliation, days_to_make_up_for, reconcile, store
 from include.oms.upkeep.window import Window
 
 log = logging.getLogger("oms")
 
 
-def reconcile_day(day: date, dag_run_id: str) -> dict[str, int]:
-    """Reconcile a day of UTC; its numbers. Raises NeedsAPerson with the list where it does not add up."""
-    done = asyncio.run(_reconcile(Window.of_day(day), dag_run_id))
-    log.info("%s", "\n" + done.report())
-    if not done.adds_up:
-        lines = [f"{it.kind} request {it.request_id} {it.batch_name or ''}" for it in done.found.listed]
+def reconcile_days(given: str | None, run_after: datetime, dag_run_id: str) -> dict[str, int]:
+    """Reconcile the day that was asked for; or the day before the run, and days that were missed before it.
+
+    Returns the numbers, of all days together. Each day's report is kept as soon as it is made, so that a retry goes on.
+    Raises NeedsAPerson with the list of all that does not add up.
+    """
+    last = day_to_reconcile(given, run_after)
+    days = [last] if given else [*asyncio.run(_missed(last)), last]
+    found = {day: asyncio.run(_reconcile(day, dag_run_id, is_duty=not given and day == last)) for day in days}
+    wrong = {day: done for day, done in found.items() if not done.adds_up}
+    if wrong:
+        lines = [
+            f"{day}: {it.kind} request {it.request_id} {it.batch_name or ''}"
+            for day, done in wrong.items()
+            for it in done.found.listed
+        ]
+        number = sum(done.found.numbers.total() for done in wrong.values())
         runbook = f"{settings().runbooks_url.rstrip('/')}/reconciliation.md"
-        raise NeedsAPerson(f"{done.found.numbers.total()} do not add up on {day}: {runbook}", lines)
-    return dict(done.counts)
+        raise NeedsAPerson(f"{number} do not add up on {', '.join(map(str, wrong))}: {runbook}", lines)
+    return dict(sum((done.counts for done in found.values()), Counter[str]()))
 
 
-async def _reconcile(window: Window, dag_run_id: str) -> Reconciliation:
+async def _missed(before: date) -> list[date]:
+    async with await database.connect(
+        oms_database_url(), settings(), application_name="oms_reconciliation"
+    ) as connection:
+        return await days_to_make_up_for(connection, before, settings())
+
+
+async def _reconcile(day: date, dag_run_id: str, *, is_duty: bool) -> Reconciliation:
     async with (
         await database.connect(oms_database_url(), settings(), application_name="oms_reconciliation") as connection,
         ThunderheadHook().transport(settings()) as thunderhead,
     ):
-        done = await reconcile(connection, Thunderhead(thunderhead, settings()), window, settings())
+        done = await reconcile(connection, Thunderhead(thunderhead, settings()), Window.of_day(day), settings())
         await store(connection, done, dag_run_id=dag_run_id)
-        return done
+        if is_duty:
+            await note_duty(connection, Duty.RECONCILIATION)
+    log.info("%s", "\n" + done.report())
+    return done
 
 
 def day_to_reconcile(given: str | None, run_after: datetime) -> date:

@@ -66,23 +66,23 @@ class LateWork(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each run to be started."""
         while True:
-            if await self._needs_a_look():
+            if await self._needs_a_check():
                 yield TriggerEvent("oms_watchdog")  # type: ignore[no-untyped-call]
             await asyncio.sleep(self.interval_seconds)
 
-    async def _needs_a_look(self) -> bool:
+    async def _needs_a_check(self) -> bool:
         """Whether a run is needed. Without a database it is: the run reports the outage."""
         from psycopg import Error
 
         from include.jobs.hooks import oms_database_url_async
         from include.oms.base import database
         from include.oms.base.settings import settings
-        from include.oms.upkeep.deadlines import needs_a_look
+        from include.oms.upkeep.deadlines import needs_a_check
 
         try:
             url = await oms_database_url_async()
             async with await database.connect(url, settings(), application_name="oms_watchdog watcher") as connection:
-                return await needs_a_look(connection, settings())
+                return await needs_a_check(connection, settings())
         except Error as error:
             log.warning("cannot look for late work: %s", error)
             return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -21,6 +22,7 @@ from include.oms.upkeep.discrepancies import MOST_LISTED, Discrepancies, Discrep
 from include.oms.upkeep.thunderhead_comparison import Comparison
 from include.oms.upkeep.window import Window
 
+MOST_DAYS_MADE_UP_FOR = 6  # in one run, besides its own day
 MOST_A_STATEMENT = 10 * MOST_LISTED  # beyond it, of one hour, the numbers are no longer whole
 
 WHAT_IS_COUNTED = {
@@ -82,6 +84,18 @@ async def reconcile(
     await comparison.compare(window)
     found.merge(comparison.found)
     return Reconciliation(window, counts + comparison.counts, found)
+
+
+async def days_to_make_up_for(connection: AsyncConnection[DictRow], before: date, settings: Settings) -> list[date]:
+    """Days of UTC before ``before`` that nobody has reconciled, the oldest first, ``MOST_DAYS_MADE_UP_FOR`` at most.
+
+    None of which the final events are no longer kept.
+    """
+    not_before = datetime.now(UTC).date() - timedelta(days=settings.event_retention_days - 1)
+    missed = await database.rows(
+        connection, "days_not_reconciled", before=before, not_before=not_before, limit=MOST_DAYS_MADE_UP_FOR
+    )
+    return [row["day"] for row in missed]
 
 
 async def store(connection: AsyncConnection[DictRow], done: Reconciliation, *, dag_run_id: str) -> None:

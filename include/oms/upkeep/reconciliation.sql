@@ -75,6 +75,18 @@ WHERE b.batch_key > %(after_key)s AND b.batch_key <= %(last_key)s
   AND NOT (b.status = 'PROCESSING_OMS' AND r.ended_at IS NULL)
 ORDER BY b.batch_key LIMIT %(limit)s;
 
+-- days_not_reconciled --
+-- Days of UTC that nobody has reconciled, the oldest first, from the first that had any requests, and not before events
+-- are still kept.
+SELECT day::date AS day
+FROM generate_series(
+    (SELECT greatest(date_trunc('day', created_at AT TIME ZONE 'UTC'), %(not_before)s::date::timestamp)
+     FROM document_requests ORDER BY request_id LIMIT 1),
+    %(before)s::date - interval '1 day', interval '1 day') AS days (day)
+WHERE NOT EXISTS (SELECT FROM reconciliations WHERE window_from = day AT TIME ZONE 'UTC'
+                  AND window_to = (day + interval '1 day') AT TIME ZONE 'UTC')
+ORDER BY day LIMIT %(limit)s;
+
 -- store_reconciliation --
 -- Keep a report; made again for the same window, the newer one counts.
 INSERT INTO reconciliations (window_from, window_to, dag_run_id, adds_up, counts, discrepancies, report)

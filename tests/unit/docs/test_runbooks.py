@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from include.oms.upkeep.deadlines import State
+from include.oms.upkeep.deadlines import OpenState
 from include.oms.upkeep.discrepancies import Kind
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -17,8 +17,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
 
-@pytest.mark.parametrize("state", State)
-def test_each_alert_has_its_place(state: State) -> None:
+@pytest.mark.parametrize("state", OpenState)
+def test_each_alert_has_its_place(state: OpenState) -> None:
     assert f"\n## {state.lower()}\n" in (RUNBOOKS / "late.md").read_text("utf-8")
 
 
