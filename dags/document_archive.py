@@ -1,12 +1,12 @@
 """Keep a copy of every finished PDF: out of Thunderhead, into the archive's folder. The example of docs/add-a-job.md.
 
-- When: at twenty past every hour, once somebody has unpaused it. The Connections are `oms_db`, `thunderhead_api` and
+- When: at twenty past every hour, if it is unpaused. The Connections are `oms_db`, `thunderhead_api` and
   `document_archive` (type File; its path is the folder, which all workers share).
-- Reads: requests that are COMPLETED and not archived yet, all there are the first time.
+- Reads: requests that are COMPLETED and not archived yet.
 - Writes: `YYYY/MM/DD/<request id>.pdf`, by the day of the end, and `archived_documents`. What retention erases in OMS
-  stays in the archive: how long it keeps things is its own affair.
-- Red: Thunderhead does not have a document that it made, or gives out no PDF. The log names each.
-- Clear: tries again what of this slice is not archived. Thunderhead being out is no failure: a later run goes on.
+  stays in the archive, which has a retention of its own.
+- Red: Thunderhead does not have a document that it made, or its answer is no PDF. The log names each.
+- Clear: tries again what this slice has not archived. An outage of Thunderhead is no failure: a later run goes on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ask Thunderhead about every batch whose poll is due; write ends, and publish their final events.
+"""Poll every batch at Thunderhead whose poll is due; write ends, and publish their final events.
 
 Reads:  thunderhead_batches that are PROCESSING_THUNDERHEAD and due.
 Writes: batches, status, timeline and the final event's outbox row, in one transaction; then Kafka.

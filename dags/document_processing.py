@@ -1,4 +1,4 @@
-"""Hand new and waiting requests to Thunderhead.
+"""Submit new and waiting requests to Thunderhead.
 
 Reads:  document_requests that are QUEUED and due, or whose worker died; their configuration from the Reference
         Data API.

@@ -1,16 +1,16 @@
-"""Drive requests that ended FAILED or STOPPED again: any selection, by a form.
+"""Retrigger any selection of requests that ended FAILED or STOPPED, by a form.
 
-- Started by: a person, with the form. Dry run unless that is switched off: it answers how many requests there are, by
-  stage and error category, and touches nothing.
+- Started by: a person, with the form. By default it is a dry run, which counts the requests by stage and error
+  category, and changes nothing.
 - Writes: status and timeline of the selected requests ("airflow:" and the user who triggered the run), at the rate of
-  the form. Enrichment, submission and generation failures get a new attempt, monitoring failures a new poll; the two
-  jobs take them up at once.
+  the form. Enrichment, submission and generation failures get a new attempt, monitoring failures a new poll. The two
+  jobs claim them with their next run.
 - Approval: a selection of more than OMS_RETRIGGER_APPROVAL_ABOVE requests waits for a person, under "Required actions".
   Rejected, or no answer within a day: nothing is touched.
 - Result: the log of `retrigger` names every request with what became of it: retriggered, healed already, not ended,
   withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers.
-- Red: the form makes no sense, or there was not time enough.
-- Clear: does no harm, nor does triggering again: what is on its way already is left alone.
+- Red: the form is wrong, or the time was not enough.
+- Clear: does no harm. Requests that are on their way already are left alone.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Forget, once a day, what has been kept for long enough.
+"""Delete, once a day, what is past its retention.
 
 - `erase_content`: payload, metadata and XML of requests that ended OMS_RETENTION_DAYS ago, or as many days as
-  OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE says. Skeleton and timeline stay, with an entry ERASED. A request that is
+  OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE says. Its row and timeline stay, with an entry ERASED. A request that is
   retriggered after that ends FAILED, and its error says why.
 - `prune_events`: final events published OMS_EVENT_RETENTION_DAYS ago. Those that wait or were set aside stay.
-- `prune_slices`: slices that nobody can clear any more, because Airflow has forgotten their task instances.
+- `prune_slices`: slices that can no longer be cleared, because Airflow has deleted their task instances.
 - `prune_airflow_tables`: Airflow's own runs, task instances, XComs and event log older than OMS_AIRFLOW_HISTORY_DAYS,
-  by `airflow db clean`. A task has no way to Airflow's database: this one is given it by the Connection `airflow_db`.
-  Without that it is skipped, and its log has the command for the deployment's own cron. Never cleaned are `trigger`,
-  `dag` and `dag_version`: by age alone, the two jobs' watchers would go.
+  by `airflow db clean`. A task has no access to Airflow's database; this one uses the Connection `airflow_db`.
+  Without it the task is skipped, and its log has the command for the deployment's own cron. The tables `trigger`, `dag`
+  and `dag_version` are never cleaned: by age alone, the jobs' watchers would go.
 - `prune_airflow_logs`: log files of the machine it runs on, of the same age. The command above covers tables only.
-- Red: a part could not be done. What it did before that is done: everything goes in chunks, each committed.
-- Clear: goes on where it stopped. So does the next day's run.
+- Red: a part failed. What it deleted before stays deleted: it works in chunks, each committed.
+- Clear: continues where it stopped. So does the next day's run.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
 - Proves: requests in = ended + open, and every open one is in somebody's hands; every end has its final event,
   published or waiting; our batches are Thunderhead's, in the same state, once.
 - Writes: the report (Markdown), into its log and into `reconciliations`, with the numbers and the list.
-- Red: something does not add up: a person is needed. The log lists each; docs/runbooks/reconciliation.md says what to
-  do. Thunderhead being out is no such thing: it is tried again for two hours.
-- Clear: looks again, and the newer report counts. Another day: trigger it with that day. Days that were
+- Red: the numbers do not add up, and a person is needed. The log lists each; docs/runbooks/reconciliation.md says what
+  to do. During an outage of Thunderhead it is tried again for two hours.
+- Clear: reconciles again, and the newer report counts. For another day, trigger it with that day. Days that were
   missed, because no run could be made, are made up for by the next runs: up to six each, the oldest first.
 """
 

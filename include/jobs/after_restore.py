@@ -1,6 +1,6 @@
-"""For whoever restored the OMS Database: `python -m include.jobs.after_restore`, with Airflow's Connections.
+"""The command to run after a restore of the OMS Database: `python -m include.jobs.after_restore`.
 
-What it does and when to run it: docs/runbooks/restore.md.
+It uses Airflow's Connections. What it does, and when to run it: docs/runbooks/restore.md.
 """
 
 from __future__ import annotations

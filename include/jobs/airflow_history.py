@@ -1,7 +1,7 @@
-"""Airflow's own past: its tables by ``airflow db clean``, its log files by their age.
+"""Delete Airflow's own history: old rows by ``airflow db clean``, old log files by their age.
 
-A task has no way to Airflow's database, and that is as it should be. Who wants it cleaned from here gives it, by the
-Connection ``airflow_db``; else the same command belongs into the deployment's own schedule.
+A task has no access to Airflow's database. To clean it from here, define the Connection ``airflow_db``. Otherwise run
+the same command on the deployment's own schedule.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 AIRFLOW_DB = "airflow_db"
 
-# Not all that the command knows: `trigger` holds the watchers of the two jobs, `dag` and `dag_version` what they are.
-# Cleaned by age, they would stop working after so many days.
+# Not every table that the command knows: `trigger` holds the watchers of the jobs, `dag` and `dag_version` their DAGs.
+# Cleaned by age, the watchers would stop after that many days.
 TABLES = ("dag_run", "task_instance", "xcom", "asset_event", "log", "job", "import_error", "callback", "revoked_token")
 ROWS_A_TRANSACTION = 5000
 LONGEST_SECONDS = 3600
@@ -31,7 +31,7 @@ log = logging.getLogger("oms")
 
 
 def clean_command(days: int) -> list[str]:
-    """The command, as it can be run by hand, too."""
+    """The command that deletes rows older than ``days``; an operator can run it by hand, too."""
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
     return [
         sys.executable, "-m", "airflow", "db", "clean", "--clean-before-timestamp", before, "--tables",
@@ -56,7 +56,7 @@ def prune_tables(days: int) -> None:
 
 
 def _environment(connection: Connection) -> dict[str, str]:
-    """Ours, passed on, with the database's address where a task has a wall."""
+    """This process's environment, with the address of Airflow's database, which Airflow hides from tasks."""
     return {
         **{name: value for name, value in os.environ.items() if not name.endswith("__SQL_ALCHEMY_CONN")},
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url(connection),
@@ -64,7 +64,7 @@ def _environment(connection: Connection) -> dict[str, str]:
 
 
 def database_url(connection: Connection) -> str:
-    """The Connection as SQLAlchemy has it."""
+    """The Connection as a SQLAlchemy URL."""
     from sqlalchemy import URL
 
     url = URL.create(
@@ -80,35 +80,35 @@ def database_url(connection: Connection) -> str:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    """Run it, bounded in time; what it says goes into the log. Cleaning less than all is a failure."""
+    """Run the command, bounded in time, and log its output. Raises where it did not clean everything."""
     try:
         done = subprocess.run(  # noqa: S603
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
             timeout=LONGEST_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise AirflowException(f"airflow db clean was not done within {LONGEST_SECONDS} s") from error
+        raise AirflowException(f"airflow db clean did not end within {LONGEST_SECONDS} s") from error
     log.info("%s", done.stdout[-20_000:])
     if done.returncode:
         raise AirflowFailException(f"airflow db clean answered {done.returncode}")
 
 
 def prune_log_files(folder: Path, days: int) -> int:
-    """Delete log files that nobody has written for so many days, and folders left empty; how many files.
+    """Delete log files that were last written ``days`` ago or earlier, and empty folders; the number of files.
 
-    Those of this machine: where workers have disks of their own, each has to see to its own.
+    It covers the files of this machine alone. Workers with disks of their own need their own log rotation.
     """
     oldest = time() - days * 86_400
     number = sum(_delete_if_older(file, oldest) for file in _files(folder))
     for parent, _, _ in os.walk(folder, topdown=False):
         if Path(parent) != folder and Path(parent).stat().st_mtime < oldest:
-            with suppress(OSError):  # somebody writes there
+            with suppress(OSError):  # a task writes there now
                 Path(parent).rmdir()
     return number
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Log files below a folder; no link is followed out of it."""
+    """Log files below a folder. Links are not followed."""
     for parent, _, names in os.walk(folder):
         for name in names:
             file = Path(parent) / name
@@ -117,7 +117,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _delete_if_older(file: Path, oldest: float) -> bool:
-    with suppress(FileNotFoundError):  # somebody else was quicker
+    with suppress(FileNotFoundError):  # another process deleted it
         if file.stat().st_mtime < oldest:
             file.unlink()
             return True

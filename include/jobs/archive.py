@@ -1,4 +1,4 @@
-"""What the tasks of document_archive do: open the connections, call the domain, tell what happened."""
+"""The tasks of document_archive: open the connections, call the domain, report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger("oms")
 
 
 def claim(dag_run_id: str) -> list[SliceRef]:
-    """The slices for this run. Raises AirflowSkipException where there is nothing to archive."""
+    """Claim the slices of this run. Raises AirflowSkipException if there is nothing to archive."""
 
     async def claimed() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=ARCHIVE) as connection:
@@ -43,7 +43,7 @@ def claim(dag_run_id: str) -> list[SliceRef]:
 
 
 def archive(a_slice: SliceRef, ti: TaskInstance) -> None:
-    """Archive the documents of one slice. Raises NeedsAPerson with those that cannot be had."""
+    """Archive the documents of one slice. Raises NeedsAPerson with those that Thunderhead does not give out."""
     slice_id, given_up = a_slice["slice_id"], asyncio.run(_archive(a_slice["slice_id"], ti))
     if given_up:
         about = [f"request {request_id}: {why}" for request_id, why in given_up]

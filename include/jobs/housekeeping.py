@@ -1,4 +1,4 @@
-"""What the tasks of oms_housekeeping do: erase and forget what has been kept for long enough."""
+"""The tasks of oms_housekeeping: erase and delete what is past its retention."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ Job = Callable[[AsyncConnection[DictRow], Settings], Awaitable[int]]
 
 
 def erase_content() -> int:
-    """Erase the content of requests whose retention has ended; how many."""
+    """Erase the content of requests past their retention; the number of requests."""
     return _done("requests had their content erased", housekeeping.erase_content, Duty.ERASE_CONTENT)
 
 
 def prune_events() -> int:
-    """Forget published final events; how many."""
+    """Delete published final events past their retention; the number of events."""
     return _done("published events are forgotten", housekeeping.prune_events, Duty.PRUNE_EVENTS)
 
 
 def prune_slices() -> int:
-    """Forget slices nobody can clear any more; how many."""
+    """Delete slices that can no longer be cleared; the number of slices."""
     return _done("slices are forgotten", housekeeping.prune_slices, Duty.PRUNE_SLICES)
 
 
 def prune_airflow_tables() -> None:
-    """Forget Airflow's old runs."""
+    """Delete Airflow's old runs."""
     airflow_history.prune_tables(settings().airflow_history_days)
 
 
 def prune_airflow_logs() -> int:
-    """Delete old log files of this machine; how many."""
+    """Delete old log files of this machine; the number of files."""
     from airflow.sdk.configuration import conf
 
     folder = Path(conf.get("logging", "base_log_folder"))

@@ -64,7 +64,7 @@ async def _reconcile(day: date, dag_run_id: str, *, is_duty: bool) -> Reconcilia
 
 
 def day_to_reconcile(given: str | None, run_after: datetime) -> date:
-    """The day that was asked for, or the one before the run. Raises where its events may be gone, or it is not over."""
+    """The given day, or the day before the run. Raises if the day is not over, or if its events may be deleted."""
     day = date.fromisoformat(given) if given else run_after.astimezone(UTC).date() - timedelta(days=1)
     today = datetime.now(UTC).date()
     if day >= today:

@@ -1,4 +1,4 @@
-"""What a task of either job does: open the connections, call the domain, tell what happened."""
+"""The tasks of document_processing and document_monitoring: open the connections, call the domain, report."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ SLICE_LABEL = (
     "slice_label"  # in the task's context: the name of a slice that has grown; see the DAGs' map_index_template
 )
 
-COLLECT_EVERY = 50_000  # objects made: a slice's live as long as it does, and are no garbage to be looked for
+COLLECT_EVERY = 50_000  # new objects: those of a slice live as long as it does, so looking for garbage is wasted
 
 log = logging.getLogger("oms")
 
 
 def claim(job: Job, dag_run_id: str) -> list[SliceRef]:
-    """The slices for this run. Raises AirflowSkipException where there is nothing to do."""
+    """Claim the slices of this run. Raises AirflowSkipException if there is nothing to do."""
 
     async def claimed() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=job) as connection:
-            if not settings().early_wake:  # a watcher that was there before may have left its wish to be notified
+            if not settings().early_wake:  # an earlier watcher may have left its request for NOTIFY
                 await database.execute(connection, "watcher_is_awake", job=job)
             return await claim_slices(connection, job, dag_run_id, settings())
 
@@ -58,7 +58,7 @@ def claim(job: Job, dag_run_id: str) -> list[SliceRef]:
 
 
 def process(a_slice: SliceRef, ti: TaskInstance) -> None:
-    """Hand the requests of one slice to Thunderhead."""
+    """Submit the requests of one slice to Thunderhead."""
     url, slice_id = oms_database_url(), a_slice["slice_id"]
 
     async def processed() -> SliceReport:
@@ -83,7 +83,7 @@ def process(a_slice: SliceRef, ti: TaskInstance) -> None:
 
 
 def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
-    """Ask Thunderhead about the batches of one slice."""
+    """Poll the batches of one slice at Thunderhead."""
     url, slice_id = oms_database_url(), a_slice["slice_id"]
 
     async def polled() -> SliceReport:
@@ -106,7 +106,7 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
 
 
 def _finish(a_slice: SliceRef, report: SliceReport) -> None:
-    """Tell what happened, and go red where a person is needed."""
+    """Log what happened. Raises NeedsAPerson if a request of the slice ended red."""
     label = a_slice["label"]
     if report.label:  # the slice's number stays as Airflow shows it
         label = f"{label.partition(':')[0]}: {report.label}"
