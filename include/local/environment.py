@@ -16,6 +16,7 @@ from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
 from include.services.issuer.tokens import ensure_key_pair, make_token
 
+SOURCE_SYSTEMS = ("CIBT", "ARCADE")
 PORTS = ("intake_port", "reference_data_port", "thunderhead_port", "airflow_port", "kafka_port", "postgres_port")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -66,6 +67,11 @@ def client_token(settings: LocalSettings, source_system: str) -> str:
     """A token for a client of this source system, with both scopes, good for 12 hours."""
     private_key, _ = ensure_key_pair(settings.var_dir / "keys")
     return make_token(private_key, source_system=source_system, said=settings)
+
+
+def client_tokens(settings: LocalSettings) -> dict[str, str]:
+    """One for each source system that there is to try things with."""
+    return {system: client_token(settings, system) for system in SOURCE_SYSTEMS}
 
 
 def shell_text(variables: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from include.local.demo.events import read_events
 from include.local.demo.intake_client import Accepted, IntakeClient
 from include.local.demo.sample import samples
 from include.local.demo.thunderhead_client import generation_seconds
+from include.local.environment import client_tokens
 from include.local.order import Say
 from include.local.part import LocalError
 from include.local.system import System
@@ -55,7 +56,7 @@ def _hand_in(system: System, say: Say) -> tuple[list[Accepted], list[Accepted]]:
     ]  # fmt: skip
     accepted: list[Accepted] = []
     with (
-        IntakeClient(system.env["OMS_INTAKE_URL"], system.settings) as intake,
+        IntakeClient(system.env["OMS_INTAKE_URL"], client_tokens(system.settings)) as intake,
         psycopg.connect(system.addresses.database_url, autocommit=True) as connection,
     ):
         for sample in completing[: WARM_UP + REQUESTS]:

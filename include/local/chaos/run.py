@@ -17,6 +17,7 @@ from include.local.chaos.sender import Sender
 from include.local.chaos.settings import ChaosSettings, chaos_settings
 from include.local.chaos.simulator import Simulator
 from include.local.console import console, say
+from include.local.environment import client_tokens
 from include.local.lock import Lock
 from include.local.part import LocalError
 from include.local.settings import LocalSettings
@@ -64,7 +65,7 @@ class Run:
         self._url = system.addresses.database_url
         self._simulator = Simulator(system.addresses)
         self._reader = Reader(system.addresses.kafka, system.settings.kafka_topic)
-        self._sender = Sender(system.env["OMS_INTAKE_URL"], system.settings, self._parcels)
+        self._sender = Sender(system.env["OMS_INTAKE_URL"], client_tokens(system.settings), self._parcels)
         self._injector = Injector(system, self._reader, self._simulator, self._look)
         self._injected, self._left_out = Counter[str](), Counter[str]()
         self._began = self._told_at = time.monotonic()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -12,10 +13,8 @@ from typing import Any, Self
 import httpx
 
 from include.local.chaos.orders import Order, Parcel
-from include.local.demo.intake_client import PATH, SOURCE_SYSTEMS
-from include.local.environment import client_token
+from include.local.demo.intake_client import PATH
 from include.local.part import LocalError
-from include.local.settings import LocalSettings
 
 CALL_SECONDS = 10
 LOOK_SECONDS = 0.05
@@ -30,13 +29,16 @@ class Sender:
     ``accepted`` is the first of the four ledgers.
     """
 
-    def __init__(self, url: str, settings: LocalSettings, parcels: Sequence[Parcel]) -> None:
+    def __init__(
+        self, url: str, tokens: Mapping[str, str], parcels: Sequence[Parcel], verify: ssl.SSLContext | bool = True
+    ) -> None:
+        """``tokens`` by source system; ``verify`` is what is trusted where the URL is one of TLS."""
         self.accepted: dict[tuple[str, str], set[int]] = {}  # every id the intake gave, by the order's key
         self.refused: list[str] = []
         self.unforeseen: list[str] = []  # answers 500: repeated as any other, but the contract has none
         self.counts = Counter[str]()
-        self._url = url
-        self._tokens = {system: client_token(settings, system) for system in SOURCE_SYSTEMS}
+        self._url, self._verify = url, verify
+        self._tokens = tokens
         self._parcels = parcels
         self._released = self._taken = self._done = 0  # parcels
         self._stop, self._lock = Event(), Lock()
@@ -64,7 +66,7 @@ class Sender:
         return self._done >= self._released
 
     def _work(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=CALL_SECONDS) as client:
+        with httpx.Client(base_url=self._url, timeout=CALL_SECONDS, verify=self._verify) as client:
             while parcel := self._next():
                 for _ in range(1 + parcel.is_sent_twice):
                     self._hand_in(client, parcel)

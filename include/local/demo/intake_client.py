@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -11,12 +13,9 @@ from typing import Any, Self
 import httpx
 
 from include.local.demo.sample import Sample
-from include.local.environment import client_token
 from include.local.part import LocalError
-from include.local.settings import LocalSettings
 
 PATH = "/v1/document-requests"
-SOURCE_SYSTEMS = ("CIBT", "ARCADE")
 CALL_SECONDS = 10
 PAGE = 500
 
@@ -33,14 +32,13 @@ class Accepted:
 class IntakeClient:
     """A context manager. Every call raises LocalError where the answer is not what the contract says."""
 
-    def __init__(self, url: str, settings: LocalSettings) -> None:
+    def __init__(self, url: str, tokens: Mapping[str, str], verify: ssl.SSLContext | bool = True) -> None:
+        """``tokens`` by source system; ``verify`` is what is trusted where the URL is one of TLS."""
         self._clients = {
             system: httpx.Client(
-                base_url=url,
-                headers={"Authorization": f"Bearer {client_token(settings, system)}"},
-                timeout=CALL_SECONDS,
+                base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=CALL_SECONDS, verify=verify
             )
-            for system in SOURCE_SYSTEMS
+            for system, token in tokens.items()
         }
 
     def __enter__(self) -> Self:
@@ -60,14 +58,14 @@ class IntakeClient:
     def counts(self, since: str) -> Counter[str]:
         """Requests by status, of both source systems, created since an instant (RFC 3339)."""
         total = Counter[str]()
-        for system in SOURCE_SYSTEMS:
+        for system in self._clients:
             total.update(self._get(system, f"{PATH}/summary", created_from=since)["statuses"])
         return total
 
     def statuses(self, since: str) -> dict[int, str]:
         """Every request's status, by its id."""
         found: dict[int, str] = {}
-        for system in SOURCE_SYSTEMS:
+        for system in self._clients:
             cursor: dict[str, str] = {}
             while True:
                 page = self._get(system, PATH, created_from=since, limit=PAGE, **cursor)

@@ -16,12 +16,12 @@ from include.local.demo.progress import Progress
 from include.local.demo.report import failures, latencies, p50_p95, table
 from include.local.demo.sample import samples
 from include.local.demo.thunderhead_client import generation_seconds, save_documents
+from include.local.environment import client_tokens
 from include.local.lock import Lock
 from include.local.part import LocalError
 from include.local.settings import LocalSettings
 from include.local.supervisor import Supervisor
 from include.local.system import System
-from include.oms.base.schedule import shortest_interval_seconds
 
 HAND_IN_SECONDS = 10.0
 END_SECONDS = 120.0  # after the last request was handed in
@@ -49,7 +49,7 @@ def _clear(settings: LocalSettings) -> None:
 
 def _drive(system: System, folder: Path) -> None:
     began = datetime.now(UTC)
-    with IntakeClient(system.env["OMS_INTAKE_URL"], system.settings) as intake:
+    with IntakeClient(system.env["OMS_INTAKE_URL"], client_tokens(system.settings)) as intake:
         accepted = _follow(intake, began)
         wanted = {it.request_id for it in accepted}
         events = read_events(system.addresses.kafka, system.settings.kafka_topic, wanted, EVENT_SECONDS)
@@ -93,9 +93,6 @@ def _tell(system: System, accepted: Sequence[Accepted], events: Sequence[Event])
     console.print("What did not just work:", *(f"  {line}" for line in failures(distinct(events))), "", sep="\n")
     settings = system.settings
     intervals = settings.processing_interval_seconds + settings.monitoring_interval_seconds
-    if not settings.early_wake:
-        schedules = (settings.processing_schedule, settings.monitoring_schedule)
-        intervals = sum(map(shortest_interval_seconds, schedules))
     limit = intervals + generation_seconds(system.addresses)
     _, p95 = p50_p95(list(seconds.values()))
     mark = "✓" if p95 < limit else "!"

@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 
 from include.local.demo.comparison import differences
 from include.local.demo.events import Event
-from include.local.demo.intake_client import SOURCE_SYSTEMS, Accepted
+from include.local.demo.intake_client import Accepted
 from include.local.demo.report import failures, latencies, p50_p95
 from include.local.demo.sample import REQUESTS, Sample, samples
+from include.local.environment import SOURCE_SYSTEMS
 from include.local.settings import ROOT
 
 
