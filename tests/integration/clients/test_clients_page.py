@@ -26,6 +26,11 @@ from tests.integration.intake.conftest import ServedIntake
 
 PAGE = page("clients.md")
 EXAMPLES = examples(PAGE)
+SUBSCRIBE = 'consumer.subscribe([os.environ["OMS_KAFKA_TOPIC"]])'
+ASSIGN = """from confluent_kafka import TopicPartition
+topic = os.environ["OMS_KAFKA_TOPIC"]
+partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+consumer.assign([TopicPartition(topic, number, 0) for number in partitions])"""
 NEXT = "--- the next example ---"
 
 
@@ -92,24 +97,33 @@ def test_the_python_example_follows_a_request_to_its_end(
     assert (client.returncode, output) == (0, "CLIENTS-PYTHON-1 is COMPLETED []\n")
 
 
+@pytest.mark.parametrize("way", ["as one of a group", "of all partitions"])
 def test_the_consumer_keeps_each_request_s_last_end_and_acts_once_on_each(
-    environment: dict[str, str], tmp_path: Path, kafka_bootstrap: str
+    environment: dict[str, str], tmp_path: Path, kafka_bootstrap: str, way: str, request: pytest.FixtureRequest
 ) -> None:
+    """As one of a group on Apache Kafka alone: under load the wheel's broker takes half a minute and more to form one.
+
+    It holds each answer to a member that joins for five seconds, and forms the group anew when one of them is late.
+    """
+    program = python_example("confluent_kafka")
+    if way == "of all partitions":
+        program = program.replace(SUBSCRIBE, ASSIGN)
+        assert ASSIGN in program
+    elif request.node.callspec.params["kafka_bootstrap"] != "apache":
+        pytest.skip("the wheel's broker is slow to form a group; Apache Kafka forms it")
     first, healed, other = event(1, 1, "FAILED"), event(1, 2, "COMPLETED"), event(2, 1, "STOPPED")
     topic = f"ends-{uuid4().hex}"
     producer = Producer({"bootstrap.servers": kafka_bootstrap})
     for one in (first, first, healed, first, healed, other):
         producer.produce(topic, key=one["subject"], value=json.dumps(one))
-        assert producer.flush(20) == 0
+    assert producer.flush(20) == 0
     settings = {"OMS_KAFKA_BOOTSTRAP": kafka_bootstrap, "OMS_KAFKA_TOPIC": topic}
-    with running(python_example("confluent_kafka"), tmp_path, environment | settings) as consumer:
+    with running(program, tmp_path, environment | settings) as consumer:
         lines = printed_lines(consumer)
-        wait_for(lambda: len(lines) >= 3 and lines[-1].startswith("R2"), consumer)
-    assert lines == [
-        "R1 FAILED ['TIMEOUT_ERROR']\n",
-        "R1 COMPLETED ['TIMEOUT_ERROR']\n",
-        "R2 STOPPED ['TIMEOUT_ERROR']\n",
-    ]
+        wait_for(lambda: len(lines) >= 3, consumer)
+    in_order = ["R1 FAILED ['TIMEOUT_ERROR']\n", "R1 COMPLETED ['TIMEOUT_ERROR']\n"]
+    assert [line for line in lines if line.startswith("R1")] == in_order
+    assert [line for line in lines if not line.startswith("R1")] == ["R2 STOPPED ['TIMEOUT_ERROR']\n"]
 
 
 def test_every_problem_is_in_the_tables_as_the_catalogue_has_it() -> None:
