@@ -21,6 +21,7 @@ PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT 
 BY_CHOICE = {
     "select_requests",  # any filter, or none: newest first
     "note_documents_to_archive",  # the last entry of an index: how far the archive has looked
+    "days_not_reconciled",  # the first entry of an index, once a day
     "last_request_id",  # the last entry of an index, once after a restore
     "leave_ids_behind",  # the same
     "document_types_with_content",  # of the index on just that, each of its types once

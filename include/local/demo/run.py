@@ -22,6 +22,7 @@ from include.local.part import LocalError
 from include.local.settings import LocalSettings
 from include.local.supervisor import Supervisor
 from include.local.system import System
+from include.oms.base.schedule import shortest_interval_seconds
 
 HAND_IN_SECONDS = 10.0
 END_SECONDS = 120.0  # after the last request was handed in
@@ -93,6 +94,9 @@ def _tell(system: System, accepted: Sequence[Accepted], events: Sequence[Event])
     console.print("What did not just work:", *(f"  {line}" for line in failures(distinct(events))), "", sep="\n")
     settings = system.settings
     intervals = settings.processing_interval_seconds + settings.monitoring_interval_seconds
+    if not settings.early_wake:
+        schedules = (settings.processing_schedule, settings.monitoring_schedule)
+        intervals = sum(map(shortest_interval_seconds, schedules))
     limit = intervals + generation_seconds(system.addresses)
     _, p95 = p50_p95(list(seconds.values()))
     mark = "✓" if p95 < limit else "!"

@@ -7,6 +7,7 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -174,7 +175,84 @@ def test_a_body_of_just_the_limit_is_the_intakes_to_judge(client: httpx.Client) 
 )
 def test_what_is_no_call_is_refused(gateway: Gateway, call: bytes, status: int) -> None:
     answer = raw(gateway, call)
-    assert (answer.status_code, problem_of(answer)) == (status, "bad-call")
+    name = {414: "uri-too-long", 431: "headers-too-large"}.get(status, "bad-call")
+    assert (answer.status_code, problem_of(answer)) == (status, name)
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/bulk", "/healthz"])
+@pytest.mark.parametrize("length", [7_900, 8_100, 8_300, 9_000, 15_000, 17_000, 40_000])
+def test_a_request_line_of_any_length_is_answered_by_the_contract(client: httpx.Client, path: str, length: int) -> None:
+    """Never "repeat" for what cannot succeed, whichever of the limits is the first."""
+    query = "metadata=CUSTOMER_ID:" + "x" * (length - len(path) - 22)
+    answer = client.get(f"{path}?{query}") if "bulk" not in path else client.post(f"{path}?{query}", json=[])
+    if length > 8_000:
+        assert (answer.status_code, problem_of(answer)) == (414, "uri-too-long")
+    else:
+        assert answer.status_code in (200, 422)
+
+
+@pytest.mark.parametrize("count", [40, 55, 90, 120, 300])
+@pytest.mark.parametrize("path", [PATH, "/healthz"])
+def test_any_number_of_headers_is_answered_by_the_contract(client: httpx.Client, path: str, count: int) -> None:
+    answer = client.get(path, headers={f"X-H{number}": "x" for number in range(count)})
+    if count > 100:
+        assert (answer.status_code, problem_of(answer)) == (431, "headers-too-large")
+    else:
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("length", [7_000, 9_000, 15_000, 16_370, 16_384, 17_000, 70_000])
+@pytest.mark.parametrize("name", ["X-Long", "Authorization", "Cookie"])
+def test_a_header_of_any_length_is_answered_by_the_contract(
+    gateway: Gateway, token_of: Token, name: str, length: int
+) -> None:
+    headers = {"Authorization": f"Bearer {token_of()}"} | {name: "x" * length}
+    with gateway.client(**headers) as client:
+        answer = client.get(PATH)
+    assert answer.status_code in ((401, 431) if name == "Authorization" else (200, 431))
+    if answer.status_code != 200:
+        problem_of(answer)
+
+
+def test_a_client_whose_name_is_long(gateway: Gateway, token_of: Token) -> None:
+    with gateway.client(token_of("\U0001f469" * 255)) as client:
+        assert client.get(PATH).status_code == 200
+
+
+def test_an_address_holds_so_many_calls_and_no_more(start_gateway: Start, recorder: Recorder) -> None:
+    """Calls whose bodies are still coming count, too."""
+    gateway = start_gateway(recorder.url, address_calls=3)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer any\r\nContent-Length: 100\r\n\r\n{{"
+    with ExitStack() as stack:
+        for _ in range(3):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), timeout=20))
+            tls = stack.enter_context(gateway.context.wrap_socket(plain, server_hostname="localhost"))
+            tls.sendall(head.encode())
+        with gateway.client("any") as client:
+            answer = client.get(PATH)
+            while answer.status_code == 200:  # nginx has not read all of the three yet
+                answer = client.get(PATH)
+        assert (answer.status_code, problem_of(answer)) == (429, "too-many-calls")
+
+
+def test_a_body_that_drips_has_an_end(start_gateway: Start, recorder: Recorder) -> None:
+    gateway = start_gateway(recorder.url, reload_seconds=1, call_seconds=1)
+    plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer any\r\nContent-Length: 1000\r\n\r\n"
+    with gateway.context.wrap_socket(plain, server_hostname="localhost") as client:
+        client.sendall(head.encode())
+        client.settimeout(0.1)
+        sent = 0
+        with suppress(ConnectionError, ssl.SSLError):
+            while sent < 300:  # for ever, if nginx would let it
+                client.sendall(b"x")
+                sent += 1
+                with suppress(TimeoutError):
+                    if client.recv(1) == b"":
+                        break
+    assert sent < 300
+    with gateway.client("any") as good:
+        assert good.get(PATH).status_code == 200
 
 
 def test_methods_that_nobody_has(client: httpx.Client) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_string
+from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +19,12 @@ import pytest
 from aiohttp import web
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.jobs import notify, watchdog
+from include.jobs import hooks, notify, watchdog
 from include.jobs.notify import AlertOnFailure, AlreadyTold, NeedsAPerson, make_alert, send
 from include.oms.testing.made import days_ago
 from include.oms.testing.outside import served
 from include.oms.testing.system import Oms
+from include.oms.upkeep.deadlines import needs_a_check
 
 LINK = "http://airflow/dags/document_processing/runs/r/tasks/process_slice/mapped/3"
 
@@ -61,7 +64,9 @@ def context(error: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Little patience, and nothing told on this machine before."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(notify, "ALERT_TIMEOUT_SECONDS", 1)
 
 
@@ -173,7 +178,7 @@ async def test_by_mail(monkeypatch: pytest.MonkeyPatch) -> None:
 async def watch(oms: Oms) -> str:
     """One run of oms_watchdog; what it is red for."""
     try:
-        await asyncio.to_thread(watchdog.watch)
+        await asyncio.to_thread(watchdog.check)
     except AirflowFailException as error:
         return str(error)
     return ""
@@ -213,3 +218,59 @@ async def test_without_the_connection_the_colour_tells(oms: Oms, monkeypatch: py
     said = [await watch(oms) for _ in range(4)]
     assert said[:2] == ["", ""]
     assert all("1 QUEUED, the oldest for 24.0 h: 1" in it for it in said[2:])
+
+
+def red_slices(n: int, *, category: str = "VALIDATION_ERROR") -> None:
+    """So many task instances turn red, each in a process of its own, for requests of their own."""
+    for request_id in range(n):
+        error = NeedsAPerson(
+            f"{1 + request_id % 3} requests need a person", [f"request {request_id}: FAILED, {category}"]
+        )
+        AlertOnFailure()(context(error))
+
+
+async def test_forty_red_slices_of_one_cause_are_told_with_a_count_and_when_it_is_over(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "oms_database_url", lambda: oms.url)
+    monkeypatch.setattr(watchdog, "oms_database_url", lambda: oms.url)
+    hook = Webhook()
+    async with hook.served(monkeypatch):
+        await asyncio.to_thread(red_slices, 40)
+        await asyncio.to_thread(red_slices, 1, category="WORKER_DIED")
+        assert [told["title"].endswith("is red") for told in hook.told] == [True, True], "one for each cause"
+        await oms.connection.execute("UPDATE failure_alarms SET began_at = began_at - interval '1 min'")
+        assert await needs_a_check(oms.connection, oms.settings)
+        await watch(oms)
+        await watch(oms)
+        assert [told["title"] for told in hook.told[2:]] == ["40 task instances are red"]
+        assert "request #: FAILED, VALIDATION_ERROR" in hook.told[2]["details"][0]
+        await oms.connection.execute("UPDATE failure_alarms SET last_at = last_at - interval '20 min'")
+        await watch(oms)
+        await watch(oms)
+        assert [told["title"] for told in hook.told[3:]] == ["well again: no more task instances turn red"]
+        assert not await needs_a_check(oms.connection, oms.settings)
+        await asyncio.to_thread(red_slices, 2)
+    assert len(hook.told) == 5, "the same cause after that is a new one"
+
+
+async def test_without_the_database_a_machine_groups_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = Webhook()
+    async with hook.served(monkeypatch):
+        await asyncio.to_thread(red_slices, 40)
+        await asyncio.to_thread(red_slices, 2, category="WORKER_DIED")
+    assert len(hook.told) == 2
+
+
+async def test_what_could_not_be_sent_is_told_by_the_next_one_or_the_watchdog(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "oms_database_url", lambda: oms.url)
+    monkeypatch.setattr(watchdog, "oms_database_url", lambda: oms.url)
+    hook = Webhook(status=500)
+    async with hook.served(monkeypatch):
+        await asyncio.to_thread(red_slices, 1)
+        hook.status = 200
+        await oms.connection.execute("UPDATE failure_alarms SET began_at = began_at - interval '1 min'")
+        await watch(oms)
+    assert [told["title"] for told in hook.told[1:]] == ["1 task instances are red"]

@@ -12,24 +12,24 @@ from include.jobs.watchers import LateWork
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
 from include.oms.upkeep.deadlines import (
-    ALARM_LOOKS,
-    Look,
-    State,
+    ALARM_CHECKS,
+    DeadlineCheck,
+    OpenState,
+    check_deadlines,
+    checks_needed,
     deadline_seconds,
-    look_for_late_work,
-    looks_needed,
     mark_told,
-    needs_a_look,
+    needs_a_check,
 )
 from include.oms.words.model import Job
 
 
-async def look(oms: Oms) -> dict[State, Look]:
+async def look(oms: Oms) -> dict[OpenState, DeadlineCheck]:
     """One look."""
-    return {it.state: it for it in await look_for_late_work(oms.connection, oms.settings)}
+    return {it.state: it for it in await check_deadlines(oms.connection, oms.settings)}
 
 
-async def late_states(oms: Oms) -> set[State]:
+async def late_states(oms: Oms) -> set[OpenState]:
     return {state for state, it in (await look(oms)).items() if it.is_late}
 
 
@@ -76,6 +76,22 @@ async def event_waits(oms: Oms) -> int:
     return request_id
 
 
+async def event_set_aside(oms: Oms) -> int:
+    request_id = await ended(oms, days=1)
+    await oms.connection.execute(
+        """UPDATE final_events SET published_at = NULL, set_aside_at = now() - interval '1 minute',
+           set_aside_reason = 'Broker: Topic authorization failed'"""
+    )
+    return request_id
+
+
+async def duty_missed(oms: Oms) -> str:
+    await oms.connection.execute(
+        "UPDATE daily_duties SET done_at = now() - interval '27 hours' WHERE duty = 'reconciliation'"
+    )
+    return "reconciliation"
+
+
 async def paused(oms: Oms) -> str:
     await oms.connection.execute(
         """UPDATE outside_systems SET paused_at = now() - interval '1 day', paused_by = 'ann'
@@ -91,20 +107,28 @@ async def out(oms: Oms) -> str:
     return "REFERENCE_DATA *"
 
 
-LATE: dict[State, Callable[[Oms], Awaitable[object]]] = {
-    State.QUEUED: queued, State.HELD: held, State.POLL_DUE: polls_are_due, State.AT_THUNDERHEAD: long_at_thunderhead,
-    State.IN_NOBODYS_HANDS: in_nobodys_hands, State.EVENT_WAITING: event_waits, State.PAUSED: paused, State.OUT: out,
-}  # fmt: skip
+LATE: dict[OpenState, Callable[[Oms], Awaitable[object]]] = {
+    OpenState.QUEUED: queued,
+    OpenState.HELD: held,
+    OpenState.POLL_DUE: polls_are_due,
+    OpenState.AT_THUNDERHEAD: long_at_thunderhead,
+    OpenState.IN_NOBODYS_HANDS: in_nobodys_hands,
+    OpenState.EVENT_WAITING: event_waits,
+    OpenState.EVENT_SET_ASIDE: event_set_aside,
+    OpenState.DUTY_MISSED: duty_missed,
+    OpenState.PAUSED: paused,
+    OpenState.OUT: out,
+}
 
 
 def test_every_state_has_a_deadline_and_a_test() -> None:
     from include.oms.base.settings import Settings
 
-    assert set(LATE) == set(State) == set(deadline_seconds(Settings()))
+    assert set(LATE) == set(OpenState) == set(deadline_seconds(Settings()))
 
 
-@pytest.mark.parametrize("state", State)
-async def test_what_is_older_than_its_deadline_is_counted_and_the_oldest_named(oms: Oms, state: State) -> None:
+@pytest.mark.parametrize("state", OpenState)
+async def test_what_is_older_than_its_deadline_is_counted_and_the_oldest_named(oms: Oms, state: OpenState) -> None:
     oldest = await LATE[state](oms)
     found = await look(oms)
     assert {it.state for it in found.values() if it.is_late} == {state}
@@ -126,7 +150,30 @@ async def test_what_waits_for_a_system_is_not_late_but_the_system_is(
 ) -> None:
     await queued(oms)
     system = await why(oms)
-    assert await late_states(oms) == {State.PAUSED if "THUNDERHEAD" in system else State.OUT}
+    assert await late_states(oms) == {OpenState.PAUSED if "THUNDERHEAD" in system else OpenState.OUT}
+
+
+async def test_a_pause_of_kafka_does_not_silence_that_events_wait(oms: Oms) -> None:
+    await event_waits(oms)
+    await oms.connection.execute(
+        "UPDATE outside_systems SET paused_at = now(), paused_by = 'ann' WHERE system = 'KAFKA'"
+    )
+    assert await late_states(oms) == {OpenState.EVENT_WAITING}
+
+
+async def test_a_breaker_whose_end_has_passed_excuses_nothing(oms: Oms) -> None:
+    await queued(oms)
+    await oms.connection.execute(
+        """UPDATE outside_systems SET failures = 3, open_until = now() - interval '1 hour'
+           WHERE system = 'THUNDERHEAD'"""
+    )
+    assert await late_states(oms) == {OpenState.QUEUED}
+
+
+async def test_a_lease_that_ran_out_holds_nothing(oms: Oms) -> None:
+    await held(oms)
+    await oms.connection.execute("UPDATE document_requests SET lease_until = now() - interval '1 hour'")
+    assert await late_states(oms) == {OpenState.QUEUED}
 
 
 async def test_told_once_after_several_looks_in_a_row_and_once_when_well(oms: Oms) -> None:
@@ -136,7 +183,7 @@ async def test_told_once_after_several_looks_in_a_row_and_once_when_well(oms: Om
             await queued(oms)
         if n == 5:
             await oms.connection.execute("UPDATE document_requests SET due_at = now()")
-        found = (await look(oms))[State.QUEUED]
+        found = (await look(oms))[OpenState.QUEUED]
         told.append(found.to_tell)
         if found.to_tell:
             await mark_told(oms.connection, [found])
@@ -151,45 +198,45 @@ async def test_an_interruption_starts_the_count_anew(oms: Oms) -> None:
             "UPDATE document_requests SET due_at = now() - %s * interval '1 day' WHERE request_id = %s",
             (int(late), request_id),
         )
-        told.append((await look(oms))[State.QUEUED].to_tell)
+        told.append((await look(oms))[OpenState.QUEUED].to_tell)
     assert told == [False] * 5 + [True]
 
 
 async def test_what_could_not_be_told_is_told_by_the_next_look(oms: Oms) -> None:
     await queued(oms)
-    told = [(await look(oms))[State.QUEUED].to_tell for _ in range(5)]
+    told = [(await look(oms))[OpenState.QUEUED].to_tell for _ in range(5)]
     assert told == [False, False, True, True, True]
 
 
 async def test_an_outage_has_as_many_looks_as_its_deadline_has_minutes(oms: Oms) -> None:
-    assert looks_needed(State.OUT, oms.settings) == 15
+    assert checks_needed(OpenState.OUT, oms.settings) == 15
     await out(oms)
-    told = [(await look(oms))[State.OUT].to_tell for _ in range(15)]
+    told = [(await look(oms))[OpenState.OUT].to_tell for _ in range(15)]
     assert told == [False] * 14 + [True]
 
 
 async def test_a_look_is_needed_from_the_first_late_one_until_it_was_told_that_all_is_well(oms: Oms) -> None:
-    assert not await needs_a_look(oms.connection, oms.settings)
+    assert not await needs_a_check(oms.connection, oms.settings)
     await look(oms)
-    assert not await needs_a_look(oms.connection, oms.settings), "all is well"
+    assert not await needs_a_check(oms.connection, oms.settings), "all is well"
     await paused(oms)
     for is_paused in (True, False):
         if not is_paused:
             await oms.connection.execute("UPDATE outside_systems SET paused_at = NULL, paused_by = NULL")
-        for _ in range(ALARM_LOOKS):
-            assert await needs_a_look(oms.connection, oms.settings)
+        for _ in range(ALARM_CHECKS):
+            assert await needs_a_check(oms.connection, oms.settings)
             looks = await look(oms)
         await mark_told(oms.connection, [it for it in looks.values() if it.to_tell])
-        assert await needs_a_look(oms.connection, oms.settings) == is_paused
+        assert await needs_a_check(oms.connection, oms.settings) == is_paused
 
 
 async def test_what_was_late_for_one_look_only_needs_one_more(oms: Oms) -> None:
     await paused(oms)
     await look(oms)
     await oms.connection.execute("UPDATE outside_systems SET paused_at = NULL, paused_by = NULL")
-    assert await needs_a_look(oms.connection, oms.settings)
+    assert await needs_a_check(oms.connection, oms.settings)
     await look(oms)
-    assert not await needs_a_look(oms.connection, oms.settings)
+    assert not await needs_a_check(oms.connection, oms.settings)
 
 
 @pytest.mark.parametrize("database", ["there, and all is well", "there, and work is late", "out of reach"])

@@ -13,7 +13,13 @@ from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import cut, problem
 from include.oms.testing.system import Oms
 from include.oms.upkeep.discrepancies import MOST_LISTED, Kind
-from include.oms.upkeep.reconciliation import Reconciliation, reconcile, store
+from include.oms.upkeep.reconciliation import (
+    MOST_DAYS_MADE_UP_FOR,
+    Reconciliation,
+    days_to_make_up_for,
+    reconcile,
+    store,
+)
 from include.oms.upkeep.thunderhead_comparison import Comparison
 from include.oms.upkeep.window import Window
 from include.oms.words.errors import Unavailable
@@ -272,3 +278,19 @@ def test_a_window_is_cut_into_hours() -> None:
     assert (hours[0].window_from, hours[-1].window_to) == (day.window_from, day.window_to)
     short = Window(day.window_from, day.window_from + timedelta(minutes=90))
     assert [it.window_to - it.window_from for it in short.hours()] == [timedelta(hours=1), timedelta(minutes=30)]
+
+
+async def test_days_that_were_missed_are_made_up_for_the_oldest_first(oms: Oms) -> None:
+    today = datetime.now(UTC).date()
+    yesterday = today - timedelta(days=1)
+    assert await days_to_make_up_for(oms.connection, yesterday, oms.settings) == [], "there was nothing"
+    await ended(oms, days=5)
+    missed = [today - timedelta(days=days) for days in (5, 4, 3, 2)]
+    assert await days_to_make_up_for(oms.connection, yesterday, oms.settings) == missed
+    for day in missed[1:3]:
+        done = await reconcile(oms.connection, oms.thunderhead_client, Window.of_day(day), oms.settings)
+        await store(oms.connection, done, dag_run_id="run")
+    assert await days_to_make_up_for(oms.connection, yesterday, oms.settings) == [missed[0], missed[3]]
+    await oms.connection.execute("UPDATE document_requests SET created_at = now() - interval '300 days'")
+    oldest = await days_to_make_up_for(oms.connection, yesterday, oms.settings)
+    assert (oldest[0], len(oldest)) == (today - timedelta(days=89), MOST_DAYS_MADE_UP_FOR)
