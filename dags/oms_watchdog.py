@@ -1,15 +1,17 @@
-"""Look again and again for work that is late, and tell people once.
+"""Check all deadlines, and tell the operators once what is late.
 
-- When: every OMS_WATCHDOG_INTERVAL_SECONDS while anything is late or was told to be; a watcher in the triggerer looks
-  so often. Every ten minutes otherwise, and where there is no triggerer.
+- When: every OMS_WATCHDOG_INTERVAL_SECONDS while anything is late or was told to be late; a watcher in the triggerer
+  checks that. Every ten minutes otherwise. With OMS_EARLY_WAKE=false: every OMS_WATCHDOG_INTERVAL_SECONDS.
 - Reads: every open state, each with its deadline (OMS_LATE_*_SECONDS): requests due or held, polls due, batches at
-  Thunderhead, final events in the outbox, systems that are paused or out, requests in nobody's hands.
-- Writes: `age_alarms`, how many looks in a row found what.
-- Tells: after three looks in a row, once, with the runbook's link, to the Connection `oms_alerts`; once again
-  when it has been well for as many. Without that Connection the log and the colour tell.
-- Red: something is late and was told: a person is needed, now. The newest run's colour is how things stand; it turns
-  green by itself. Red as well where the OMS Database has been out of reach for some ten minutes.
-- Clear: looks again. Never needed.
+  Thunderhead, final events that wait or are set aside, daily duties, systems that are paused or out, requests that
+  nothing will move on. Red task instances by their cause.
+- Writes: `age_alarms`, how many checks in a row found what; `failure_alarms`, what the operators know of red tasks.
+- Tells: what is late, once, after three checks in a row, with the runbook's link; "well again" after three checks that
+  found nothing. How many task instances turned red for one cause, and when no more do. Alerts go to the Connection
+  `oms_alerts`. Without it, the log and the colour tell.
+- Red: something is late, and an alert was sent. The newest run's colour is the present state; it turns green by itself.
+  Red as well when the OMS Database has been out of reach for some ten minutes.
+- Clear: checks again. Never needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Telling people: what is red, which requests, why, and where to look. Ids only, never what a request holds.
+"""Alerts: what is red, which requests, why, and where to look. They hold ids, never what a request holds.
 
 The Connection ``oms_alerts`` says where to: of type ``smtp`` by e-mail (extras ``to`` and ``from_email``, besides the
 SMTP provider's own), of any other type by a POST of JSON to its URL, which chat systems' webhooks take as it is
@@ -7,8 +7,8 @@ SMTP provider's own), of any other type by a POST of JSON to its URL, which chat
 Red task instances are grouped by their cause (``include/oms/upkeep/failure_alarms.py``): the first one sends an alert,
 oms_watchdog sends how many followed, and that it is over. Without the OMS Database each machine groups its own.
 
-A task's process that is killed tells nobody (Airflow 3.3 calls no callback then): its run is red, the next run takes
-its work over, and oms_watchdog tells of what stands still.
+A task whose process is killed sends no alert, because Airflow 3.3 calls no callback then. Its run is red, the next run
+takes its work over, and oms_watchdog tells what is late.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class NeedsAPerson(AirflowFailException):
 
 
 class AlreadyTold(AirflowFailException):
-    """The task is red because a person is needed, and has told so itself."""
+    """The task is red because a person is needed, and has sent its alert already."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """What is told, bounded."""
+    """One alert; its texts are bounded."""
 
     title: str
     why: str
@@ -69,7 +69,7 @@ class Alert:
     link: str  # the task instance, or a runbook
 
     def text(self) -> str:
-        """All of it, for a person."""
+        """The whole alert as plain text."""
         return "\n".join([self.title, self.why, *self.details, self.link])
 
 
@@ -84,7 +84,7 @@ def make_alert(title: str, why: str, details: Sequence[str], link: str) -> Alert
 
 
 def send(alert: Alert) -> None:
-    """Send it, where it is configured where to; returns or raises within ``ALERT_TIMEOUT_SECONDS``."""
+    """Send an alert, if the Connection ``oms_alerts`` exists; return or raise within ``ALERT_TIMEOUT_SECONDS``."""
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -122,7 +122,7 @@ async def _mail(alert: Alert, connection: Connection) -> None:
 
 
 class AlertOnFailure(BaseNotifier):
-    """An on_failure_callback. Never fails and never hangs the task it speaks of."""
+    """An on_failure_callback. It never raises, and ends within the alert's time-outs."""
 
     def notify(self, context: Context) -> None:
         """Tell of the task instance that has just turned red, unless another one of the same cause has told."""
@@ -206,7 +206,7 @@ def _age_seconds(file: Path) -> float:
 
 
 def alert_of(context: Context) -> Alert:
-    """What there is to tell of a task instance that failed."""
+    """The alert of a task instance that failed."""
     ti, error = context["ti"], context.get("exception")
     which = getattr(ti, "rendered_map_index", None) or _index(ti.map_index)
     title = " ".join(f"{ti.dag_id}: {ti.task_id} {which}".split()) + " is red"
@@ -218,11 +218,11 @@ def _index(map_index: int | None) -> str:
 
 
 def _why(error: Any) -> str:
-    """What our own errors say; of a foreign one its name alone, for its text may quote what a request holds."""
+    """The text of our own errors. Of a foreign error only its name: its text may quote what a request holds."""
     if error is None:
         return "its process died"
     return str(error) if isinstance(error, AirflowException) else f"{type(error).__name__}: the log tells more"
 
 
 DEFAULT_ARGS: dict[str, Any] = {"owner": "oms", "on_failure_callback": [AlertOnFailure()]}
-"""What all tasks of ours have in common."""
+"""The default arguments of every DAG of OMS."""

@@ -68,14 +68,13 @@ class Publisher:
             log.warning("%d final events wait, %d are set aside: %s", done.waiting, done.set_aside, done.reason)
 
     async def _name_topics(self) -> None:
-        """What ended before enrichment needs a topic; while the Reference Data API is out, those events wait."""
+        """Name the topics of what ended before enrichment. While the Reference Data API is paused or out, they wait."""
         async with (
             await database.connect(self._url, self._settings, application_name="topics") as connection,
             ReferenceDataHook().transport(self._settings) as transport,
         ):
-            reference_data = ReferenceData(transport, self._settings)
             try:
-                await name_topics(connection, reference_data, self._settings)
+                await name_topics(connection, ReferenceData(transport, self._settings), self._settings)
             except Unavailable as error:
                 log.warning("some events wait for the name of their topic: Reference Data API: %s", error)
 

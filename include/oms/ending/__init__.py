@@ -1,1 +1,1 @@
-"""The end of a request: final status, final event, outbox; and the retrigger, which begins it anew."""
+"""The end of a request: final status, final event, outbox; and the retrigger, which starts an ended request again."""

@@ -1,4 +1,4 @@
-"""Bringing requests to their end: status, error, timeline and final event, in one statement."""
+"""End requests: status, error, timeline and final event, in one statement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.oms.words.model import Stage, Status
 
 @dataclass(frozen=True)
 class End:
-    """Where a request ends and, for a red end, why."""
+    """The end of one request and, for a red end, its reason."""
 
     request_id: int
     status: Status
@@ -35,7 +35,7 @@ async def bring_to_end(
 ) -> list[End]:
     """End the requests that still stand in ``from_status`` under ``lease_token``; those that did are returned.
 
-    The others have moved on under somebody else's hand and are left alone.
+    Requests that another worker has moved on are left alone.
     """
     n = len(ends)
     ended = await database.rows(
@@ -56,7 +56,7 @@ async def bring_to_end(
 
 
 async def red_ends_of_slice(connection: AsyncConnection[DictRow], slice_id: int) -> list[End]:
-    """The requests for which the slice's task instance is red: they ended in it, and nothing has moved them since."""
+    """The requests that make the slice red: they ended in this slice, and nothing has moved them since."""
     cursor = connection.cursor(row_factory=class_row(End))
     await cursor.execute(query("red_ends_of_slice"), {"slice_id": slice_id})
     return await cursor.fetchall()

@@ -1,8 +1,8 @@
-"""The retrigger: driving ended requests again, by the stage they ended at.
+"""The retrigger: drive ended requests again, by the stage they ended at.
 
 Enrichment, submission and generation failures get a new attempt, with a new Thunderhead batch; monitoring
-failures a new poll. What is not at a red end is not touched, so doing it twice does no harm. What was withdrawn
-(CANCELLED) stays so, by whichever door the retrigger comes: a clear, the console, document_retrigger.
+failures a new poll. A request that is not at a red end is not touched, so a second retrigger does no harm. A withdrawn
+request (CANCELLED) stays withdrawn, whether the retrigger is a clear, the console or document_retrigger.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from include.oms.words.state_machine import RETRIGGERS
 async def retrigger_requests(
     connection: AsyncConnection[DictRow], request_ids: Sequence[int], *, actor: str, slice_id: int | None = None
 ) -> list[int]:
-    """Drive those again that stand at a red end and that nobody withdrew; their ids are returned.
+    """Drive the requests again that stand at a red end and were not withdrawn; return their ids.
 
     ``actor`` stands in the timeline.
     """
@@ -37,6 +37,6 @@ async def retrigger_requests(
 
 
 async def retrigger_slice(connection: AsyncConnection[DictRow], slice_id: int, *, actor: str) -> list[int]:
-    """Drive exactly those requests again that this slice brought to a red end and nothing has moved since."""
+    """Drive the requests again that this slice brought to a red end, and that nothing has moved since."""
     ended = await database.rows(connection, "ended_by_slice", slice_id=slice_id)
     return await retrigger_requests(connection, [row["request_id"] for row in ended], actor=actor, slice_id=slice_id)

@@ -14,7 +14,7 @@ from psycopg.rows import DictRow
 
 from include.oms.base import database
 from include.oms.base.settings import Settings
-from include.oms.outside.breaker import FAILURES_THAT_OPEN
+from include.oms.outside.breaker import FAILURES_THAT_OPEN, System, health_of
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.words.errors import NotConfigured, Unavailable
 
@@ -41,9 +41,12 @@ async def name_topics(connection: AsyncConnection[DictRow], reference_data: Refe
     """Give every event that waits without a topic its own; how many.
 
     Where the configuration names no usable topic, that is the default topic. A document for which the Reference Data
-    API has no answer does not hold up the others: Unavailable is raised at the end, or after several in a row.
+    API has no answer does not hold up the others: Unavailable is raised at the end, or after several in a row. It is
+    raised at once while that API is paused or out.
     """
     named, in_a_row, unavailable = 0, 0, None
+    if why_not := (await health_of(connection, System.REFERENCE_DATA)).why_not:
+        raise Unavailable(why_not)
     for row in await database.rows(connection, "documents_without_topic"):
         try:
             configuration = await reference_data.configuration(row["document_name"], row["footer_id"])

@@ -1,4 +1,4 @@
-"""Driving a whole selection of requests again: counted first, then at a rate, with an answer for each.
+"""Retrigger a whole selection of requests: count them, drive them at a rate, return a result for each.
 
 Counting and driving walk the same query (``select_requests``), so what was counted is what is driven.
 """
@@ -32,7 +32,7 @@ class Answer(StrEnum):
 
     RETRIGGERED = "retriggered"
     HEALED = "healed already"  # it is COMPLETED
-    NOT_ENDED = "not ended"  # it is on its way: whoever drives it, nothing is to be done
+    NOT_ENDED = "not ended"  # it is on its way: nothing is to be done
     WITHDRAWN = "withdrawn by its client"
     NOT_SELECTED = "not in the selection"  # named, but the rest of the selection leaves it out
     NOT_FOUND = "not found"
@@ -47,7 +47,7 @@ class Result:
 
 
 class OutOfTime(OmsError):
-    """The time allowed for one run is over, and there is more to drive."""
+    """The time for one run is over, and requests are left."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ async def retrigger_selection(
 
 
 async def _drive(connection: AsyncConnection[DictRow], chunk: list[Selected], actor: str) -> list[Result]:
-    """Retrigger. What somebody else was quicker with is looked up again."""
+    """Retrigger these. Look up again what another operator has driven meanwhile."""
     ids = [it.request_id for it in chunk]
     driven = set(await retrigger_requests(connection, ids, actor=actor))
     results = [Result(str(request_id), Answer.RETRIGGERED) for request_id in ids if request_id in driven]

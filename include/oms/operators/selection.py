@@ -1,4 +1,4 @@
-"""Which requests are meant: one class and one query for whoever counts, shows or drives a selection of them."""
+"""A selection of requests: one class and one query for all who count, show or drive it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class State(StrEnum):
 
 
 class Selection(BaseModel):
-    """Requests by what is known of them. What is None does not matter; of the rest, everything must hold."""
+    """A filter on requests. A field that is None does not filter; all others must match."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -110,7 +110,7 @@ async def select_requests(
 async def pages(
     connection: AsyncConnection[DictRow], selection: Selection, *, page_size: int
 ) -> AsyncIterator[list[Selected]]:
-    """All pages of a selection. What has gone by is not met again, whatever becomes of it meanwhile."""
+    """All pages of a selection. A request is returned once, whatever becomes of it meanwhile."""
     before = LARGEST_ID
     while page := await select_requests(connection, selection, limit=page_size, before=before):
         yield page

@@ -1,4 +1,4 @@
-"""What does not add up: a sentence a kind, the numbers whole, the list bounded."""
+"""Discrepancies that the reconciliation finds: the numbers are complete, the list is bounded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ MOST_LISTED = 100  # of each kind; the numbers are whole
 class Kind(StrEnum):
     """What kind of thing does not add up."""
 
-    NOT_ACCEPTED = "NOT_ACCEPTED"  # a request that nobody took in
-    END_WITHOUT_EVENT = "END_WITHOUT_EVENT"  # a client will never hear of it
-    EVENT_WITHOUT_END = "EVENT_WITHOUT_END"  # a client heard of an end that never was
-    EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # the broker refused it for good: a client has not heard
-    IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # under way, and nothing will move it on
+    NOT_ACCEPTED = "NOT_ACCEPTED"  # a request without ACCEPTED in its timeline
+    END_WITHOUT_EVENT = "END_WITHOUT_EVENT"  # an end without a final event: its client does not hear of it
+    EVENT_WITHOUT_END = "EVENT_WITHOUT_END"  # a final event without an end in the timeline
+    EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # an event that could not be published: its client has not heard of the end
+    IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # PROCESSING, and neither a slice nor Thunderhead has it
     UNKNOWN_THERE = "UNKNOWN_THERE"  # Thunderhead does not know a batch it accepted
-    DIFFERS = "DIFFERS"  # Thunderhead says otherwise of a batch
+    DIFFERS = "DIFFERS"  # Thunderhead has another status for a batch
     ORPHAN = "ORPHAN"  # Thunderhead has a batch under our name that OMS does not know
     DOUBLE = "DOUBLE"  # Thunderhead has more than one batch of one name: a customer may get two letters
 
@@ -36,20 +36,20 @@ class Discrepancy:
 
 @dataclass
 class Discrepancies:
-    """All of them: the numbers whole, the list bounded."""
+    """All discrepancies: complete numbers, and a bounded list."""
 
     numbers: Counter[Kind] = field(default_factory=Counter)
     listed: list[Discrepancy] = field(default_factory=list)
 
     def add(self, found: Iterable[Discrepancy]) -> None:
-        """Note these."""
+        """Add these."""
         for it in found:
             if self.numbers[it.kind] < MOST_LISTED:
                 self.listed.append(it)
             self.numbers[it.kind] += 1
 
     def merge(self, others: Discrepancies) -> None:
-        """Note what others have noted."""
+        """Add all of another collection."""
         self.listed += others.listed
         self.numbers += others.numbers
 

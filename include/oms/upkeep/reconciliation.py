@@ -1,7 +1,7 @@
 """The daily reconciliation: requests in = ended + open, final events = ends, our batches = Thunderhead's.
 
-Each is proven from two records that are written apart: the request and its timeline, the end and the outbox, our
-batches and Thunderhead's own.
+Each equation compares two records that are written independently: the request and its timeline, the end and the outbox,
+our batches and Thunderhead's own.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from psycopg.types.json import Jsonb
 from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.base.tables import markdown_table
+from include.oms.outside.breaker import System, health_of
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.upkeep.discrepancies import MOST_LISTED, Discrepancies, Discrepancy, Kind
 from include.oms.upkeep.thunderhead_comparison import Comparison
 from include.oms.upkeep.window import Window
+from include.oms.words.errors import Unavailable
 
 MOST_DAYS_MADE_UP_FOR = 6  # in one run, besides its own day
 MOST_A_STATEMENT = 10 * MOST_LISTED  # beyond it, of one hour, the numbers are no longer whole
@@ -50,7 +52,7 @@ class Reconciliation:
 
     @property
     def adds_up(self) -> bool:
-        """Whether nothing is to be done."""
+        """Whether everything agrees."""
         return not self.found
 
     def report(self) -> str:
@@ -71,7 +73,12 @@ class Reconciliation:
 async def reconcile(
     connection: AsyncConnection[DictRow], thunderhead: Thunderhead, window: Window, settings: Settings
 ) -> Reconciliation:
-    """Look at all of the window; nothing is changed. Raises Unavailable where Thunderhead cannot be asked."""
+    """Look at all of the window; nothing is changed.
+
+    Raises Unavailable while Thunderhead is paused on the dial, or cannot be asked.
+    """
+    if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
+        raise Unavailable(why_not)
     counts, found = Counter[str](), Discrepancies()
     for hour in window.hours():
         for tally in ("tally_requests", "tally_events"):

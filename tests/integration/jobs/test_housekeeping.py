@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from include.jobs import housekeeping as jobs
 from include.oms.base.settings import Settings
 from include.oms.ending.retrigger import retrigger_requests
 from include.oms.operators.bulk_retrigger import count_selection
@@ -14,6 +16,7 @@ from include.oms.operators.selection import Selection
 from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
+from include.oms.upkeep.duties import Duty
 from include.oms.upkeep.housekeeping import erase_content, prune_events, prune_slices, retention_days
 from include.oms.words.model import Job
 
@@ -151,3 +154,12 @@ async def test_what_was_erased_can_still_be_found(oms: Oms) -> None:
     await erase_content(oms.connection, oms.settings)
     found = Selection(statuses=("FAILED",), document_type="INVOICE")
     assert (await count_selection(oms.connection, found)).total == 1
+
+
+@pytest.mark.parametrize("duty", [Duty.ERASE_CONTENT, Duty.PRUNE_EVENTS, Duty.PRUNE_SLICES])
+async def test_a_duty_that_was_done_is_noted(oms: Oms, monkeypatch: pytest.MonkeyPatch, duty: Duty) -> None:
+    monkeypatch.setattr(jobs, "oms_database_url", lambda: oms.url)
+    await oms.connection.execute("UPDATE daily_duties SET done_at = now() - interval '2 days'")
+    await asyncio.to_thread(getattr(jobs, duty))
+    done = await oms.rows("SELECT duty FROM daily_duties WHERE done_at > now() - interval '1 day'")
+    assert [row["duty"] for row in done] == [duty]

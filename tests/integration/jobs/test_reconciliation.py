@@ -294,3 +294,11 @@ async def test_days_that_were_missed_are_made_up_for_the_oldest_first(oms: Oms) 
     await oms.connection.execute("UPDATE document_requests SET created_at = now() - interval '300 days'")
     oldest = await days_to_make_up_for(oms.connection, yesterday, oms.settings)
     assert (oldest[0], len(oldest)) == (today - timedelta(days=89), MOST_DAYS_MADE_UP_FOR)
+
+
+async def test_a_pause_of_thunderhead_is_obeyed(oms: Oms) -> None:
+    await oms.connection.execute(
+        "UPDATE outside_systems SET paused_at = now(), paused_by = 'ann' WHERE system = 'THUNDERHEAD'"
+    )
+    with pytest.raises(Unavailable, match="paused by ann"):
+        await reconciled(oms)

@@ -32,3 +32,15 @@ async def test_the_event_waits_while_reference_data_is_out(oms: Oms) -> None:
     with pytest.raises(Unavailable):
         await name_topics(oms.connection, oms.reference_data_client, Settings(kafka_topic="the-default"))
     assert (await oms.events())[0]["topic"] is None
+
+
+async def test_a_pause_of_the_reference_data_is_obeyed(oms: Oms) -> None:
+    await ended_at_enrichment(oms)
+    oms.reference_data_client._known.clear()
+    await oms.connection.execute(
+        "UPDATE outside_systems SET paused_at = now(), paused_by = 'ann' WHERE system = 'REFERENCE_DATA'"
+    )
+    calls = oms.reference_data.calls
+    with pytest.raises(Unavailable, match="paused by ann"):
+        await name_topics(oms.connection, oms.reference_data_client, oms.settings)
+    assert oms.reference_data.calls == calls
