@@ -1,4 +1,4 @@
-"""A clear that meets the very end of its DAG run is not lost.
+"""Queue a cleared run again that Airflow has lost: one that was cleared in the moment it ended.
 
 Airflow 3.3.2 decides in the API server whether a cleared run has to be queued again, and in the scheduler whether the
 run has ended, each on what it read before the other wrote. Where a task instance is cleared in the moment its run

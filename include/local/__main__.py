@@ -68,12 +68,12 @@ def token(options: argparse.Namespace, settings: LocalSettings) -> None:
 
 
 def pause(_: argparse.Namespace, settings: LocalSettings) -> None:
-    """Stop the schedules of both jobs; what runs, runs to its end."""
+    """Pause the DAGs of both jobs; runs that have begun go on to their end."""
     _set_paused(settings, True)
 
 
 def resume(_: argparse.Namespace, settings: LocalSettings) -> None:
-    """Start the schedules of both jobs again."""
+    """Resume the DAGs of both jobs."""
     _set_paused(settings, False)
 
 
@@ -86,7 +86,7 @@ def status(_: argparse.Namespace, settings: LocalSettings) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that was asked for. Returns its exit code; Ctrl-C is how ``up`` ends well."""
+    """Run the command that was asked for. Returns its exit code; ``up`` ends with Ctrl-C and exit code 0."""
     options = _parse(arguments)
     bypass_proxies()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -132,14 +132,14 @@ def _set_paused(settings: LocalSettings, paused: bool) -> None:
 
 
 def _interrupt(*_: object) -> None:
-    """The first signal ends the command in order; that is bounded, so later ones would only disturb it."""
+    """Ignore further signals: the first one stops everything in order, within a bound."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _fault(error: ErrorDetails) -> str:
-    """A wrong setting, by the name it has in the environment."""
+    """The sentence about a wrong setting, with its name in the environment."""
     name = str(error["loc"][0]) if error["loc"] else "OMS_*"
     return f"{name if name.isupper() else f'OMS_{name.upper()}'}: {error['msg']}"
 

@@ -1,4 +1,4 @@
-"""Where everything is: on this machine, or where a connection of the environment says."""
+"""Addresses of the outside systems: on this machine, or from connections in the environment."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Addresses:
 
 
 def find_addresses(settings: LocalSettings, secrets: Secrets) -> Addresses:
-    """Ours by port, or what the environment's connections say. Raises LocalError naming one that cannot be read."""
+    """Our own addresses, or those of the environment's connections. Raises LocalError naming one that cannot be read."""
     given = {name: _read(name, text) for name in NAMES if (text := getattr(settings, name))}
     reference_data_url = _url(given.get("reference_data_api"), settings.reference_data_port)
     thunderhead = given.get("thunderhead_api")
@@ -59,7 +59,7 @@ def find_addresses(settings: LocalSettings, secrets: Secrets) -> Addresses:
 
 
 def connections(addresses: Addresses) -> dict[str, str]:
-    """Airflow's connections to what is ours, as its environment variables. What is given stands there already."""
+    """Airflow's connections to our own parts, as environment variables. Given connections are there already."""
     thunderhead = {"host": addresses.thunderhead_url, "password": addresses.thunderhead_token}
     ours: dict[str, str | dict[str, Any]] = {
         "oms_db": addresses.database_url,
@@ -87,7 +87,7 @@ def _read(name: str, text: str) -> Any:
 
 
 def _url(given: Any, own_port: int) -> str:
-    """The base URL that Airflow's HTTP hook makes of a connection; ours where none is given."""
+    """The base URL that Airflow's HTTP hook makes of a connection; our own if there is no connection."""
     if given is None:
         return f"http://127.0.0.1:{own_port}"
     host = given.host or ""

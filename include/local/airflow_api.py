@@ -1,4 +1,4 @@
-"""What the runner asks of Airflow, over its API."""
+"""Calls of the runner to Airflow's API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOK_SECONDS = 0.5
 
 
 def airflow_url(settings: LocalSettings) -> str:
-    """Airflow's UI and API."""
+    """Address of Airflow's UI and API."""
     return f"http://127.0.0.1:{settings.airflow_port}"
 
 
@@ -43,13 +43,13 @@ class AirflowApi:
     def check_tasks_can_run(self) -> None:
         """Raise NotReady until there is a scheduler, and the API that its tasks talk to.
 
-        Airflow builds that API when it is first asked, which takes 2-3 s: better now than in the first task.
+        Airflow builds that API at the first call, which takes 2-3 s. This call does it before the first task.
         """
         http_answers(f"{self._url}/execution/health", CALL_SECONDS)
         self.check_heartbeat("scheduler")
 
     def set_paused(self, dag_ids: Iterable[str], paused: bool) -> None:
-        """Stop or start schedules, and see that it is so. Raises LocalError where Airflow will not."""
+        """Pause or resume DAGs and check the result. Raises LocalError if Airflow refuses."""
         try:
             with self._client() as client:
                 for dag_id in dag_ids:
@@ -64,7 +64,7 @@ class AirflowApi:
             raise LocalError(f"Airflow says otherwise of what is paused: {states}")
 
     def run_once(self, dag_id: str, patience_seconds: float) -> str:
-        """Start a run and wait for its end. Returns its state. Raises LocalError where it does not end in time."""
+        """Start a run, wait for its end, return its state. Raises LocalError if it does not end in time."""
         runs = f"/api/v2/dags/{dag_id}/dagRuns"
         deadline = time.monotonic() + patience_seconds
         try:
@@ -80,7 +80,7 @@ class AirflowApi:
         raise LocalError(f"A run of {dag_id} has not ended after {patience_seconds:.0f} s.")
 
     def check_dags(self, expected: Iterable[str]) -> None:
-        """Raise NotReady until Airflow knows the DAGs, or has told of a file that it cannot read."""
+        """Raise NotReady until Airflow knows the DAGs, or reports a file that it cannot read."""
         try:
             with self._client() as client:
                 missing = set(expected) - self._dags(client).keys()

@@ -1,4 +1,4 @@
-"""What the parts find in their environment, and what a client finds in var/local.env."""
+"""The environment of the parts, and the client's in var/local.env."""
 
 from __future__ import annotations
 

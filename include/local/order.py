@@ -1,4 +1,4 @@
-"""Parts come up in the order of what they need, as many at a time as can, and go down in the opposite one."""
+"""Start parts in the order of their needs, as many at a time as possible; stop them in the opposite order."""
 
 from __future__ import annotations
 

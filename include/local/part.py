@@ -1,4 +1,4 @@
-"""What the system is made of: parts, each with its command, what it needs, and how to tell that it is ready."""
+"""The parts of the system, each with its command, its needs, and its readiness check."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Listen(NamedTuple):
 
 
 def nothing() -> None:
-    """There is nothing to do or to wait for."""
+    """Do nothing: the part needs no check or preparation."""
 
 
 @dataclass(frozen=True, kw_only=True)

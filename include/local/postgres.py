@@ -99,7 +99,7 @@ def _make_data_directory(data: Path, user: str | None, password: str) -> None:
 
 
 def _let_pass(data: Path) -> None:
-    """See that the user whom the server runs as may walk the way to its data and its programs."""
+    """Make sure that the server's user may enter the folders of its data and its programs."""
     for folder in {*data.parents, *programs().parents}:
         if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o001)

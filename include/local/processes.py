@@ -1,4 +1,4 @@
-"""Processes of an earlier start that outlived it, and who holds a port."""
+"""Processes that an earlier start has left, and processes that hold a port."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def session_members(session: int, folders: tuple[Path, ...]) -> list[psutil.Proc
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """Ask them to stop - SIGINT is the quick way for all our parts -, then kill those that have not."""
+    """Ask them to stop (SIGINT, the quick way for all our parts), then kill those that have not."""
     _signal(processes, signal.SIGINT)
     alive = wait_until_gone(processes, PATIENCE_SECONDS)
     _signal(alive, signal.SIGKILL)
@@ -52,7 +52,7 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> list[psu
 
 
 def kill_idle_orphans(group: int) -> None:
-    """Kill what a dead part has left in its process group, but who has children of its own.
+    """Kill what a dead part has left in its process group, except processes that have children.
 
     A killed scheduler leaves its pool of workers, waiting for ever. One that has a child is at a task, and may
     bring it to its end.

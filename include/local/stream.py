@@ -25,7 +25,7 @@ _ANY_LEVEL = re.compile(r"\b(DEBUG|INFO|LOG|NOTICE|STATEMENT|WARN|WARNING|ERROR|
 _DIGITS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")  # ids in hexadecimal, too
 _UNCAUGHT = re.compile(r"^[\w.]*(Error|Exception): ")
 
-# Said by others at every start or task, and nobody need do anything about it.
+# Lines of other programs at every start or task that need no action.
 _NOISE = (
     "Starting call to 'airflow.sdk.api.client",  # a retry that has not failed yet
     "SimpleAuthManager is active",  # meant: this is one machine
@@ -59,7 +59,7 @@ class LogStream:
             self._followed[file] = (file.stat().st_ino, file.stat().st_size)
 
     def new_lines(self) -> Iterator[Line]:
-        """What was written since the last call, and is to be shown."""
+        """The lines to show that were written since the last call."""
         for file in sorted(self.folder.glob("*.log")):
             if file.stem == "supervisord":
                 continue  # the runner itself tells what happens to the parts
@@ -93,7 +93,7 @@ class LogStream:
 
 
 def read_line(part: str, text: str) -> Line | None:
-    """Understand a line of any of our parts; None where it says nothing."""
+    """Parse a log line of any part; None if it holds no message."""
     if text.startswith("{"):
         level, said = _from_json(text)
     elif match := _AIRFLOW.match(text):

@@ -35,7 +35,7 @@ class State:
 
     @property
     def ended(self) -> bool:
-        """It runs no more, and nobody will start it again by itself."""
+        """Whether the part has stopped for good: supervisord will not start it again."""
         return self.state in ("STOPPED", "EXITED", "FATAL")
 
 
@@ -135,7 +135,7 @@ class Supervisor:
 
 
 def _make_user(name: str) -> None:
-    """See that there is this user of the machine's. Raises LocalError where there is none and none can be made."""
+    """Make sure that this user exists on the machine. Raises LocalError if it cannot be made."""
     with suppress(KeyError):
         pwd.getpwnam(name)
         return

@@ -56,7 +56,7 @@ class System:
             raise
 
     def watch(self) -> None:
-        """Take one look: parts that died are running again already; say so, and see to what that needs."""
+        """Check once: report parts that died and were started again, and do what their restart needs."""
         assert self._watcher, "started"
         try:
             states = self._supervisor.states()
@@ -104,7 +104,7 @@ class System:
         write_private(self._env_file, shell_text(self.env))
 
     def _clear(self) -> None:
-        """End what is left, of this start or of a runner that was killed; then nobody should read where it was."""
+        """End what is left, of this start or of a runner that was killed; then remove the files with its addresses."""
         self._env_file.unlink(missing_ok=True)
         self._supervisor.end()
         self._pid_file.unlink(missing_ok=True)

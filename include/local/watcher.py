@@ -1,4 +1,4 @@
-"""Sees which parts supervisord has started again, tells, and does what that needs."""
+"""Watch for parts that supervisord has started again, report them, and do what their restart needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Watcher:
         self._note(states)
 
     def look(self, states: Mapping[str, State]) -> None:
-        """Tell what has changed since the last look, and see to it."""
+        """Report what has changed since the last check, and do what it needs."""
         for part in self._parts:
             state, before = states[part.name], self._last_pid.get(part.name)
             if state.pid and state.pid != before:

@@ -1,10 +1,10 @@
-"""What belongs to no single request's timeline stands in Airflow's own audit log."""
+"""Airflow's audit log, for actions that belong to no single request."""
 
 from __future__ import annotations
 
 
 def audit(user: str, event: str, what: str) -> None:
-    """Keep who did it. Blocks: it writes to Airflow's database."""
+    """Write who did it to the audit log. Blocks: it writes to Airflow's database."""
     from airflow.models.log import Log
     from airflow.utils.session import create_session
 

@@ -1,4 +1,4 @@
-"""Who cleared: the worker of a cleared task instance cannot know it, but Airflow's audit log does."""
+"""The user who cleared a task instance, from Airflow's audit log; the worker does not know it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def name_who_cleared(timeline: list[dict[str, Any]]) -> None:
-    """Put the user's name into the entries that a clear has made. What the audit log no longer holds stays nameless."""
+    """Write the user's name into timeline entries that a clear made; if the audit log has it no more, none."""
     entries = [entry for entry in timeline if entry["actor"] == CLEARED and entry["dag_run_id"]]
     try:
         for entry in entries:

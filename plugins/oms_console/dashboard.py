@@ -1,4 +1,4 @@
-"""The dashboard: counts by status over time, the oldest of each state, what stands red, health."""
+"""The dashboard: counts by status over time, the oldest request of each state, red requests, health."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _health: tuple[float, dict[str, Any]] = (0.0, {})
 
 @router.get("/me")
 def me(user: GetUserDep) -> dict[str, Any]:
-    """Who asks, and what the pages may offer."""
+    """The user, and what the pages may offer to that user."""
     return {"name": user.get_name(), "may": may(user)}
 
 
 @router.get("/dashboard")
 async def dashboard(db: Db, over: Literal["1h", "6h", "24h", "7d"] = "6h") -> dict[str, Any]:
-    """What stands where now, what came and ended over a while, and the systems around: all in one call."""
+    """Current counts, requests accepted and ended over time, and the outside systems, in one call."""
     steps, step_seconds = RANGES[over]
     answers = asyncio.create_task(health())
     return {
@@ -46,13 +46,13 @@ async def dashboard(db: Db, over: Literal["1h", "6h", "24h", "7d"] = "6h") -> di
 
 @router.get("/retrying")
 async def retrying(db: Db) -> list[dict[str, Any]]:
-    """What has spent attempts and has not ended, by its last error."""
+    """Open requests that have spent attempts, by their last error."""
     return await database.rows(db, "retrying_by_category")
 
 
 @router.get("/health")
 async def health() -> dict[str, Any]:
-    """Whether each system around answers. Asked anew at most every few seconds, however many operators watch."""
+    """Whether each outside system answers; checked at most every few seconds for all operators together."""
     global _health
     asked_at, known = _health
     if time.monotonic() - asked_at > FRESH_SECONDS:

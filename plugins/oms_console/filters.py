@@ -1,4 +1,4 @@
-"""What the search's form and the query string say, as a selection of requests."""
+"""The search form and the query string as a selection of requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PAIR = TypeAdapter(tuple[Name, MetadataValue])
 
 
 class Filter(BaseModel):
-    """What to look for; what is None does not matter."""
+    """The filter; a field that is None does not matter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,6 +92,6 @@ async def chosen(
 
 
 async def chosen_red(connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int) -> list[int]:
-    """Of what the filter chooses, that which stands at a red end and was not withdrawn."""
+    """The requests of the filter that stand at a red end and were not withdrawn."""
     red = wanted.red()
     return await chosen(connection, red, limit=limit) if red else []

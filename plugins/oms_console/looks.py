@@ -1,4 +1,4 @@
-"""Personal data: only on an explicit ask, only for those who may act, and each look an entry in the timeline."""
+"""Personal data: shown on request only, to users who may act, with an entry in the timeline for each look."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS = {"Cache-Control": "no-store", "Content-Disposition": "attachment"}
 
 
 class Look(BaseModel):
-    """What is to be looked at."""
+    """The part of a request that a user asks to see."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +58,7 @@ def _fetch(document_id: int) -> bytes:
     url, headers = base_url_and_headers("thunderhead_api")
     patience = settings().poll_timeout_seconds
     try:
-        # trust_env: what is called is in the house; a proxy of the environment is not meant for it.
+        # trust_env: no proxy of the environment for a system inside the network.
         answer = httpx.get(f"{url}/v1/documents/{document_id}", headers=headers, timeout=patience, trust_env=False)
     except httpx.HTTPError as error:
         raise HTTPException(502, f"Thunderhead does not answer: {type(error).__name__}") from error

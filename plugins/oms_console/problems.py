@@ -1,4 +1,4 @@
-"""What goes wrong, told as problem+json (RFC 9457): no stack trace, nothing of the database's own words."""
+"""Errors as problem+json (RFC 9457), without stack traces and without the database's texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding requests, and one request's page."""
+"""Search for requests, and the page of one request."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def search(wanted: Wanted, db: Db, before: Before = LARGEST_ID) -> dict[st
 
 @router.get("/requests/count")
 async def count(wanted: Wanted, db: Db) -> dict[str, Any]:
-    """What the filter chooses that can be retriggered, by stage and category. Counts up to a bound."""
+    """Count the requests of the filter that can be retriggered, by stage and category, up to a bound."""
     ids = await chosen_red(db, wanted, limit=MOST_COUNTED + 1)
     rows = await database.rows(db, "count_by_stage", request_ids=ids[:MOST_COUNTED])
     return {"groups": rows, "number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
@@ -70,7 +70,7 @@ async def count(wanted: Wanted, db: Db) -> dict[str, Any]:
 
 @router.get("/requests/total")
 async def total(wanted: Wanted, db: Db) -> dict[str, Any]:
-    """How many requests the filter chooses. Counts up to a bound."""
+    """Count the requests of the filter, up to a bound."""
     ids = await chosen(db, wanted, limit=MOST_COUNTED + 1)
     return {"number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
 
@@ -85,9 +85,9 @@ def a_problem(name: str) -> dict[str, Any]:
 
 @router.get("/requests.csv")
 async def export(wanted: Wanted, user: GetUserDep) -> StreamingResponse:
-    """Everything that the filter chooses, as a table for a spreadsheet. Neither payload nor metadata.
+    """Export all requests of the filter as CSV, without payload and metadata.
 
-    Airflow's audit log keeps who took what away.
+    Airflow's audit log keeps who exported what.
     """
     said = wanted.model_dump_json(exclude_defaults=True, exclude={"metadata"})
     await asyncio.to_thread(audit, user.get_name(), "oms.export", said)
@@ -129,7 +129,7 @@ def harmless(value: Any) -> Any:
 
 @router.get("/requests/{request_id}")
 async def page(request_id: int, db: Db) -> Any:
-    """All about one request but its personal data, and what each of its errors means."""
+    """One request without its personal data, and the meaning of each of its errors."""
     if not 0 < request_id <= LARGEST_ID:
         raise HTTPException(404, "there is no such request")
     rows = await database.rows(db, "request_page", request_id=request_id)

@@ -1,4 +1,4 @@
-"""Who may do what: Airflow's own login and permissions, nothing of our own.
+"""Rights in the console: Airflow's login and permissions, nothing of our own.
 
 read   may read the task instances of both jobs (in the simple auth manager: viewer)
 act    may clear them, which is the retrigger (user); who may act may see personal data, too
@@ -27,7 +27,7 @@ def _on_both_jobs(method: Any) -> list[Any]:
 
 
 def _on(job: Job, method: Any) -> Callable[[GetUserDep], None]:
-    """Airflow's own check, which with a DAG named in advance looks at nothing of the call but its user."""
+    """Airflow's check of one DAG, as a dependency that needs only the user of the call."""
     check: Any = requires_access_dag(method=method, access_entity=DagAccessEntity.TASK_INSTANCE, param_dag_id=job)
 
     def allowed(user: GetUserDep) -> None:
@@ -63,5 +63,5 @@ def _passes(rights: list[Any], user: GetUserDep) -> bool:
 
 
 def actor(user: GetUserDep) -> str:
-    """Who it was, for the timeline."""
+    """The user's name as the timeline has it."""
     return f"airflow:{user.get_name()}"

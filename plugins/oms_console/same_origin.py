@@ -1,4 +1,4 @@
-"""No other site's page can act in a logged-in user's name (CSRF).
+"""Protection against cross-site request forgery (CSRF).
 
 Airflow's session is a cookie. What changes anything is a POST, PUT or DELETE with a JSON body, and three things must
 hold: the content type is application/json, which a form cannot send and a script of another site only after a CORS
@@ -16,7 +16,7 @@ SAFE = {"GET", "HEAD"}
 
 
 async def same_origin(request: Request) -> None:
-    """Refuse what another site may have sent. Raises HTTPException 403 or 415."""
+    """Refuse a call that another site may have sent. Raises HTTPException 403 or 415."""
     if request.method in SAFE:
         return
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":

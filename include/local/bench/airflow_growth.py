@@ -28,7 +28,7 @@ TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablen
 
 @dataclass(frozen=True)
 class Kept:
-    """What is there at one time, or what came on top between two."""
+    """Rows and bytes at one time, or the growth between two."""
 
     runs: int
     rows: int
@@ -74,7 +74,7 @@ def kept(system: System) -> Kept:
 
 
 def wait_until_nothing_runs(system: System) -> None:
-    """A DAG that is resumed makes a run at once. Raises LocalError where it does not end."""
+    """Wait until no run is left: a DAG makes one when it is resumed. Raises LocalError if it does not end."""
     deadline = time.monotonic() + RUN_SECONDS
     time.sleep(SETTLE_SECONDS)
     with psycopg.connect(_database_url(system), autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Backpressure: a Thunderhead that takes so many calls a second and no more, and how the jobs find that out."""
+"""Backpressure: how the jobs find out the rate limit of Thunderhead."""
 
 from __future__ import annotations
 

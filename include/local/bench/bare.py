@@ -1,6 +1,6 @@
 """The limit of a drain: a bare asyncio script that does only the same HTTP calls and row writes, written in bulk.
 
-No claims, no leases, no breaker, no second thoughts about a lost answer, nothing published; one process, which ends
+No claims, no leases, no breaker, no look-up after a lost answer, nothing published; one process, which ends
 when every queued request is COMPLETED. Reads its order from standard input as JSON, writes to standard output when
 each request ended, in seconds since it began, and what that cost.
 """
@@ -34,7 +34,7 @@ WRITE_SECONDS = 0.1  # between two writes, as the jobs do
 
 @dataclass(frozen=True)
 class BareOrder:
-    """Where everything is, and how many submits may be in flight."""
+    """Addresses, and the number of submits in flight."""
 
     database_url: str
     reference_data_url: str
@@ -46,7 +46,7 @@ class BareOrder:
 
 @dataclass(frozen=True)
 class BareDrain:
-    """What it came to: the seconds to each end, and those of a core that it used, its start apart."""
+    """The result: seconds to each end, and CPU seconds without the start."""
 
     seconds: list[float]
     cpu_seconds: float

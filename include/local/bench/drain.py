@@ -31,7 +31,7 @@ WARM_UP = 100  # not counted: the first run after a start finds everything cold
 PATIENCE_SECONDS = 120.0
 IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each large drain
 AFTER_SECONDS = 3.0  # the workers' last moments count, too
-CONTROL = {"rendering": False}  # the simulator's own work on a PDF would hide everybody else's
+CONTROL = {"rendering": False}  # rendering PDFs would take the CPU time that is measured
 
 HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while Thunderhead is paused by its dial; the clock starts when \
 it is let go, and stops with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does \
@@ -43,7 +43,7 @@ while nothing is to do; memory is their peak above the same, shared pages counte
 
 @dataclass
 class _Side:
-    """What one side came to, round by round; ``seconds`` from the start to each end."""
+    """The results of one side, round by round; ``seconds`` from the start to each end."""
 
     seconds: list[list[float]] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -97,7 +97,7 @@ def _drain_barely(system: System, run: str, requests: int, bare: _Side) -> None:
 
 @contextmanager
 def _charged(system: System, ours: _Side) -> Iterator[None]:
-    """What the block costs the jobs."""
+    """The cost of the block for the jobs."""
     parts = part_pids(system, JOBS)
     before = cpu_seconds(parts)
     with watched(parts) as idling:
@@ -111,7 +111,7 @@ def _charged(system: System, ours: _Side) -> Iterator[None]:
 
 
 def _drain(system: System, ids: Sequence[int], ours: _Side) -> None:
-    """Let the jobs do it."""
+    """Measure the jobs."""
     calls, began = calls_so_far(system).calls, time.time()
     turn_dial(system, paused=False)
     wait_for_ends(system, ids, PATIENCE_SECONDS)

@@ -73,7 +73,7 @@ async def _measure(urls: Mapping[int, str], say: Say) -> list[Figure]:
 
 
 async def _rounds(probe: Probe, connections: Mapping[int, Connections], found: Mapping[int, list[float]]) -> None:
-    """Adds the quickest of each round, by size: what else the machine does comes on top, and is not what is asked."""
+    """Add the shortest time of each round, by size: other work of the machine only makes a time longer."""
     for _ in range(ROUNDS):
         for size, to in connections.items():
             found[size].append(await _least_seconds(probe, to))

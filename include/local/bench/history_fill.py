@@ -1,4 +1,4 @@
-"""Databases with so many finished requests in them, and the same live work in front: made by set-based SQL."""
+"""Databases with a given number of finished requests and the same open work, made by set-based SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIVE = {"live_queued": 500, "live_in_flight": 500, "live_outbox": 100}  # the qu
 
 
 def database_name(requests: int) -> str:
-    """Of the database with so many finished requests."""
+    """Name of the database with so many finished requests."""
     return f"history_{requests}"
 
 
@@ -51,7 +51,9 @@ def make_history(server_url: str, requests: int, template: str = "oms") -> str:
 
 def fill_history(connection: psycopg.Connection[Any], requests: int) -> None:
     """So many finished requests, and nothing else, in the connection's database; the connection is a superuser's."""
-    connection.execute("SET session_replication_role = replica")  # no looks at keys: the rows fit as they are made
+    connection.execute(
+        "SET session_replication_role = replica"
+    )  # foreign keys are not checked: the rows fit as they are made
     connection.execute("SET maintenance_work_mem = '256MB'")
     _fill(connection, requests)
     connection.execute("RESET session_replication_role")

@@ -1,4 +1,4 @@
-"""What is measured with a history behind it: the domain's own functions, each in a transaction that is rolled back."""
+"""The functions of the domain that the history bench measures, each in a transaction that is rolled back."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class OneConnection(Database):
 
 @dataclass
 class Connections:
-    """To one database: as the jobs and the console have it, and as the intake and the publishing have it."""
+    """Two connections to one database: one as jobs and console use it, one as intake and outbox use it."""
 
     jobs: AsyncConnection[DictRow]
     intake: Connection[DictRow]
@@ -73,14 +73,14 @@ Work: TypeAlias = Callable[[Connections], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Probe:
-    """One thing that is done again and again; ``before`` comes before it, unmeasured, in the same transaction."""
+    """One measured function; ``before`` runs first, unmeasured, in the same transaction."""
 
     what: str
     work: Work
     before: Work | None = None
 
     async def seconds(self, connections: Connections, begin: Callable[[], None] = nothing) -> float:
-        """How long it takes, once; nothing of it remains. ``begin`` is called when the clock starts."""
+        """Seconds of one call; it is rolled back. ``begin`` is called when the clock starts."""
         async with connections.jobs.transaction(force_rollback=True):
             with connections.intake.transaction(force_rollback=True):
                 if self.before:

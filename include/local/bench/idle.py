@@ -44,7 +44,7 @@ times the runs of a day."""
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one window, per minute."""
+    """CPU seconds and transactions a minute in one window."""
 
     cpu_seconds: float
     oms_transactions: float
@@ -52,7 +52,7 @@ class Cost:
 
 
 def bench_idle(system: System, say: Say) -> Section:
-    """Measure it. All DAGs are on again afterwards. Raises LocalError where Airflow does not do as it is told."""
+    """Measure it. All DAGs are on again afterwards. Raises LocalError if Airflow refuses."""
     api = AirflowApi(system.settings, system.secrets)
     api.set_paused(dag_ids(), True)
     on, off = list[Cost](), list[Cost]()
@@ -119,7 +119,7 @@ def _costs(on: list[Cost], off: list[Cost], runs: dict[str, RunCost]) -> list[Fi
 
 
 def idle_growth(runs: dict[str, RunCost]) -> list[Figure]:
-    """What a day of which nobody has had anything leaves behind; beside it the same on fixed schedules alone."""
+    """Rows and bytes that a day without work leaves behind; beside it the same with fixed schedules alone."""
     figures = []
     for what, dag_ids_ in (("both jobs", JOBS), (f"both jobs and {WATCHDOG}", (*JOBS, WATCHDOG))):
         (rows, logs, megabytes), (rows_alone, logs_alone, megabytes_alone) = (

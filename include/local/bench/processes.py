@@ -1,4 +1,4 @@
-"""What parts of the system cost: CPU time and memory of their processes and of all that these start."""
+"""CPU time and memory of parts of the system: of their processes and of all that these start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOK_SECONDS = 2.5  # between two looks at the memory; one takes some hundredths
 
 @dataclass
 class Usage:
-    """What processes came to while they were watched. Complete once the watching has ended."""
+    """Usage of processes while they were watched; complete when the watching has ended."""
 
     cpu_seconds: float = 0.0
     peak_bytes: int = 0  # of all together, at one time; what processes share is counted once

@@ -1,4 +1,4 @@
-"""Work for the system, and what became of it: requests handed in in bulk, and when they ended."""
+"""Requests for the bench: hand them in in bulk, wait for their ends."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def wait_until_nobody_is_at_work(connection: psycopg.Connection) -> None:
 
 
 def turn_dial(system: System, *, paused: bool) -> None:
-    """Pause Thunderhead or let it go, as the console does; what has come meanwhile is taken up at once."""
+    """Pause or resume Thunderhead, as the console does; after a resume the jobs start at once."""
     dial = {
         "system": "THUNDERHEAD", "document_type": "*", "paused": paused, "actor": "bench", "why": "bench",
         "most_in_flight": None, "most_per_second": None,
@@ -104,7 +104,7 @@ def calls_so_far(system: System) -> Calls:
 
 
 def tell_the_simulator(system: System, control: dict[str, Any] | None) -> None:
-    """What Thunderhead's simulator is to do; None: as at its start."""
+    """Set the behaviour of the Thunderhead simulator; None restores that of its start."""
     headers = {"Authorization": f"Bearer {system.addresses.thunderhead_token}"}
     method = "DELETE" if control is None else "PUT"
     try:

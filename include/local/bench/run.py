@@ -39,7 +39,7 @@ MOST_SECONDS = 600.0
 
 
 class Time:
-    """What is left of the time that the whole bench may take."""
+    """The time that the bench may still take."""
 
     def __init__(self, most_seconds: float) -> None:
         self._began, self._most = time.monotonic(), most_seconds
@@ -57,7 +57,7 @@ class Time:
 def run_bench(only: Sequence[str] | None, settings: LocalSettings, *, ten_million: bool = False) -> None:
     """Measure the parts that are asked for, or all that ten minutes hold; print and write each as it comes.
 
-    A part that fails is told at the end, and does not keep the others from being measured. Raises LocalError.
+    A part that fails is reported at the end; the others are measured all the same. Raises LocalError.
     """
     names = [name for name in SECONDS if (name in only if only else name not in BY_NAME_ALONE)]
     spent = Time(float("inf") if only else MOST_SECONDS)
@@ -87,7 +87,7 @@ def run_bench(only: Sequence[str] | None, settings: LocalSettings, *, ten_millio
 def _parts(
     names: Sequence[str], settings: BenchSettings, ten_million: bool
 ) -> Iterator[tuple[str, Callable[[], Section]]]:
-    """Those of the whole system share one, at the default settings; the others each have one to themselves."""
+    """Parts of the whole system share one system with default settings; each other part has a system of its own."""
     _clear(settings)
     if wanted := [name for name in OF_THE_WHOLE if name in names]:
         with System(settings, say) as system:
@@ -106,6 +106,6 @@ def _parts(
 
 
 def _clear(settings: LocalSettings) -> None:
-    """Away with what an earlier system left, its processes included."""
+    """Remove what an earlier system left, its processes included."""
     Supervisor(settings.var_dir, settings.log_dir).end()
     shutil.rmtree(settings.var_dir, ignore_errors=True)

@@ -21,7 +21,7 @@ Accepted = Mapping[tuple[str, str], set[int]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong, by kind: a sentence each, all empty where all is well."""
+    """The differences by kind, a sentence each; all lists are empty if the ledgers agree."""
 
     lost: list[str]
     doubled: list[str]
@@ -67,7 +67,7 @@ def compare(
 
 
 def repeated(messages: Sequence[Message]) -> int:
-    """Messages that came again under the same event id, which the contract allows."""
+    """Number of repeated messages with the same event id, which the contract allows."""
     ids = [content.get("id") for message in messages if isinstance(content := message.content(), dict)]
     return len(ids) - len(set(ids))
 
@@ -96,7 +96,7 @@ def _lost_events(rows: Rows, messages: Sequence[Message]) -> Iterator[str]:
 
 
 def _lost_documents(rows: Rows, batches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A document that OMS tells of and Thunderhead does not have, and the other way round."""
+    """Documents that only OMS or only Thunderhead knows."""
     known = {row.batch_name: row for row in rows.batches}
     completed = {batch["batchName"] for batch in batches if batch["status"] == "COMPLETED"}
     done = {row.request_id for row in rows.requests if row.status == "COMPLETED"}

@@ -1,4 +1,4 @@
-"""Breaks one thing, by the pid of its process, and waits until it is whole again."""
+"""Break one part, by the pid of its process, and wait until it works again."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OUTAGES = {
 
 
 class Injector:
-    """Breaks what it is told. ``look`` is called over and over while it waits."""
+    """Injects faults. ``look`` is called repeatedly while it waits."""
 
     def __init__(self, system: System, reader: Reader, simulator: Simulator, look: Callable[[], None]) -> None:
         self._system, self._reader, self._simulator, self._look = system, reader, simulator, look
@@ -56,7 +56,7 @@ class Injector:
         self._parts = {part.name: part for part in system.parts}
 
     def inject(self, injection: Injection) -> bool:
-        """Do it. False where there was nothing to break. Raises LocalError where a part does not come back."""
+        """Inject the fault; False if there was nothing to break. Raises LocalError if a part does not come back."""
         kind, chance = injection.kind, injection.chance
         if kind in PARTS:
             self._end(PARTS[kind], signal.SIGKILL)
@@ -106,7 +106,7 @@ class Injector:
         raise LocalError(f"{name} is not back {BACK_SECONDS} s after it was ended: {missing}")
 
     def _kill_broker(self) -> None:
-        """Only while nobody publishes, and once all is read: what it holds is gone for good."""
+        """Kill the broker, while nobody publishes and all is read: its messages are lost for good."""
         for _ in range(TRIES):
             with suppress(psycopg.Error), nobody_publishes(self._system.addresses.database_url):
                 self._reader.catch_up(CATCH_UP_SECONDS)
@@ -120,7 +120,7 @@ class Injector:
         self._await_return("kafka", before)
 
     def _freeze_broker(self) -> None:
-        """It takes what it is sent and answers nobody; what it took arrives late."""
+        """Freeze the broker: it receives messages but does not answer, and delivers them late."""
         pid = self._state("kafka").pid
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -173,7 +173,7 @@ class Injector:
         return False
 
     def _clear(self, chance: float) -> bool:
-        """What an operator clears: a task instance whose slice holds red ends."""
+        """Clear a task instance whose slice holds red ends, as an operator does."""
         for _ in range(TRIES):
             with suppress(httpx.HTTPError, KeyError, psycopg.Error):  # on their way up after an earlier injection
                 if not (red := red_slices(self._system.addresses.database_url)):

@@ -1,4 +1,4 @@
-"""What is broken, and when: drawn from the seed, placed by progress, so that a seed can be run again.
+"""The plan of faults: drawn from the seed and placed by progress, so that a seed can be run again.
 
 Progress is the share of the requests that has been handed in. A point of the plan comes when progress has reached it;
 up to the next point is handed in meanwhile, so that whatever is broken breaks while there is work.

@@ -1,4 +1,4 @@
-"""The client: hands every order in, and repeats whatever got no answer until it has one."""
+"""The client: hands in every order and repeats calls without an answer until it has one."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ SCHEMA = ROOT / "include" / "contracts" / "final-status-event.schema.json"
 def differences(
     accepted: Sequence[Accepted], events: Sequence[Event], statuses: Mapping[int, str], *, check_expected: bool
 ) -> list[str]:
-    """Each way in which the two sides do not agree, as a sentence. Empty: all is well."""
+    """The differences of the two sides, a sentence each; empty if they agree."""
     return [
         *_counted(accepted, events),
         *(fault for event in events for fault in _faults(event)),

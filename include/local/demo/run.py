@@ -43,7 +43,7 @@ def run_demo(settings: LocalSettings) -> None:
 
 
 def _clear(settings: LocalSettings) -> None:
-    """Away with what an earlier demo left, its processes included."""
+    """Remove what an earlier demo left, its processes included."""
     Supervisor(settings.var_dir, settings.log_dir).end()
     shutil.rmtree(settings.var_dir, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""What the demo asks of Thunderhead: the finished documents, and how long our own simulator takes for one."""
+"""Calls of the demo to Thunderhead: finished documents, and the simulator's generation time."""
 
 from __future__ import annotations
 

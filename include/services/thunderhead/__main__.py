@@ -16,7 +16,7 @@ SHUTDOWN_SECONDS = 3  # calls that hang on purpose are not waited for any longer
 
 
 def main() -> None:
-    """Serve. Exits 0 when it was asked to stop."""
+    """Serve until SIGTERM or Ctrl-C; exit 0."""
     settings = ThunderheadSettings()
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its own orderly end
     uvicorn.run(

@@ -50,7 +50,7 @@ class Batches:
         ]
 
     async def submit(self, request: Request) -> Answer:
-        """Make a batch: each time, whatever its name."""
+        """Make a new batch for each submit, also if the name exists already."""
         try:
             submit = _DECODER.decode(await request.body())
         except msgspec.ValidationError as error:
@@ -89,7 +89,7 @@ class Batches:
         return self._misbehaviour.after_lookup(batch.told()) or json_answer(batch.told())
 
     async def errors(self, request: Request) -> Answer:
-        """Why a batch failed; empty where it did not, or not yet."""
+        """The errors of a failed batch; an empty list if it has not failed."""
         batch = self._find(request.path_params["batch_id"])
         if batch is None:
             return problem(404, "No such batch.")
@@ -108,7 +108,7 @@ class Batches:
         return FileResponse(file, media_type="application/pdf", filename=f"{batch.batch_name}.pdf")
 
     def _fate(self, submit: Submit) -> Fate:
-        """The fate of this submit. One that is for the first few only counts them."""
+        """The fate of this submit. A fate with a maximum number counts how often it was used."""
         fate = fate_of(submit.batchName, submit.batchConfigId, submit.payload, self._misbehaviour.control)
         if fate.first_n is None:
             return fate
@@ -133,14 +133,14 @@ class Batches:
         return batch
 
     def _find(self, text: str, offset: int = 0) -> Batch | None:
-        """The batch of an id in a path; None where there is none, or where it is no id at all."""
+        """The batch that a path names; None if there is none, or if the path holds no id."""
         ids = _ids(text)
         found = self._ledger.by_ids([ids[0] - offset]) if ids else []
         return found[0] if found else None
 
 
 def _ids(text: str) -> list[int] | None:
-    """Ids with commas between them. None: too many, or something else among them. Ids too large for any are dropped."""
+    """Parse a comma-separated list of ids; None if it has too many or anything else. Ids beyond 64 bits are dropped."""
     parts = text.split(",", MOST_IDS)
     if len(parts) > MOST_IDS or not all(part.isascii() and part.removeprefix("-").isdigit() for part in parts):
         return None

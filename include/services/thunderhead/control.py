@@ -1,7 +1,7 @@
-"""What the simulator can be told: how fast, how faulty, and what becomes of which document.
+"""The simulator's settings: its speed, its faults, and the fate of documents.
 
-Told at the start by ``OMS_THUNDERHEAD_<FIELD>`` (JSON where it is more than a number) and at any time by
-``PUT /control``, which replaces everything; ``DELETE /control`` goes back to the start's.
+They are read at the start from ``OMS_THUNDERHEAD_<FIELD>`` (JSON for anything but a number). ``PUT /control`` replaces
+all of them at any time; ``DELETE /control`` restores those of the start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Told(BaseModel):
 
 
 class Match(_Told):
-    """Which submits are meant: all that is given must fit. Patterns are shell ones: ``OMS-10*``, ``IV??????``."""
+    """The submits that a fate applies to: all given fields must match. Shell patterns: ``OMS-10*``, ``IV??????``."""
 
     document_name: str | None = None  # attribute `name` of the XML's root element
     batch_name: str | None = None
@@ -29,7 +29,7 @@ class Match(_Told):
 
 
 class Fate(_Told):
-    """What becomes of a document."""
+    """The fate of a document: how its batch ends."""
 
     match: Match = Match()
     status: Literal["COMPLETED", "FAILED", "STOPPED", "NEVER", "REJECTED", "UNAVAILABLE"] = "FAILED"
@@ -42,7 +42,7 @@ class Fate(_Told):
 
 
 class Outage(_Told):
-    """Every call under /v1 meets it, until it is over."""
+    """An outage that every call under /v1 meets until it is over."""
 
     mode: Literal["refuse", "retry_after_seconds", "retry_after_date", "hang", "unauthorized", "reset"] = "refuse"
     # The first three are 503, without Retry-After and with either form of it.
@@ -56,14 +56,14 @@ class Outage(_Told):
         return self
 
     def seconds_left(self) -> float:
-        """How long it still lasts; infinity where nobody said, 0 where it is over."""
+        """Seconds that the outage still lasts; infinity if it has no end, 0 if it is over."""
         if self.until is None:
             return float("inf")
         return max(0.0, (self.until - datetime.now(UTC)).total_seconds())
 
 
 class HostileAnswers(_Told):
-    """What may come back from a look-up instead of what the contract says; one at most for each call."""
+    """Answers to a look-up that break the contract; at most one for each call."""
 
     missing_ids: Rate = 0  # look-up by ids: half of the batches are left out
     huge_ids: Rate = 0  # ids that fit no 64-bit integer
@@ -77,10 +77,10 @@ class HostileAnswers(_Told):
 
 
 class Control(_Told):
-    """All of it. The defaults are a Thunderhead that behaves well and takes half a second a document."""
+    """All settings. By default it behaves well and takes half a second for a document."""
 
     rendering: bool = True  # False: a document is rendered when it is first fetched, and its XML is not checked
-    latency_seconds: Duration = 0  # before each call under /v1 is even looked at
+    latency_seconds: Duration = 0  # delay of each call under /v1, before anything else
     generation_seconds: Duration = 0.5
     generation_jitter_seconds: Duration = 0  # up to this much more, drawn for each batch
     submit_error_rate: Rate = 0  # before any effect
@@ -95,6 +95,6 @@ class Control(_Told):
 
 
 class ControlAtStart(Control, BaseSettings):
-    """The same, out of the environment."""
+    """The settings of the start, read from the environment."""
 
     model_config = SettingsConfigDict(env_prefix="OMS_THUNDERHEAD_", extra="ignore")

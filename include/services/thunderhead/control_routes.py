@@ -1,4 +1,4 @@
-"""The control plane: what the simulator is told while it runs, and what it knows, for reconciliation."""
+"""The control plane: settings while the simulator runs, and its ledger for comparisons."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ControlRoutes:
         ]
 
     async def show(self, _request: Request) -> Response:
-        """What is told now."""
+        """Return the current settings."""
         return self._told()
 
     async def change(self, request: Request) -> Response:
-        """Tell everything anew; what is not said is as by default."""
+        """Replace all settings; fields that are left out get their defaults."""
         try:
             told = Control.model_validate_json(await request.body())
         except ValidationError as error:
@@ -51,11 +51,11 @@ class ControlRoutes:
         return self._tell(told)
 
     async def reset(self, _request: Request) -> Response:
-        """Back to what was told at the start."""
+        """Restore the settings of the start."""
         return self._tell(self._at_start)
 
     async def calls(self, _request: Request) -> Response:
-        """How many calls under /v1 there have been, and how many of them were answered 429 for their number."""
+        """Number of calls under /v1 so far, and how many of them the rate limit answered 429."""
         return json_answer({"calls": self._misbehaviour.calls, "limited": self._misbehaviour.limited})
 
     async def ledger(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""Reads a document's XML into a small tree, and nothing else that XML could ask for.
+"""Read a document's XML into a small tree; DTDs and entities are refused.
 
 Knows what OMS writes (see include/oms/processing/xml_document.py): ``key`` for a name that is no XML name, ``type`` for
-what is no string, ``encoding="json"`` for a text that XML cannot hold. Any other XML is read just as well.
+what is no string, ``encoding="json"`` for a text that XML cannot hold. Other XML is read in the same way.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ MOST_ELEMENTS = 50_000  # a letter of a thousand pages; some 50 MB in memory
 
 
 class InvalidDocument(ValueError):
-    """This XML cannot become a document. The message says why."""
+    """No document can be made of this XML. The message says why."""
 
 
 @dataclass(slots=True)
 class Element:
-    """A name, its attributes, and either a text or children."""
+    """An element: name, attributes, and either a text or children."""
 
     name: str
     attributes: dict[str, str]

@@ -1,4 +1,4 @@
-"""What becomes of a document: by a magic value in it, by what the simulator was told, or all is well."""
+"""The fate of a document: from a sandbox value in its content, from the settings, else it completes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DOCUMENT_NAME = re.compile(r"""\s*(?:<\?xml[^>]*\?>\s*)?<[^\s>]+(?:\s[^>]*?)?\s
 
 
 def fate_of(batch_name: str, batch_config_id: str, payload: str, control: Control) -> Fate:
-    """The fate of one submit. Looks at the payload, but parses nothing: this is on the hot path."""
+    """The fate of one submit. It searches the payload without parsing it, because this is the hot path."""
     if "<sandbox>" in payload:
         asked = _SANDBOX.search(payload)
         if asked and asked[1] in SANDBOX:

@@ -1,4 +1,4 @@
-"""What a call meets before the contract: outage, hang, token, latency, limits, cut connections."""
+"""What comes before the contract's routes: outage, hang, token, latency, rate limit, cut connections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Gateway:
         await (answer or self._app)(scope, receive, send)
 
     async def _met(self, scope: Scope) -> Answer | None:
-        """What the call meets instead of an answer, or None."""
+        """The fault that this call gets instead of an answer, or None."""
         path = scope["path"]
         if path.startswith("/control"):
             return self._stranger(scope)
@@ -50,7 +50,7 @@ class Gateway:
         return problem(401, "No bearer token, or another one than expected.", {"WWW-Authenticate": "Bearer"})
 
     async def _hang(self, scope: Scope) -> Answer:
-        """Say nothing until the outage is over or the caller has gone."""
+        """Keep silent until the outage is over or the caller is gone."""
         while hangs(self._misbehaviour.control) and not scope["state"]["transport"].is_closing():  # noqa: ASYNC110
             await asyncio.sleep(HANG_LOOK_SECONDS)
         return CutConnection()

@@ -1,4 +1,4 @@
-"""Every batch there ever was, in an SQLite file: it survives a restart and costs no memory."""
+"""All batches, in an SQLite file: it survives a restart and needs no memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from include.oms.base.queries import load
 
 MOST_OF_ONE_NAME = 1000
-DOCUMENT_IDS_FROM = 5_000_000_000  # beyond 32 bits, as the contract allows: who cuts ids short finds out at once
+DOCUMENT_IDS_FROM = 5_000_000_000  # beyond 32 bits, as the contract allows: a client that truncates ids fails at once
 
 _sql = load(__package__ or "")
 
@@ -28,7 +28,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One row. The status is not stored but follows from the clock, so that nothing has to be done in time."""
+    """One batch. Its status is computed from the clock, so that no timer is needed."""
 
     batch_id: int
     batch_name: str
@@ -41,7 +41,7 @@ class Batch:
 
     @property
     def status(self) -> str:
-        """PROCESSING until its time is up and its document is there; then its end."""
+        """PROCESSING until its end time has passed and its document is rendered; then its end."""
         if self.end_status == "NEVER" or self.rendering == "WAITING" or time.time() < self.ends_at:
             return "PROCESSING"
         return self.end_status
@@ -67,7 +67,7 @@ class Ledger:
         self._db.executescript(_sql["create"])
 
     def close(self) -> None:
-        """Nothing may be asked afterwards."""
+        """Close the file. Do not use the ledger afterwards."""
         self._db.close()
 
     def add(
@@ -90,7 +90,7 @@ class Ledger:
         return Batch(batch_id, batch_name, now, ends_at, end_status, category, description, rendering)
 
     def by_ids(self, batch_ids: Sequence[int]) -> list[Batch]:
-        """Those there are, by id."""
+        """The batches with these ids, by id; unknown ids are left out."""
         return self._batches("select_batches_by_ids", json.dumps(batch_ids))
 
     def by_name(self, batch_name: str) -> list[Batch]:
@@ -106,15 +106,15 @@ class Ledger:
         return [batch_id for (batch_id,) in self._db.execute(_sql["select_waiting"], (limit,))]
 
     def rendered(self, batch_id: int) -> None:
-        """Its PDF is there."""
+        """Note that its PDF is rendered."""
         self._db.execute(_sql["mark_rendered"], (batch_id,))
 
     def failed(self, batch_id: int, failure: Failure) -> None:
-        """It could not be rendered."""
+        """Note that it could not be rendered, and why."""
         self._db.execute(_sql["mark_failed"], (*failure, batch_id))
 
     def count_try(self, request: str, fate: str) -> int:
-        """How often a fate has met a request, this time included."""
+        """Count a use of a fate for a request; return the number, this one included."""
         return int(self._db.execute(_sql["count_try"], (request, fate)).fetchone()[0])
 
     def _batches(self, name: str, *values: object) -> list[Batch]:

@@ -1,4 +1,4 @@
-"""Chooses, call by call, which of the told misbehaviours happens. All chance comes from one seeded source."""
+"""Choose the fault of each call, by the settings. All random choices come from one seeded source."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from include.services.thunderhead.wire import CutConnection, CutShort, Drip
 
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-RETRY_AFTER_SECONDS = 5  # where nobody knows how long an outage lasts
+RETRY_AFTER_SECONDS = 5  # for an outage without an end
 HUGE_BODY_BYTES = 8 * 2**20
 CONTROL_CHARACTERS = "\x00\x07\x1b[2J\x1b]0;owned\x07\r\n\x85\u2028\u202e<script>alert(1)</script>"
 
 
 class Misbehaviour:
-    """What is told, and the chance and counters it needs."""
+    """The settings with their random source and counters."""
 
     def __init__(self, control: Control, seed: int) -> None:
         self.control = control
@@ -36,7 +36,7 @@ class Misbehaviour:
         self._calls_this_second = 0
 
     def happens(self, rate: float) -> bool:
-        """Draw. Nothing is drawn for what never happens, so a rate does not change the others' sequence."""
+        """Draw with a probability. A rate of 0 draws nothing, so that it does not change the sequence of the others."""
         return rate > 0 and self._chance.random() < rate
 
     def generation_seconds(self, told: float | None) -> float:
@@ -47,7 +47,7 @@ class Misbehaviour:
         return self.control.generation_seconds + (self._chance.uniform(0, jitter) if jitter else 0)
 
     def before_any_call(self) -> Answer | None:
-        """What a call meets instead of being looked at, or None."""
+        """The answer of a fault before the call is read, or None."""
         if self._is_over_the_limit():
             self.limited += 1
             seconds, date = _retry_after(1)

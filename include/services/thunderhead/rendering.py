@@ -1,6 +1,6 @@
-"""Renders what waits in the ledger, one document at a time, in a process of its own.
+"""Render the waiting documents of the ledger, one at a time, in a process of its own.
 
-The queue is the ledger, so it is as long as it must be and costs no memory: only ``WINDOW`` ids of it are held.
+The ledger is the queue, so a long queue needs no memory: only ``WINDOW`` ids are held.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.services.thunderhead.ledger import Batch, Failure, Ledger
 WINDOW = 64
 RENDER_SECONDS = 60.0  # longer, and the document is given up: a letter of a thousand pages takes about 20 s
 PAUSE_SECONDS = 1.0
-DEATHS = 2  # so often may the process die with one document before that document is blamed
+DEATHS = 2  # deaths of the process with one document, after which the document fails
 
 _log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lines
 
@@ -33,22 +33,22 @@ class Renderer:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin with what an earlier run has left waiting."""
+        """Start with what an earlier run has left waiting."""
         self._task = asyncio.create_task(self._run())
 
     def wake(self) -> None:
-        """There is something to render."""
+        """Wake the renderer: there is something to render."""
         self._wanted.set()
 
     async def stop(self) -> None:
-        """What is not rendered yet waits for the next start."""
+        """Stop. What is not rendered yet waits for the next start."""
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
         await self._worker.stop()
 
     async def document(self, batch: Batch) -> Path | None:
-        """The PDF of a completed batch, rendered now where nobody wanted it before. None: it cannot be."""
+        """The PDF of a completed batch, rendered now if it has not been before. None if it cannot be rendered."""
         file = pdf_file(self._data_dir, batch.batch_id)
         if not file.exists() and await self._render(batch.batch_id):
             return None
@@ -80,14 +80,14 @@ class Renderer:
 
 
 class _Worker:
-    """The process: an id in, a line out. Where it dies or hangs, the next call starts another."""
+    """The process: an id in, a line out. If it dies or hangs, the next call starts another one."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._process: asyncio.subprocess.Process | None = None
 
     async def render(self, batch_id: int) -> Failure | None:
-        """None where the PDF is there, else why not."""
+        """Render a batch; return None, or the reason why it failed."""
         for _ in range(DEATHS):
             try:
                 answer = await asyncio.wait_for(self._ask(batch_id), RENDER_SECONDS)

@@ -1,4 +1,4 @@
-"""What the simulator needs to know to start. How it behaves is ``control.py``'s."""
+"""Settings for the start of the simulator. ``control.py`` has those of its behaviour."""
 
 from __future__ import annotations
 

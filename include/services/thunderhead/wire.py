@@ -1,4 +1,4 @@
-"""What a wire can do to an answer: cut it, cut it short, let it drip. ASGI answers like any other."""
+"""Faults of the wire: an answer that is cut, cut short, or comes a byte at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Makes a letter out of a document's XML: a head, an addressee, the content as labelled rows, signatures.
 
-What stands in the content is anybody's, so nothing is assumed of it but that it is nested; every text is printed.
+The content may be anything, so only its nesting is used; every text is printed.
 Scripts that are written from right to left or need more than Noto Sans has (Latin, Greek, Cyrillic) keep their
 characters in the PDF, but are not drawn well.
 """

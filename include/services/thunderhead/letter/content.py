@@ -1,4 +1,4 @@
-"""The content of a letter, whatever it is: leaves become rows, lists of alike records tables, the rest parts."""
+"""The content of a letter: leaves become rows, lists of similar records become tables, the rest becomes parts."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _is_long(text: str) -> bool:
 
 
 def _shown(leaf: Element) -> str:
-    """What stands in a row: nothing is shown as such."""
+    """The text of a row; an empty value is shown as empty."""
     return leaf.text or "–"
 
 
@@ -95,7 +95,7 @@ def _tables(element: Element, level: int) -> list[Flowable]:
 
 
 def _are_alike(records: list[Element], names: list[str]) -> bool:
-    """Are they a list of two or more, each with the same few leaves?"""
+    """Whether these are two or more elements, each with the same few leaves."""
     return (
         len(records) > 1
         and len({record.name for record in records}) == 1
