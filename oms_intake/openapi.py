@@ -34,7 +34,7 @@ _PARAMETER_PATTERNS = {
 
 
 def openapi(values: Callable[[str], Collection[str]], now: datetime) -> dict[str, Any]:
-    """The document; ``values`` gives those in force of a reference type, none where they cannot be had."""
+    """The document; ``values`` gives those in force of a reference type, none if they are out of reach."""
     in_force = {name: sorted(values(name)) for name in REFERENCE_TYPES}
     served: dict[str, Any] = _fill_in(_detailed_contract(), in_force)
     properties = served["components"]["schemas"]["NewDocumentRequest"]["properties"]

@@ -114,7 +114,7 @@ def pairs(values: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def instant(value: str) -> datetime:
-    """An RFC 3339 instant. A ``+`` that nobody escaped arrives as a space, and is meant."""
+    """An RFC 3339 instant. A ``+`` that was not escaped arrives as a space and is read as ``+``."""
     try:
         return msgspec.convert(value.replace(" ", "+"), Instant)
     except msgspec.ValidationError:

@@ -1,6 +1,6 @@
 """Fill .env, and say what it still lacks: ``python3 include/deploy/environment.py fill [--simulator]`` and ``check``.
 
-Needs nothing but Python and, for a development certificate, openssl: whoever has containers need not have more.
+Needs nothing but Python and, for a development certificate, openssl: a machine for containers needs nothing more.
 Nothing that is set is changed. Secrets are told to nobody: they are in .env, which is for its owner alone.
 """
 

@@ -50,7 +50,7 @@ class Publisher:
         return self._producer
 
     def publish(self) -> None:
-        """Publish all that waits, whoever ended it.
+        """Publish all waiting events, also those of earlier runs.
 
         A broker that is out is nobody's failure: the events wait, and the next run tries again.
         Raises psycopg.Error.

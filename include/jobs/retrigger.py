@@ -44,7 +44,7 @@ class Counted(TypedDict):
     kinds: list[list[str | int]]  # status, stage, category, requests
     counted_at: str
     next_task: str | None  # None: nothing more is to be done
-    text: str  # Markdown, for whoever approves
+    text: str  # Markdown, for the person who approves
 
 
 def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:

@@ -73,11 +73,11 @@ class RetriggerForm(BaseModel):
         return self
 
     def selection(self) -> Selection:
-        """The requests that are meant. What a client has withdrawn is not: it asks anew if it wants the document."""
+        """The selection of the form, without withdrawn requests: their client asks again if it wants the document."""
         return Selection(withdrawn=False, **self.model_dump(exclude={"per_second", "dry_run"}))
 
     def in_words(self) -> str:
-        """What was filled in, for whoever has to approve it."""
+        """The filled-in fields, for the person who approves."""
         filled = self.model_dump(mode="json", exclude={"per_second", "dry_run"}, exclude_none=True)
         return "; ".join(f"{name}: {_short(value)}" for name, value in filled.items())
 

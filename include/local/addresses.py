@@ -39,7 +39,7 @@ class Addresses:
 
 
 def find_addresses(settings: LocalSettings, secrets: Secrets) -> Addresses:
-    """Our own addresses, or those of the environment's connections. Raises LocalError naming one that cannot be read."""
+    """Our addresses, or those of the environment's connections. Raises LocalError naming one that cannot be read."""
     given = {name: _read(name, text) for name in NAMES if (text := getattr(settings, name))}
     reference_data_url = _url(given.get("reference_data_api"), settings.reference_data_port)
     thunderhead = given.get("thunderhead_api")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from include.oms.base import database
 from include.oms.operators.selection import Name
 from include.oms.outside.breaker import System
-from include.oms.outside.dial import EVERY_TYPE
+from include.oms.outside.rate_limit import EVERY_TYPE
 from include.oms.words.model import Job
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db

@@ -33,7 +33,7 @@ IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each la
 AFTER_SECONDS = 3.0  # the workers' last moments count, too
 CONTROL = {"rendering": False}  # rendering PDFs would take the CPU time that is measured
 
-HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while Thunderhead is paused by its dial; the clock starts when \
+HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while Thunderhead is paused; the clock starts when \
 it is let go, and stops with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does \
 only the same HTTP calls and row writes, in bulk, with as many calls in flight, and publishes nothing. "Under way" is \
 between the 10th and the 90th percentile of the ends. The simulator takes 0.5 s a document and renders none. {ROUNDS} \

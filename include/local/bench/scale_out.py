@@ -32,7 +32,7 @@ WORKED_IN = """SELECT count(*), extract(epoch FROM min(opened_at))::float FROM s
 
 HOW = f"""A Thunderhead that takes {LATENCY_SECONDS * 1000:.0f} ms to answer each call, and 0.5 s a document; \
 OMS_MAX_SLICES={max(SLICES)}, OMS_SLICE_SIZE={SLICE_SIZE}, OMS_CONCURRENCY={CONCURRENCY}. As many requests are \
-accepted while Thunderhead is paused by its dial as {", ".join(map(str, SLICES))} slices hold, so that each slice has \
+accepted while Thunderhead is paused as {", ".join(map(str, SLICES))} slices hold, so that each slice has \
 the same to do; the clock starts when the first of them is taken up, and stops with the last end. {ROUNDS} round of \
 each; beside each: one slice."""
 

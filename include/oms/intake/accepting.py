@@ -1,4 +1,4 @@
-"""Taking requests in: each once, whoever calls, however often, however many at the same time."""
+"""Accept requests: each one once, however many calls bring it at the same time."""
 
 from __future__ import annotations
 

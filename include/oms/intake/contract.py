@@ -13,7 +13,7 @@ CONTRACTS = Path(__file__).parents[2] / "contracts"
 
 @cache
 def contract() -> dict[str, Any]:
-    """The whole OpenAPI document. Not to be changed by whoever gets it."""
+    """The whole OpenAPI document. Callers must not change it."""
     read: dict[str, Any] = yaml.safe_load((CONTRACTS / "document-requests.openapi.yaml").read_text("utf-8"))
     return read
 

@@ -53,7 +53,7 @@ class ReferenceData:
             return True
         known.refresh()
         if known.age_seconds() >= self._fresh_seconds:
-            raise ReferenceDataOutOfReach("the reference data cannot be had at the moment")
+            raise ReferenceDataOutOfReach("the reference data is out of reach at the moment")
         return value in (known.value or ())
 
     def prefetch(self, *ref_data_types: str) -> None:
@@ -67,7 +67,7 @@ class ReferenceData:
         return known.refresh() or known.age_seconds() < 1
 
     def values(self, ref_data_type: str) -> frozenset[str]:
-        """All values in force, for the documentation; none where they cannot be had."""
+        """All values in force, for the documentation; none if they are out of reach."""
         known = self._list(ref_data_type)
         if known.age_seconds() >= self._fresh_seconds:
             known.refresh()

@@ -117,6 +117,6 @@ class StatementTimedOut(DatabaseOutOfReach):
 
 
 class ReferenceDataOutOfReach(ComeAgain):
-    """The reference data cannot be had, and what is remembered is too old."""
+    """The reference data is out of reach, and the cached values are too old."""
 
     problem = PROBLEMS["reference-data-unavailable"]

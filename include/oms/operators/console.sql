@@ -118,7 +118,7 @@ WITH woken AS (
 SELECT request_id FROM woken ORDER BY request_id;
 
 -- hold_any_request --
--- Hold a request still until the transaction's end, whosever it is: as hold_request, for an operator.
+-- Lock a request until the transaction ends: as hold_request, but of any source system, for an operator.
 SELECT request_id FROM document_requests WHERE request_id = %(request_id)s FOR UPDATE;
 
 -- look_at_content --

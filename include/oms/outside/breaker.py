@@ -1,4 +1,4 @@
-"""The circuit breaker of an outside system, shared by all slices through the dial (table outside_systems).
+"""The circuit breaker of an outside system, shared by all slices through the table outside_systems.
 
 Failures in a row open it: the slice stops early, and no run claims work until it may be tried again. The first
 call that succeeds closes it. An outage is nobody's failure: what it turned back has spent no attempt.
@@ -21,7 +21,7 @@ REQUESTS_ON_PROBATION = 10  # several, so that one bad request cannot keep the b
 
 
 class System(StrEnum):
-    """The outside systems that have a dial."""
+    """The outside systems that can be paused, limited, and cut off by the breaker."""
 
     THUNDERHEAD = "THUNDERHEAD"
     REFERENCE_DATA = "REFERENCE_DATA"
@@ -30,7 +30,7 @@ class System(StrEnum):
 
 @dataclass(frozen=True)
 class Health:
-    """What the dial says of a system. ``why_not`` is None where it may be called."""
+    """State of an outside system. ``why_not`` is None if it may be called."""
 
     on_probation: bool
     why_not: str | None
@@ -64,7 +64,7 @@ class Breaker:
         return self._is_told_to_stop or self._failures_in_a_row >= FAILURES_THAT_OPEN or self._retry_after > 0
 
     async def heed(self, connection: AsyncConnection[DictRow]) -> None:
-        """Stop where the dial says so: another slice has met the outage, or somebody has paused the system."""
+        """Open as well if another slice has met the outage, or if somebody has paused the system."""
         if not self.is_open and (why_not := (await health_of(connection, self.system)).why_not):
             self._is_told_to_stop, self.reason = True, why_not
 

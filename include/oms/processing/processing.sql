@@ -1,5 +1,5 @@
 -- write_intents --
--- The intent before the submit: a batch with its name, so that whoever finds it can look the name up.
+-- Write the intent before the submit: a batch with its name, so that a later worker can look the name up.
 -- (Here and elsewhere, status || '' and lease_token + 0: what a worker holds is found by its key. It could be found by what
 -- is open or leased as well, which PostgreSQL believes to be next to nothing until it has looked again; and in a flood it
 -- would read the whole of that for each request.)

@@ -14,7 +14,7 @@ from include.oms.words.state_machine import Outcome, Wait
 
 
 async def record(hold: Hold, results: Sequence[Result]) -> None:
-    """Write the results. What this worker no longer holds is left to whoever holds it now."""
+    """Write the results. A request that this worker no longer holds is left to its new worker."""
     submitted = [result for result in results if result.outcome is Outcome.SUBMITTED]
     put_back = [result for result in results if result.move.status is Status.QUEUED]
     if submitted:

@@ -1,6 +1,6 @@
 """Submission: the intent, then the submit, with many calls in flight; never twice for one document.
 
-Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit; whoever finds a
+Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit; a worker that finds a
 name that may have been submitted looks it up first, and adopts what is there.
 """
 
@@ -15,7 +15,7 @@ from time import monotonic
 from include.oms.base.traces import span_of
 from include.oms.outside.adaptive_rate import AdaptiveRate
 from include.oms.outside.breaker import Breaker, System
-from include.oms.outside.dial import calls_per_second, places_in_line
+from include.oms.outside.rate_limit import calls_per_second, places_in_line
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.recording import record
 from include.oms.processing.work import Document, HeldRequest, Result, failed, unavailable, unsure
@@ -153,7 +153,7 @@ class Submission:
         )
 
     async def _submit_once(self, document: Document) -> int:
-        """Submit while the lease surely outlives the call: whoever takes over later looks the name up after it."""
+        """Submit while the lease surely outlives the call: a worker that takes over looks the name up after it."""
         if not document.xml:  # an intent in doubt that was found nowhere, retriggered after its retention
             raise Rejected("its content was erased at the end of its retention")
         if not self._hold.lease.holds_for(self._settings.submit_timeout_seconds):

@@ -66,7 +66,7 @@ async def batch(oms: Oms, request_id: int, status: str = "COMPLETED", *, attempt
 
 
 async def document(oms: Oms, document_id: int, *, days: float = 0.01, **columns: Any) -> int:
-    """A request whose document is made and can be had from Thunderhead under this id; the request's id."""
+    """A completed request whose document Thunderhead has under this id; the request's id."""
     request_id = await ended(oms, "COMPLETED", category=None, days=days, **columns)
     await batch(oms, request_id, thunderhead_batch_id=document_id, dms_document_id=document_id)
     return request_id

@@ -54,7 +54,7 @@ class CaughtUp:
 
 
 async def catch_up(connection: AsyncConnection[DictRow], thunderhead: Thunderhead, settings: Settings) -> CaughtUp:
-    """Adopt what was submitted since the back-up; Thunderhead is left paused on the dial.
+    """Adopt what was submitted since the back-up; Thunderhead is left paused.
 
     For a system that is stopped: no worker from before the restore may live. Raises Unavailable where Thunderhead does
     not answer; run again, it goes on. Run twice, it does no harm.

@@ -16,7 +16,7 @@ from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.settings import Settings
 from include.oms.outside.breaker import Breaker, System, health_of
-from include.oms.outside.dial import places_in_line
+from include.oms.outside.rate_limit import places_in_line
 from include.oms.outside.transport import Transport
 from include.oms.slices.claim import Claim, SliceRef
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
@@ -70,7 +70,7 @@ async def archive_slice(
 
 
 async def _archive(hold: Hold, held: Sequence[DictRow], documents: Documents) -> None:
-    """With many calls in flight, at the dial's rate; what the breaker keeps back waits for a later run."""
+    """With many calls in flight, within the rate limit; what the breaker keeps back waits for a later run."""
     connection, settings = hold.connection, hold.settings
     health = await health_of(connection, System.THUNDERHEAD)
     breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
@@ -131,7 +131,7 @@ async def fetch_document(documents: Documents, document_id: int, timeout_seconds
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """The file is there as a whole or not at all, whoever dies; written again it is the same."""
+    """Write the file whole or not at all; a repeat writes the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}.part")
     with draft.open("wb") as stream:

@@ -75,7 +75,7 @@ async def reconcile(
 ) -> Reconciliation:
     """Look at all of the window; nothing is changed.
 
-    Raises Unavailable while Thunderhead is paused on the dial, or cannot be asked.
+    Raises Unavailable while Thunderhead is paused, or cannot be asked.
     """
     if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
         raise Unavailable(why_not)

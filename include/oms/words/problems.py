@@ -61,12 +61,12 @@ _ANSWERS = (
         401, "not-authenticated", "No token, or a bad one",
         "Every call needs `Authorization: Bearer <JWT>`: asymmetrically signed by the configured issuer, for the "
         "configured audience, in force, and with a `sub`. `WWW-Authenticate` says what is wrong with this one.",
-        Fault.CLIENT, "Fetch a new token from the issuer. If a new one is refused too, ask whoever runs the issuer.",
+        Fault.CLIENT, "Fetch a new token from the issuer. If a new one is refused too, ask the operator of the issuer.",
         False),
     _answered(
         403, "insufficient-scope", "The token lacks the scope",
         "Handing in and withdrawing need `documents:write`, reading needs `documents:read`.",
-        Fault.CLIENT, "Ask whoever runs the issuer for the scope that `WWW-Authenticate` names.", False),
+        Fault.CLIENT, "Ask the operator of the issuer for the scope that `WWW-Authenticate` names.", False),
     _answered(
         403, "unknown-source-system", "The token's source system may not ask for documents",
         "The token has no `source_system`, or one that is not in force in the reference type SOURCE_SYSTEM.",

@@ -84,7 +84,7 @@ def jwks(public_key_file: Path) -> dict[str, Any]:
 
 
 def _jwk(public_key: Ed25519PublicKey) -> dict[str, Any]:
-    """Named by its thumbprint (RFC 7638), so that whoever keeps keys notices another one."""
+    """Named by its thumbprint (RFC 7638), so that a client that caches keys notices a new one."""
     jwk = OKPAlgorithm.to_jwk(public_key, as_dict=True)
     members = json.dumps({name: jwk[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
     kid = base64url_encode(hashlib.sha256(members.encode()).digest()).decode()

@@ -8,7 +8,7 @@ from typing import Any
 
 from include.oms.outside.adaptive_rate import CATCH_UP_SECONDS, AdaptiveRate
 from include.oms.outside.breaker import System
-from include.oms.outside.dial import calls_per_second
+from include.oms.outside.rate_limit import calls_per_second
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job

@@ -1,11 +1,11 @@
-"""The dial's rate: one line of calls, shared by all slices."""
+"""The rate limit: one line of calls, shared by all slices."""
 
 from __future__ import annotations
 
 from time import monotonic
 
 from include.oms.outside.breaker import System
-from include.oms.outside.dial import places_in_line
+from include.oms.outside.rate_limit import places_in_line
 from include.oms.testing.system import Oms
 
 

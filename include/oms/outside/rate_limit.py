@@ -1,4 +1,4 @@
-"""The dial's rate: how fast an outside system may be called, shared by all slices.
+"""The rate limit of an outside system, shared by all slices.
 
 Every slice takes places in one line (``outside_systems.next_call_at``), for a second's worth of calls at a time.
 """
@@ -18,7 +18,7 @@ EVERY_TYPE = "*"
 
 
 async def calls_per_second(connection: AsyncConnection[DictRow], system: System) -> float | None:
-    """The lowest rate that the dial sets for ``system`` or one of its document types; None where it sets none."""
+    """The lowest rate limit of ``system`` and its document types, calls a second; None if there is none."""
     (row,) = await database.rows(connection, "lowest_rate", system=system)
     return None if row["rate"] is None else float(row["rate"])
 

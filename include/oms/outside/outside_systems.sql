@@ -18,12 +18,12 @@ WHERE system = %(system)s AND document_type = '*'
 RETURNING extract(epoch FROM open_until - now())::float AS open_for_seconds;
 
 -- close_breaker --
--- The system answers: whoever it does not answer from now on may have himself to blame.
+-- Close the breaker: the system answered. From here on, a failure counts against the request that met it.
 UPDATE outside_systems SET failures = 0, open_until = NULL, answered_at = now(), updated_at = now()
 WHERE system = %(system)s AND document_type = '*';
 
 -- lowest_rate --
--- The slowest of the rates that the dial sets for a system, or that it can bear.
+-- The lowest of the rate limits and found rates of a system and its document types.
 SELECT min(least(most_per_second, bearable_per_second)) AS rate FROM outside_systems WHERE system = %(system)s;
 
 -- take_places --
