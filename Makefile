@@ -61,12 +61,13 @@ lint: .venv/.dev ## Check style, format, types, who imports whom, SQL and JavaSc
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports --no-logo
 	PYTHONPATH=. $(PYTHON) .ci/lint_sql.py
-	@if [ -x .venv/bin/biome ]; then .venv/bin/biome lint --error-on-warnings; \
+	@if [ -x .venv/bin/biome ]; then .venv/bin/biome check --error-on-warnings; \
 	else echo "Biome's wheel is for Linux on x86_64: the JavaScript is not linted here." >&2; fi
 
 format: .venv/.dev ## Put the format right.
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
+	@if [ -x .venv/bin/biome ]; then .venv/bin/biome check --write; fi
 
 diagrams: .venv/.runtime ## Draw docs/diagrams anew, with plantuml.
 	$(PYTHON) .ci/diagrams.py
