@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 
-from include.local.demo.thunderhead_client import generation_seconds
 from include.local.postgres import superuser_url
 from tests.e2e.conftest import Client, running
 
 SCHEDULE_SECONDS = 5
-STARTS_OF_TASKS_SECONDS = 5  # of the claim and the mapped task, for each of the two runs, on a busy machine
 EXPECTED = {"COMPLETED": "COMPLETED", "FAILED_VALIDATION": "FAILED", "STOPPED": "STOPPED"}
 
 
@@ -32,14 +29,10 @@ def in_airflow(client: Client, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql.encode()).fetchall()
 
 
-def test_every_request_ends_within_two_ticks_and_the_generation(fixed: Client) -> None:
+def test_every_request_reaches_its_end_and_has_one_event(fixed: Client) -> None:
     sent = {fixed.post(sandbox=sandbox): status for sandbox, status in EXPECTED.items() for _ in range(3)}
     for request_id, status in sent.items():
-        request = fixed.ended(request_id)
-        assert request["status"] == status
-        took = datetime.fromisoformat(request["ended_at"]) - datetime.fromisoformat(request["created_at"])
-        limit = 2 * (SCHEDULE_SECONDS + STARTS_OF_TASKS_SECONDS) + generation_seconds(fixed.system.addresses)
-        assert took < timedelta(seconds=limit)
+        assert fixed.ended(request_id)["status"] == status
         assert len(fixed.events_of(request_id, 1)) == 1
 
 
