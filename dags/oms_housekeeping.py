@@ -4,6 +4,7 @@
   OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE says. Its row and timeline stay, with an entry ERASED. A request that is
   retriggered after that ends FAILED, and its error says why.
 - `prune_events`: final events published OMS_EVENT_RETENTION_DAYS ago. Those that wait or were set aside stay.
+- `prune_operator_actions`: the audit trail, after ten years.
 - `prune_slices`: slices that can no longer be cleared, because Airflow has deleted their task instances.
 - `prune_airflow_tables`: Airflow's own runs, task instances, XComs and event log older than OMS_AIRFLOW_HISTORY_DAYS,
   by `airflow db clean`. A task has no access to Airflow's database; this one uses the Connection `airflow_db`.
@@ -48,6 +49,12 @@ def oms_housekeeping() -> None:
         return housekeeping.prune_events()
 
     @task(execution_timeout=timedelta(hours=1))
+    def prune_operator_actions() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.prune_operator_actions()
+
+    @task(execution_timeout=timedelta(hours=1))
     def prune_slices() -> int:
         from include.jobs import housekeeping
 
@@ -66,7 +73,14 @@ def oms_housekeeping() -> None:
         return housekeeping.prune_airflow_logs()
 
     # Each is a leaf: none waits for another, and none hides that another is red.
-    for forget in (erase_content, prune_events, prune_slices, prune_airflow_tables, prune_airflow_logs):
+    for forget in (
+        erase_content,
+        prune_events,
+        prune_operator_actions,
+        prune_slices,
+        prune_airflow_tables,
+        prune_airflow_logs,
+    ):
         forget()
 
 

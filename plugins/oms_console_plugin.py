@@ -46,6 +46,37 @@ def _make() -> Asgi:
         return _broken
 
 
+class ClearsAreKept:
+    """Around the whole API server: a clear of one of our jobs is kept in the audit trail once it is done."""
+
+    def __init__(self, app: Asgi) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        if not path.endswith(("/clearTaskInstances", "/clear")):
+            await self._app(scope, receive, send)
+            return
+        from plugins.oms_console.clears import is_clear, keep_clear
+
+        parts: list[bytes] = []
+        status = 0
+
+        async def received() -> Any:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            return message
+
+        async def sent(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await self._app(scope, received, sent)
+        if status == 200 and is_clear(scope):
+            await keep_clear(scope, b"".join(parts))
+
+
 async def _broken(_scope: Any, _receive: Any, send: Any) -> None:
     text = b"The OMS console could not be started. Airflow's API server has logged why; mend that and restart it."
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
@@ -63,6 +94,9 @@ class OmsConsole(AirflowPlugin):
 
     name = "oms_console"
     fastapi_apps: list[Any] = [{"app": LazyConsole(), "url_prefix": PREFIX, "name": "OMS console"}]  # noqa: RUF012
+    fastapi_root_middlewares: list[Any] = [  # noqa: RUF012
+        {"middleware": ClearsAreKept, "args": [], "kwargs": {}, "name": "OMS: who cleared"}
+    ]
     external_views: list[Any] = [  # noqa: RUF012  as the base class has it
         {
             "name": "OMS",

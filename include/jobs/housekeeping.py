@@ -32,6 +32,11 @@ def prune_events() -> int:
     return _done("published events are forgotten", housekeeping.prune_events, Duty.PRUNE_EVENTS)
 
 
+def prune_operator_actions() -> int:
+    """Forget what operators did many years ago; how many actions."""
+    return _done("actions of operators are forgotten", housekeeping.prune_operator_actions)
+
+
 def prune_slices() -> int:
     """Delete slices that can no longer be cleared; the number of slices."""
     return _done("slices are forgotten", housekeeping.prune_slices, Duty.PRUNE_SLICES)

@@ -17,6 +17,7 @@ from include.jobs.retrigger_params import LONGEST_RUN_SECONDS
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.base.tables import age_text, markdown_table
+from include.oms.operators.audit import Door, keep_action
 from include.oms.operators.bulk_retrigger import (
     Answer,
     Count,
@@ -84,6 +85,10 @@ def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInsta
     async def driven() -> None:
         selection = ended_before(form.selection(), datetime.fromisoformat(counted["counted_at"]))
         async with await database.connect(oms_database_url(), settings(), application_name="retrigger") as connection:
+            await keep_action(
+                connection, actor=actor, door=Door.DAG, action="retrigger", subject=form.in_words(),
+                number=counted["total"], after={"per_second": form.per_second},
+            )  # fmt: skip
             async for results in retrigger_selection(
                 connection, selection, actor=actor, per_second=form.per_second, most=counted["total"],
                 max_seconds=LONGEST_RUN_SECONDS,

@@ -79,6 +79,8 @@ class RetriggerForm(BaseModel):
     def in_words(self) -> str:
         """The filled-in fields, for the person who approves."""
         filled = self.model_dump(mode="json", exclude={"per_second", "dry_run"}, exclude_none=True)
+        if self.metadata:  # its values are personal data
+            filled["metadata"] = [f"{key}:…" for key, _ in self.metadata]
         return "; ".join(f"{name}: {_short(value)}" for name, value in filled.items())
 
 

@@ -13,6 +13,7 @@ from include.oms.base import database
 from include.oms.ending.final_status import End, bring_to_end
 from include.oms.ending.retrigger import retrigger_requests
 from include.oms.words.model import Category, Job, Stage, Status
+from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.filters import Filter, Id, chosen_red
 from plugins.oms_console.rights import ACT, GetUserDep, actor
@@ -67,7 +68,10 @@ async def retrigger(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[s
     again: set[int] = set()
     for start in range(0, len(ids), CHUNK):
         async with db.transaction():
-            again |= set(await retrigger_requests(db, ids[start : start + CHUNK], actor=actor(user)))
+            chunk = ids[start : start + CHUNK]
+            done = await retrigger_requests(db, chunk, actor=actor(user), why=asked.reason)
+            await _keep(db, user, "retrigger", chunk, done, asked)
+            again |= set(done)
     await _wake(db)
     return {"results": await _results(db, ids, again, "retriggered")}
 
@@ -83,7 +87,9 @@ async def _confirmed(db: AsyncConnection[DictRow], asked: Filtered) -> list[int]
 @router.post("/retry-now")
 async def retry_now(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """What waits for its back-off is due at once."""
-    rows = await database.rows(db, "retry_now", request_ids=asked.request_ids, actor=actor(user))
+    async with db.transaction():
+        rows = await database.rows(db, "retry_now", request_ids=asked.request_ids, actor=actor(user))
+        await _keep(db, user, "retry_now", asked.request_ids, [row["request_id"] for row in rows], asked)
     await _wake(db)
     return {"results": await _results(db, asked.request_ids, {row["request_id"] for row in rows}, "due now")}
 
@@ -91,11 +97,11 @@ async def retry_now(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
 @router.post("/cancellations")
 async def cancel(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """End queued requests as STOPPED, each with its final event. What a job has is left alone."""
-    done = {request_id for request_id in asked.request_ids if await _cancel(db, request_id, actor(user))}
+    done = {request_id for request_id in asked.request_ids if await _cancel(db, request_id, user, asked)}
     return {"results": await _results(db, asked.request_ids, done, "withdrawn")}
 
 
-async def _cancel(db: AsyncConnection[DictRow], request_id: int, who: str) -> bool:
+async def _cancel(db: AsyncConnection[DictRow], request_id: int, user: GetUserDep, asked: Named) -> bool:
     async with db.transaction():
         if not await database.rows(db, "hold_any_request", request_id=request_id):
             return False
@@ -103,8 +109,22 @@ async def _cancel(db: AsyncConnection[DictRow], request_id: int, who: str) -> bo
         if not found["can_be_cancelled"]:
             return False
         end = End(request_id, Status.STOPPED, Stage(found["stage"]), Category.CANCELLED, "withdrawn by an operator")
-        ended = await bring_to_end(db, [end], from_status=Status.QUEUED, lease_token=None, slice_id=None, actor=who)
+        ended = await bring_to_end(
+            db, [end], from_status=Status.QUEUED, lease_token=None, slice_id=None, actor=actor(user)
+        )
+        await _keep(db, user, "withdraw", [request_id], [request_id] if ended else [], asked)
         return bool(ended)
+
+
+async def _keep(
+    db: AsyncConnection[DictRow], user: GetUserDep, action: str, meant: list[int], done: list[int], asked: Any
+) -> None:
+    """One line in the audit trail for one request, and one for a chunk of them."""
+    one = meant[0] if len(meant) == 1 else None
+    subject = asked.filter.in_words() if isinstance(asked, Filtered) else None if one else f"requests {meant}"
+    await audit(
+        db, user, action, request_id=one, subject=subject, number=len(done), reason=asked.reason, after={"done": done}
+    )
 
 
 async def _results(db: AsyncConnection[DictRow], ids: list[int], done: set[int], word: str) -> list[dict[str, Any]]:

@@ -1,12 +1,16 @@
-"""Airflow's audit log, for actions that belong to no single request."""
+"""What is done in the console is kept in the audit trail, with the Airflow user's name."""
 
 from __future__ import annotations
 
+from typing import Any
 
-def audit(user: str, event: str, what: str) -> None:
-    """Write who did it to the audit log. Blocks: it writes to Airflow's database."""
-    from airflow.models.log import Log
-    from airflow.utils.session import create_session
+from airflow.api_fastapi.core_api.security import GetUserDep
 
-    with create_session() as session:
-        session.add(Log(event=event, owner=user, extra=what))
+from include.oms.operators.audit import Door, keep_action
+from plugins.oms_console.database import Db
+from plugins.oms_console.rights import actor
+
+
+async def audit(db: Db, user: GetUserDep, action: str, **more: Any) -> None:
+    """Keep one action, in the transaction of the caller; ``more`` as keep_action has it."""
+    await keep_action(db, actor=actor(user), door=Door.CONSOLE, action=action, **more)

@@ -1,43 +1,72 @@
-"""The user who cleared a task instance, from Airflow's audit log; the worker does not know it."""
+"""Airflow's own Clear button, kept in the audit trail at once, with the name of who pressed it.
+
+The worker of a cleared task instance cannot know who that was, and Airflow forgets its own log after some weeks.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from datetime import datetime, timedelta
+import re
 from typing import Any
 
-from airflow.models.log import Log
-from airflow.utils.session import create_session
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from airflow.api_fastapi.app import get_auth_manager
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 
-CLEARED = "airflow:clear"
-EVENTS = ("post_clear_task_instances", "clear_dag_run")
-# A cleared run may wait for a free slot before its worker writes the entry.
-LONGEST_WAIT = timedelta(hours=1)
+from include.oms.base import database as oms_database
+from include.oms.base.settings import settings
+from include.oms.operators.audit import Door, keep_action, run_subject
+from include.oms.words.model import Job
+from plugins.oms_console import database
 
 log = logging.getLogger(__name__)
 
+CLEAR = re.compile(r"/api/v2/dags/(?P<dag>[^/]+)/(?:clearTaskInstances|dagRuns/(?P<run>[^/]+)/clear)$")
+TOKEN_COOKIE = "_token"  # noqa: S105 - its name, as airflow.api_fastapi.auth.managers.base_auth_manager has it
 
-def name_who_cleared(timeline: list[dict[str, Any]]) -> None:
-    """Write the user's name into timeline entries that a clear made; if the audit log has it no more, none."""
-    entries = [entry for entry in timeline if entry["actor"] == CLEARED and entry["dag_run_id"]]
+
+def is_clear(scope: Any) -> bool:
+    """Whether this call is a clear of one of our jobs."""
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    found = CLEAR.search(scope["path"])
+    return found is not None and found["dag"] in set(Job)
+
+
+async def keep_clear(scope: Any, body: bytes) -> None:
+    """Keep who cleared what. The clear itself has been done, so nothing here may fail it."""
     try:
-        for entry in entries:
-            if name := _who(entry["job"], entry["dag_run_id"], datetime.fromisoformat(entry["at"])):
-                entry["actor"] = f"airflow:{name}, by clearing"
-    except SQLAlchemyError as error:
-        log.warning("the audit log cannot be read: %s", type(error).__name__)
+        said = json.loads(body)
+        if said.get("dry_run", True) or not (found := CLEAR.search(scope["path"])):
+            return
+        run_id = found["run"] or said.get("dag_run_id")
+        name = await _user_name(Headers(scope=scope))
+        url = await database.database_url()
+        async with await oms_database.connect(url, settings(), application_name="oms-clears") as connection:
+            await keep_action(
+                connection,
+                actor=f"airflow:{name}",
+                door=Door.CLEAR,
+                action="clear",
+                subject=run_subject(found["dag"], str(run_id)),
+                reason=said.get("note") or None,
+                after=_what(said),
+            )
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the clear has been done
+        log.warning("who cleared could not be kept: %s", type(error).__name__)
 
 
-def _who(dag_id: str, run_id: str, at: datetime) -> str | None:
-    """The last user who cleared something of this run before that moment."""
-    found = (
-        select(Log.owner)
-        .where(Log.event.in_(EVENTS), Log.dag_id == dag_id, Log.dttm.between(at - LONGEST_WAIT, at))
-        .where((Log.run_id == run_id) | Log.extra.contains(run_id, autoescape=True))
-        .order_by(Log.dttm.desc())
-        .limit(1)
-    )
-    with create_session() as session:
-        return session.scalar(found)
+def _what(said: dict[str, Any]) -> dict[str, Any]:
+    """Which task instances; all of the run where none is named."""
+    tasks = said.get("task_ids") or []
+    indexes = [task[1] for task in tasks if isinstance(task, list) and len(task) > 1]
+    only = {"only_failed": said.get("only_failed"), "tasks": [it[0] if isinstance(it, list) else it for it in tasks]}
+    return only | ({"map_indexes": indexes} if indexes and len(indexes) == len(tasks) else {})
+
+
+async def _user_name(headers: Headers) -> str:
+    bearer = headers.get("authorization", "").removeprefix("Bearer ").strip()
+    token = bearer or cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, "")
+    user = await get_auth_manager().get_user_from_token(token)
+    return str(user.get_name())

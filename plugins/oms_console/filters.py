@@ -67,6 +67,13 @@ class Filter(BaseModel):
         value = trimmed(value) if isinstance(value, str) else value
         return None if value in ("", (), [], [""]) else value
 
+    def in_words(self) -> str:
+        """The filter for the audit trail: of metadata the key alone."""
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        if self.metadata:
+            said["metadata"] = f"{_split(self.metadata)[0]}:…"
+        return "; ".join(f"{name}: {value}" for name, value in said.items()) or "all requests"
+
     def selection(self) -> Selection:
         """The requests that are meant."""
         return Selection(

@@ -7,17 +7,19 @@ from typing import Literal
 
 import httpx
 from fastapi import APIRouter, HTTPException, Response
+from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict
 
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.operators.selection import LARGEST_ID
+from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.rights import ACT, GetUserDep, actor
 
 router = APIRouter(dependencies=ACT)
 
-QUERIES = {"json": "look_at_content", "metadata": "look_at_metadata", "xml": "look_at_xml"}
+QUERIES = {"json": "look_at_content", "metadata": "look_at_metadata", "xml": "look_at_xml", "pdf": "look_at_document"}
 MEDIA_TYPES = {"json": "application/json", "metadata": "application/json", "xml": "application/xml"}
 HEADERS = {"Cache-Control": "no-store", "Content-Disposition": "attachment"}
 
@@ -35,16 +37,18 @@ async def look(request_id: int, asked: Look, user: GetUserDep, db: Db) -> Respon
     """The content itself: what was sent, what Thunderhead got, or the document."""
     if not 0 < request_id <= LARGEST_ID:
         raise HTTPException(404, "there is no such request")
+    async with db.transaction():
+        rows = await database.rows(db, QUERIES[asked.what], request_id=request_id, actor=actor(user))
+        if rows:
+            await audit(db, user, "look", request_id=request_id, subject=asked.what)
     if asked.what == "pdf":
-        return await _document(db, request_id, actor(user))
-    rows = await database.rows(db, QUERIES[asked.what], request_id=request_id, actor=actor(user))
+        return await _document(rows)
     if not rows:
         raise HTTPException(404, "there is nothing: never made, or erased at the end of its retention")
     return Response(rows[0]["content"], media_type=MEDIA_TYPES[asked.what], headers=HEADERS)
 
 
-async def _document(db: Db, request_id: int, who: str) -> Response:
-    rows = await database.rows(db, "look_at_document", request_id=request_id, actor=who)
+async def _document(rows: list[DictRow]) -> Response:
     if not rows:
         raise HTTPException(404, "no document has been made for this request yet")
     content = await asyncio.to_thread(_fetch, rows[0]["dms_document_id"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -43,6 +42,7 @@ async def release(group: Group, user: GetUserDep, db: Db) -> dict[str, int]:
     while found == RELEASED_AT_ONCE:
         (row,) = await database.rows(db, "release_set_aside", limit=RELEASED_AT_ONCE, **group.model_dump())
         released, found = released + row["released"], row["chosen"]
-    await asyncio.to_thread(audit, user.get_name(), "oms.outbox", f"{released} released: {group.model_dump_json()}")
+    subject = f"events of {group.topic or 'the default topic'}"
+    await audit(db, user, "publish_set_aside", subject=subject, number=released, before=group.model_dump())
     await database.rows(db, "wake", job=Job.MONITORING)
     return {"released": released}

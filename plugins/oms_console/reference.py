@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from include.oms.base.settings import settings
 from plugins.oms_console.audit import audit
+from plugins.oms_console.database import Db
 from plugins.oms_console.outside import base_url_and_headers
 from plugins.oms_console.problems import problem
 from plugins.oms_console.rights import EDIT, READ, GetUserDep
@@ -61,23 +62,23 @@ async def one(kind: Kind, row_id: int) -> Response:
 
 
 @router.post("/reference/{kind}", dependencies=EDIT)
-async def add(kind: Kind, row: Row, user: GetUserDep) -> Response:
+async def add(kind: Kind, row: Row, user: GetUserDep, db: Db) -> Response:
     """A new row."""
     await _check(kind, row)
-    return await _changed(user, "POST", kind, row)
+    return await _changed(db, user, "POST", kind, row)
 
 
 @router.put("/reference/{kind}/{row_id}", dependencies=EDIT)
-async def change(kind: Kind, row_id: int, said: Changed, user: GetUserDep) -> Response:
+async def change(kind: Kind, row_id: int, said: Changed, user: GetUserDep, db: Db) -> Response:
     """Another content for a row that is still as it was seen."""
     await _check(kind, said.row, said.seen)
-    return await _changed(user, "PUT", f"{kind}/{row_id}", said.row, said.seen)
+    return await _changed(db, user, "PUT", f"{kind}/{row_id}", said.row, said.seen)
 
 
 @router.delete("/reference/{kind}/{row_id}", dependencies=EDIT)
-async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep) -> Response:
+async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep, db: Db) -> Response:
     """A row that is still as it was seen counts until today. Nothing is deleted."""
-    return await _changed(user, "DELETE", f"{kind}/{row_id}", None, said.seen)
+    return await _changed(db, user, "DELETE", f"{kind}/{row_id}", None, said.seen)
 
 
 async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = None) -> None:
@@ -101,7 +102,12 @@ async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = 
 
 
 async def _changed(
-    user: GetUserDep, method: str, path: str, row: dict[str, Any] | None = None, seen: dict[str, Any] | None = None
+    db: Db,
+    user: GetUserDep,
+    method: str,
+    path: str,
+    row: dict[str, Any] | None = None,
+    seen: dict[str, Any] | None = None,
 ) -> Response:
     tag = None
     if seen is not None:
@@ -115,7 +121,9 @@ async def _changed(
     if answer.status_code == 412:
         return _too_late(await _passed_on("GET", path))
     if answer.status_code < 300:
-        await asyncio.to_thread(audit, user.get_name(), "oms.reference_data", f"{method} {path} {row or ''}".strip())
+        action = {"POST": "add_reference_row", "PUT": "change_reference_row", "DELETE": "end_reference_row"}[method]
+        after = json.loads(bytes(answer.body)) if answer.body else None
+        await audit(db, user, action, subject=path, before=seen, after=after)
     return answer
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import csv
-import io
-import re
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
+from psycopg.rows import DictRow
 from pydantic import ValidationError
 
 from include.oms.base import database
@@ -19,17 +16,14 @@ from include.oms.base.settings import settings
 from include.oms.operators.selection import LARGEST_ID
 from include.oms.words.problems import PROBLEMS
 from plugins.oms_console.audit import audit
-from plugins.oms_console.clears import CLEARED, name_who_cleared
 from plugins.oms_console.database import Db, connection
 from plugins.oms_console.filters import Filter, chosen, chosen_red
 from plugins.oms_console.rights import READ, GetUserDep, may
+from plugins.oms_console.sheets import csv_lines
 
 PAGE = 50
 MOST_COUNTED = 10_000
 EXPORT_PAGE = 1000
-BYTE_ORDER_MARK = "\ufeff"  # or Excel would not read it as UTF-8
-
-FORMULA = re.compile(r"(?:^|[,;|\t\r\n])[\s\"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]")
 
 router = APIRouter(dependencies=READ)
 
@@ -53,8 +47,15 @@ Wanted: TypeAlias = Annotated[Filter, Depends(the_filter)]
 
 
 @router.get("/requests")
-async def search(wanted: Wanted, db: Db, before: Before = LARGEST_ID) -> dict[str, Any]:
-    """A page of requests, newest first, and the id that the next page goes on before."""
+async def search(
+    wanted: Wanted, user: GetUserDep, request: Request, db: Db, before: Before = LARGEST_ID
+) -> dict[str, Any]:
+    """A page of requests, newest first, and the id that the next page goes on before.
+
+    Metadata is personal data: a search by it is kept in the audit trail, but not its refreshes.
+    """
+    if wanted.metadata and "if-none-match" not in request.headers:
+        await audit(db, user, "search_by_metadata", subject=wanted.in_words())
     ids = await chosen(db, wanted, limit=PAGE + 1, before=before)
     rows = await database.rows(db, "list_requests", request_ids=ids[:PAGE])
     return {"items": rows, "before": ids[PAGE - 1] if len(ids) > PAGE else None}
@@ -84,47 +85,23 @@ def a_problem(name: str) -> dict[str, Any]:
 
 
 @router.get("/requests.csv")
-async def export(wanted: Wanted, user: GetUserDep) -> StreamingResponse:
+async def export(wanted: Wanted, user: GetUserDep, db: Db) -> StreamingResponse:
     """Export all requests of the filter as CSV, without payload and metadata.
 
-    Airflow's audit log keeps who exported what.
+    The audit trail keeps who exported what.
     """
-    said = wanted.model_dump_json(exclude_defaults=True, exclude={"metadata"})
-    await asyncio.to_thread(audit, user.get_name(), "oms.export", said)
+    await audit(db, user, "export", subject=wanted.in_words())
     headers = {"Content-Disposition": 'attachment; filename="oms-requests.csv"', "Cache-Control": "no-store"}
-    return StreamingResponse(_csv(wanted), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(csv_lines(_all(wanted)), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def _csv(wanted: Filter) -> AsyncIterator[str]:
+async def _all(wanted: Filter) -> AsyncIterator[list[DictRow]]:
     """Page by page, on a connection of its own: the call's own is closed before the body is sent."""
-    text = io.StringIO()
-    writer: Any = None
     async for db in connection():
         before = LARGEST_ID
-        yield BYTE_ORDER_MARK
         while ids := await chosen(db, wanted, limit=EXPORT_PAGE, before=before):
-            for row in await database.rows(db, "list_requests", request_ids=ids):
-                writer = writer or _with_heads(text, list(row))
-                writer.writerow([harmless(value) for value in row.values()])
-            yield text.getvalue()
-            text.seek(0)
-            text.truncate()
+            yield await database.rows(db, "list_requests", request_ids=ids)
             before = ids[-1]
-
-
-def _with_heads(text: io.StringIO, names: list[str]) -> Any:
-    writer = csv.writer(text)
-    writer.writerow(names)
-    return writer
-
-
-def harmless(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection).
-
-    Full-width signs count as well, and so does a sign behind blanks, quotes or a separator, which may begin a cell of
-    its own where a spreadsheet cuts otherwise.
-    """
-    return f"'{value}" if isinstance(value, str) and FORMULA.search(value) else value
 
 
 @router.get("/requests/{request_id}")
@@ -136,8 +113,6 @@ async def page(request_id: int, db: Db) -> Any:
     if not rows:
         raise HTTPException(404, "there is no such request")
     shown = rows[0]["request"]
-    if any(entry["actor"] == CLEARED for entry in shown["timeline"]):
-        await asyncio.to_thread(name_who_cleared, shown["timeline"])
     categories = {error["category"] for error in shown["errors"]}
     return shown | {"help": {name: _help(name) for name in categories if name in PROBLEMS}}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
@@ -58,7 +57,8 @@ async def add(system: str, added: Added, user: GetUserDep, db: Db) -> list[dict[
     if system != System.THUNDERHEAD or added.document_type == EVERY_TYPE:
         raise HTTPException(422, "only Thunderhead has settings for single document types")
     await database.rows(db, "add_document_type", system=system, document_type=added.document_type)
-    return await _changed(db, user, f"{system} {added.document_type} added")
+    await audit(db, user, "add_system_settings", subject=f"{system} {added.document_type}")
+    return await _changed(db)
 
 
 @router.patch("/systems/{system}", dependencies=ACT)
@@ -69,27 +69,45 @@ async def change(system: str, said: Change, user: GetUserDep, db: Db) -> Any:
     limits = said.model_fields_set & LIMITS
     if system in set(System) - {System.THUNDERHEAD} and (limits or said.document_type != EVERY_TYPE):
         raise HTTPException(422, "only Thunderhead has limits and settings for single document types")
-    changed = await database.rows(
-        db,
-        "change_system",
-        system=system,
-        actor=actor(user),
-        sets_in_flight="most_in_flight" in limits,
-        sets_per_second="most_per_second" in limits,
-        **said.model_dump(),
-    )
-    if not changed:
-        return await _too_late(db, system, said.document_type)
-    return await _changed(db, user, f"{system} {said.model_dump_json(exclude_unset=True, exclude={'version'})}")
+    async with db.transaction():
+        before = await _settings(db, system, said.document_type)
+        changed = await database.rows(
+            db,
+            "change_system",
+            system=system,
+            actor=actor(user),
+            sets_in_flight="most_in_flight" in limits,
+            sets_per_second="most_per_second" in limits,
+            **said.model_dump(),
+        )
+        if not changed:
+            return await _too_late(db, system, said.document_type)
+        action = {True: "pause_system", False: "resume_system", None: "limit_system"}[said.paused]
+        after = await _settings(db, system, said.document_type)
+        subject = f"{system} {said.document_type}"
+        await audit(db, user, action, subject=subject, reason=said.why, before=before, after=after)
+    return await _changed(db)
 
 
 @router.delete("/systems/{system}", dependencies=ACT)
 async def remove(system: str, document_type: Name, version: Version, user: GetUserDep, db: Db) -> Any:
     """A document type has no settings of its own any more; all settings as they then are."""
-    removed = await database.rows(db, "remove_dial", system=system, document_type=document_type, version=version)
-    if not removed:
-        return await _too_late(db, system, document_type)
-    return await _changed(db, user, f"{system} {document_type} removed")
+    async with db.transaction():
+        before = await _settings(db, system, document_type)
+        values = {"system": system, "document_type": document_type, "version": version}
+        if not await database.rows(db, "remove_dial", **values):
+            return await _too_late(db, system, document_type)
+        await audit(db, user, "remove_system_settings", subject=f"{system} {document_type}", before=before)
+    return await _changed(db)
+
+
+async def _settings(db: Db, system: str, document_type: str) -> dict[str, Any] | None:
+    """What operators have set for a system and document type."""
+    names = ("paused_at", "paused_by", "paused_why", "most_in_flight", "most_per_second")
+    for row in await systems(db):
+        if (row["system"], row["document_type"]) == (system, document_type):
+            return {name: row[name] for name in names}
+    return None
 
 
 async def _too_late(db: Db, system: str, document_type: str) -> Response:
@@ -107,9 +125,8 @@ def in_words(row: dict[str, Any]) -> str:
     return f"{paused}; {most[0]} in flight, {most[1]} a second"
 
 
-async def _changed(db: Db, user: GetUserDep, what: str) -> list[dict[str, Any]]:
-    """Keep who did it, and have the jobs look again."""
-    await asyncio.to_thread(audit, user.get_name(), "oms.dial", what)
+async def _changed(db: Db) -> list[dict[str, Any]]:
+    """Have the jobs look again; all settings as they now are."""
     for job in Job:
         await database.rows(db, "wake", job=job)
     return await systems(db)

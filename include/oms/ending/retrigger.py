@@ -17,11 +17,16 @@ from include.oms.words.state_machine import RETRIGGERS
 
 
 async def retrigger_requests(
-    connection: AsyncConnection[DictRow], request_ids: Sequence[int], *, actor: str, slice_id: int | None = None
+    connection: AsyncConnection[DictRow],
+    request_ids: Sequence[int],
+    *,
+    actor: str,
+    slice_id: int | None = None,
+    why: str | None = None,
 ) -> list[int]:
     """Drive the requests again that stand at a red end and were not withdrawn; return their ids.
 
-    ``actor`` stands in the timeline.
+    ``actor`` and ``why`` stand in the timeline.
     """
     again = await database.rows(
         connection,
@@ -32,6 +37,7 @@ async def retrigger_requests(
         stages=[move.stage for move in RETRIGGERS.values()],
         actor=actor,
         slice_id=slice_id,
+        why=why,
     )
     return [row["request_id"] for row in again]
 

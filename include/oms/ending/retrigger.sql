@@ -4,6 +4,13 @@ SELECT request_id FROM document_requests
 WHERE slice_id = %(slice_id)s AND status IN ('FAILED', 'STOPPED')
 ORDER BY request_id FOR UPDATE;
 
+-- who_cleared --
+-- Who cleared this slice's task instance last: the audit trail has it at once. A clear may name the whole run.
+SELECT a.actor FROM slices s JOIN operator_actions a
+    ON a.door = 'clear' AND a.subject = s.job || '/' || s.dag_run_id
+WHERE s.slice_id = %(slice_id)s AND (a.after->'map_indexes' IS NULL OR a.after->'map_indexes' @> to_jsonb(s.map_index))
+ORDER BY a.action_id DESC LIMIT 1;
+
 -- retrigger_requests --
 -- Drive ended requests again, by the stage they ended at: moves says where to (RETRIGGERS). What is not at a red end is
 -- left alone and not returned, and so is what was withdrawn: nobody wants it any more.
@@ -29,7 +36,7 @@ WITH moves AS (
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail, slice_id)
     SELECT request_id, 'RETRIGGERED', %(actor)s,
-           jsonb_build_object('stage', ended_stage, 'revision', revision), %(slice_id)s
+           jsonb_strip_nulls(jsonb_build_object('stage', ended_stage, 'revision', revision, 'why', %(why)s::text)), %(slice_id)s
     FROM again
 ), woken AS (  -- whichever job drives them on, if its watcher waits to be told
     SELECT count(pg_notify('oms_work', job)) FROM watchers WHERE waiting

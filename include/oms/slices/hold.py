@@ -119,6 +119,9 @@ async def _take_over(hold: Hold, opened: OpenedSlice, queries: HoldQueries) -> N
         await hold.execute(queries.reclaim, former_token=opened.former_token, lease_seconds=lease_seconds)
     if opened.cleared and queries.take:
         async with hold.connection.transaction():
-            again = await retrigger_slice(hold.connection, hold.lease.slice_id, actor="airflow:clear")
+            slice_id = hold.lease.slice_id
+            cleared_by = await database.rows(hold.connection, "who_cleared", slice_id=slice_id)
+            actor = f"{cleared_by[0]['actor']}, by clearing" if cleared_by else "airflow:clear"
+            again = await retrigger_slice(hold.connection, slice_id, actor=actor)
             await hold.execute(queries.take, request_ids=again, lease_seconds=lease_seconds)
         hold.report.count("retriggered", len(again))

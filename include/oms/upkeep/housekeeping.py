@@ -13,6 +13,7 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 
 CHUNK = 1000
+AUDIT_TRAIL_DAYS = 3653  # as long as business records are kept
 
 
 async def erase_content(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
@@ -39,6 +40,13 @@ async def _erased(connection: AsyncConnection[DictRow], document_type: str, days
 async def prune_events(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
     """Forget events published long ago; how many. What waits or was set aside stays, however old."""
     return await _prune(connection, "prune_events", settings.event_retention_days, chunk)
+
+
+async def prune_operator_actions(
+    connection: AsyncConnection[DictRow], _settings: Settings, *, chunk: int = CHUNK
+) -> int:
+    """Forget what operators did ten years ago; how many actions. The database refuses what is younger than a year."""
+    return await _prune(connection, "prune_operator_actions", AUDIT_TRAIL_DAYS, chunk)
 
 
 async def prune_slices(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:

@@ -48,6 +48,17 @@ WITH stretch AS (
 )
 SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;
 
+-- prune_operator_actions --
+-- Forget actions of operators after years, from the oldest on: one stretch of them a call.
+WITH stretch AS (
+    SELECT action_id FROM operator_actions
+    WHERE action_id > %(after_key)s AND at < now() - %(days)s * interval '1 day'
+    ORDER BY action_id LIMIT %(limit)s
+), pruned AS (
+    DELETE FROM operator_actions a USING stretch s WHERE a.action_id = s.action_id RETURNING a.action_id
+)
+SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(action_id) FROM stretch) AS last_key;
+
 -- prune_slices --
 -- Forget slices whose task instance Airflow no longer has, from the oldest on: one stretch of them a call. What an
 -- error names as its DAG run stays, and so does what still holds a request.

@@ -11,6 +11,7 @@ import { retrying } from "./retrying.js";
 import { search } from "./search.js";
 import { slices } from "./slices.js";
 import { systems } from "./systems.js";
+import { trail } from "./trail.js";
 
 /** @typedef {[string, (page: Element, of: any) => Promise<void>]} View */
 
@@ -21,6 +22,7 @@ const VIEWS = {
   retrying: ["Retrying", retrying],
   systems: ["Outside systems", systems],
   reference: ["Reference data", reference],
+  actions: ["Operator actions", trail],
 };
 /** @type {Record<string, View>} */
 const OTHERS = {

@@ -14,7 +14,7 @@ from include.oms.slices.claim import claim_slices
 from include.oms.words.model import Job
 from include.services.reference_data.app import create_app
 from include.services.reference_data.settings import ReferenceDataSettings
-from plugins.oms_console import looks, outbox, reference
+from plugins.oms_console import looks, reference
 from tests.integration.console.conftest import JSON, Console
 
 
@@ -164,7 +164,9 @@ async def test_a_system_is_paused_limited_and_resumed(console: Console) -> None:
     assert (shown["paused_at"], shown["most_in_flight"]) == (None, 5)
     await change(console, most_in_flight=None)
     assert (await settings_of(console))["most_in_flight"] is None
-    assert [what[:2] for what in console.audited] == [("ada", "oms.dial")] * 4
+    assert [(action, reason) for _, action, _, reason in console.trail()] == [
+        ("pause_system", "they asked us to"), ("limit_system", None), ("resume_system", None), ("limit_system", None),
+    ]  # fmt: skip
 
 
 async def test_a_stale_page_undoes_no_colleagues_pause(console: Console) -> None:
@@ -309,11 +311,7 @@ async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(
     assert reference_api == []
 
 
-async def test_what_is_set_aside_is_shown_with_its_reason_and_goes_out_again_once_released(
-    console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    audited: list[tuple[str, ...]] = []
-    monkeypatch.setattr(outbox, "audit", lambda *what: audited.append(what))
+async def test_what_is_set_aside_is_shown_with_its_reason_and_goes_out_again_once_released(console: Console) -> None:
     for topic in ("missing", "missing", None):
         request_id = console.request("FAILED", revision=1)
         console.db.execute(
@@ -328,6 +326,6 @@ async def test_what_is_set_aside_is_shown_with_its_reason_and_goes_out_again_onc
     answer = await console.post("outbox/releases", topic="missing", reason="it is refused")
     assert answer.json() == {"released": 2}
     assert [row["topic"] for row in await console.get("outbox") if not row["is_set_aside"]] == ["missing"]
-    assert audited == [("ada", "oms.outbox", '2 released: {"topic":"missing","reason":"it is refused"}')]
+    assert console.trail() == [("airflow:ada", "publish_set_aside", "events of missing", None)]
     console.log_in("viewer")
     assert (await console.post("outbox/releases", topic="", reason="it is refused")).status_code == 403

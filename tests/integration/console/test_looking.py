@@ -12,7 +12,7 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.ending.retrigger import retrigger_slice
 from plugins.oms_console import requests
-from plugins.oms_console.requests import harmless
+from plugins.oms_console.sheets import harmless
 from tests.integration.console.conftest import Console
 
 
@@ -198,7 +198,9 @@ async def test_an_export_is_audited_without_the_metadata_it_was_asked_by(console
     console.request("FAILED", {"POLICY_NUMBER": "secret-policy"})
     text = await console.http.get("/api/requests.csv?status=FAILED&status=STOPPED&metadata=POLICY_NUMBER:secret-policy")
     assert len(text.text.splitlines()) == 2
-    assert console.audited == [("ada", "oms.export", '{"status":["FAILED","STOPPED"]}')]
+    assert console.trail() == [
+        ("airflow:ada", "export", "metadata: POLICY_NUMBER:…; status: ['FAILED', 'STOPPED']", None)
+    ]
 
 
 async def test_an_export_is_no_formula(console: Console) -> None:

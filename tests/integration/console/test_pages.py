@@ -381,7 +381,8 @@ def busy(console: Console) -> int:
 
 PAGES = {
     "dashboard": "", "search": "search", "retrying": "retrying", "systems": "systems", "reference": "reference",
-    "request": "requests/{id}", "problem": "problems/OVERDUE", "run": "slices?dag_id=document_processing&run_id=run",
+    "request": "requests/{id}", "problem": "problems/OVERDUE", "actions": "actions",
+    "run": "slices?dag_id=document_processing&run_id=run",
 }  # fmt: skip
 
 
