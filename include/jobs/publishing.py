@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import psycopg
 from psycopg import Connection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from include.jobs.hooks import FinalEventsHook, ReferenceDataHook
 from include.oms.base import database
@@ -55,8 +54,8 @@ class Publisher:
         A broker that is out is nobody's failure: the events wait, and the next run tries again.
         Raises psycopg.Error.
         """
-        if self._connection is None:
-            self._connection = psycopg.connect(self._url, autocommit=True, row_factory=dict_row)
+        if self._connection is None or self._connection.closed:  # the server may close one that is idle
+            self._connection = database.connect_blocking(self._url, self._settings, application_name="publisher")
         if self._connection.execute(query("documents_without_topic")).fetchone():
             asyncio.run(self._name_topics())
         done = outbox.publish_waiting_events(self._connection, self.producer, self._settings)

