@@ -1,19 +1,84 @@
-"""Alembic's entry: one connection to OMS_DATABASE_URL, one transaction a migration."""
+"""Alembic's entry: one connection to OMS_DATABASE_URL, one transaction a migration, and no long wait for a lock.
 
+A statement that waits for a lock on a table keeps everybody else from that table meanwhile. So a migration gives up
+after half a second, lets the others go on, and tries again: behind a long transaction (a pg_dump, a report) it waits
+without stopping the intake. What is committed is not done again.
+"""
+
+import logging
+import time
+
+import psycopg
 from alembic import context
-from sqlalchemy import create_engine, pool
+from psycopg.rows import tuple_row
+from sqlalchemy import Engine, create_engine, event, pool
+from sqlalchemy.exc import DBAPIError
 
+from include.oms.base.database import Session, open_blocking
+from include.oms.base.queries import query
 from include.oms.base.settings import settings
+
+LOCK_SECONDS = 0.5
+PAUSE_SECONDS = 2.0
+GIVE_UP_SECONDS = 900.0
+SESSION = Session("oms-migrations", connect_timeout_seconds=10, lock_timeout_seconds=LOCK_SECONDS)
+IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+
+log = logging.getLogger("alembic")
+
+
+def connect() -> psycopg.Connection:
+    """A connection as SQLAlchemy wants it: with transactions, and rows that are tuples."""
+    connection: psycopg.Connection = open_blocking(settings().database_url, SESSION)  # type: ignore[assignment]
+    connection.autocommit = False
+    connection.row_factory = tuple_row
+    return connection
+
+
+def engine() -> Engine:
+    """A new connection each time it is asked for one."""
+    made = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
+
+    # CREATE INDEX CONCURRENTLY waits for all transactions that are under way, and stops nobody meanwhile.
+    @event.listens_for(made, "before_cursor_execute")
+    def _be_patient(_connection, cursor, statement, *_):  # type: ignore[no-untyped-def]
+        if " CONCURRENTLY " in statement:
+            cursor.execute("SET lock_timeout = 0")
+
+    @event.listens_for(made, "after_cursor_execute")
+    def _be_impatient(_connection, cursor, statement, *_):  # type: ignore[no-untyped-def]
+        if " CONCURRENTLY " in statement:
+            cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+
+    return made
 
 
 def run() -> None:
-    """Apply the migrations that are asked for; never wait for another session's lock beyond 10 s."""
-    url = settings().database_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"options": "-c lock_timeout=10s"})
-    with engine.connect() as connection:
+    """Apply the migrations that are asked for. Raises what the last try met when the time is up."""
+    give_up_at = time.monotonic() + GIVE_UP_SECONDS
+    while True:
+        try:
+            _run_once()
+        except DBAPIError as error:
+            if not isinstance(error.orig, IN_THE_WAY) or time.monotonic() > give_up_at:
+                raise
+            log.warning("another session holds a lock; trying again. Long transactions: %s", _long_transactions())
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def _run_once() -> None:
+    with engine().connect() as connection:
         context.configure(connection=connection, transaction_per_migration=True)
         with context.begin_transaction():
             context.run_migrations()
+
+
+def _long_transactions() -> str:
+    with open_blocking(settings().database_url, SESSION) as connection:
+        found = connection.execute(query("long_transactions")).fetchall()
+    return "; ".join(f"pid {row['pid']} {row['application_name']}, {row['seconds']} s" for row in found) or "none"
 
 
 run()

@@ -15,3 +15,10 @@ SELECT pg_backend_pid() AS backend_pid,
        current_setting('idle_in_transaction_session_timeout') AS idle_in_transaction,
        current_setting('random_page_cost') AS random_page_cost,
        current_setting('TimeZone') AS time_zone;
+
+-- long_transactions --
+-- The oldest transactions of this database, which a migration may wait for.
+SELECT pid, application_name, extract(epoch FROM now() - xact_start)::integer AS seconds
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < now() - interval '1 second'
+ORDER BY xact_start LIMIT 3;

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from psycopg.errors import QueryCanceled
 from pydantic import ValidationError
 
 from include.jobs import housekeeping as jobs
@@ -72,6 +73,43 @@ def test_the_retention_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE", '{"INVOICE": 0}')
     with pytest.raises(ValidationError, match="INVOICE"):
         Settings()
+
+
+SLOW = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$;
+    CREATE TRIGGER slow AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION slow()"""
+
+
+@pytest.mark.parametrize("table", ["request_payloads", "request_metadata", "batch_payloads"])
+async def test_a_chunk_that_is_too_slow_is_halved(oms: Oms, table: str) -> None:
+    """A row takes 0.1 s to erase, a statement may take 0.5 s."""
+    for _ in range(10):
+        await old_request(oms)
+    await oms.connection.execute(SLOW.format(table=table))
+    await oms.connection.execute("SET statement_timeout = 500")
+    assert await erase_content(oms.connection, oms.settings) == 10
+
+
+@pytest.mark.parametrize(("prune", "table"), [(prune_events, "final_events"), (prune_slices, "slices")])
+async def test_so_it_is_with_what_is_forgotten(oms: Oms, prune: Any, table: str) -> None:
+    for number in range(10):
+        await old_request(oms)
+        await oms.connection.execute(
+            """INSERT INTO slices (job, dag_run_id, ordinal, label, size, claimed_at)
+               VALUES ('document_processing', 'run', %s, '', 1, now() - interval '100 days')""",
+            [number],
+        )
+    await oms.connection.execute(SLOW.format(table=table))
+    await oms.connection.execute("SET statement_timeout = 500")
+    assert await prune(oms.connection, oms.settings) == 10
+
+
+async def test_what_is_too_slow_even_alone_is_told(oms: Oms) -> None:
+    await old_request(oms)
+    await oms.connection.execute(SLOW.format(table="request_payloads"))
+    await oms.connection.execute("SET statement_timeout = 50")
+    with pytest.raises(QueryCanceled):
+        await erase_content(oms.connection, oms.settings)
 
 
 async def test_in_chunks_and_once(oms: Oms) -> None:
