@@ -24,7 +24,7 @@ GIVE_UP_SECONDS = 900.0
 SESSION = Session("oms-migrations", connect_timeout_seconds=10, lock_timeout_seconds=LOCK_SECONDS)
 IN_THE_WAY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 
-log = logging.getLogger("alembic")
+log = logging.getLogger("oms")
 
 
 def connect() -> psycopg.Connection:
