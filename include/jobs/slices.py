@@ -117,8 +117,8 @@ def _finish(a_slice: SliceRef, report: SliceReport) -> None:
         log.warning("stopped early, no attempt spent: %s", report.stopped_early)
     for end in report.red_ends:
         page = PROBLEMS[end.category].page(settings().problems_url) if end.category in PROBLEMS else ""
-        what = (end.request_id, end.status, end.stage, end.category, end.description, page)
-        log.error("request %s %s at %s: %s: %s %s", *what)
+        what = (end.request_id, end.status, end.stage, end.category, page)
+        log.error("request %s %s at %s: %s %s", *what)  # not the description: it may quote the document
     if report.red_ends:
         raise NeedsAPerson(
             f"{len(report.red_ends)} requests of this slice need a person; clear this task instance to try them again",

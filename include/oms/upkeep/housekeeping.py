@@ -48,7 +48,10 @@ class Chunks:
 
 
 async def erase_content(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
-    """Erase payload, metadata and XML of what ended long enough ago for its document type; how many requests."""
+    """Erase the content of what ended long enough ago for its document type; how many requests.
+
+    Content is payload, metadata, XML and every free text from outside: the origin user, the descriptions of errors.
+    """
     erased, chunks = 0, Chunks(chunk)
     for row in await database.rows(connection, "document_types_with_content"):
         document_type = row["document_type"]

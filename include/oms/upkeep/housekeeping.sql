@@ -12,8 +12,9 @@ WITH RECURSIVE types AS (
 SELECT document_type FROM types WHERE document_type IS NOT NULL;
 
 -- erase_content --
--- Payload, metadata and XML of the requests of one type that ended long enough ago, the oldest first. Skeleton and
--- timeline stay. What somebody retriggers at this moment is left for another time.
+-- Payload, metadata and XML of the requests of one type that ended long enough ago, the oldest first; and the free texts
+-- that came from outside: origin user, descriptions of errors, wherever they were copied to. Skeleton and timeline stay.
+-- What somebody retriggers at this moment is left for another time.
 WITH due AS (
     SELECT request_id FROM document_requests
     WHERE document_type = %(document_type)s AND ended_at < now() - %(days)s * interval '1 day' AND erased_at IS NULL
@@ -25,8 +26,18 @@ WITH due AS (
 ), xml AS (
     DELETE FROM batch_payloads x USING thunderhead_batches b, due
     WHERE b.request_id = due.request_id AND x.batch_key = b.batch_key
+), errors AS (
+    UPDATE request_errors e SET description = 'erased' FROM due WHERE e.request_id = due.request_id
+), timeline AS (
+    UPDATE request_timeline t SET detail = t.detail - '{description,origin_user}'::text[]
+    FROM due WHERE t.request_id = due.request_id AND t.detail ?| '{description,origin_user}'::text[]
+), events AS (
+    UPDATE final_events e SET event = jsonb_set(e.event::jsonb, '{data,errors}', (
+        SELECT coalesce(jsonb_agg(error || '{"description": "erased"}'), '[]')
+        FROM jsonb_array_elements(e.event::jsonb #> '{data,errors}') AS error))::json
+    FROM due WHERE e.request_id = due.request_id
 ), erased AS (
-    UPDATE document_requests r SET erased_at = now() FROM due WHERE r.request_id = due.request_id
+    UPDATE document_requests r SET erased_at = now(), origin_user = NULL FROM due WHERE r.request_id = due.request_id
     RETURNING r.request_id
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)

@@ -84,7 +84,7 @@ def test_the_intake_goes_on_while_a_migration_waits(migrate_further: Migrate, di
 def test_an_index_that_stops_nobody_waits_as_long_as_it_takes(
     migrate_further: Migrate, direct_database_url: str
 ) -> None:
-    waits = """SELECT FROM pg_stat_activity
+    waits = """SELECT 1 FROM pg_stat_activity
                WHERE query ~ '^CREATE INDEX CONC' AND now() - query_start > interval '1 second'"""
     with psycopg.connect(direct_database_url) as long, psycopg.connect(direct_database_url, autocommit=True) as other:
         long.execute("UPDATE document_requests SET spent = spent")
