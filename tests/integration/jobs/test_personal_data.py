@@ -1,4 +1,4 @@
-"""After its retention nothing of a person is left: a marker is planted in every foreign field, and searched everywhere."""
+"""After its retention nothing of a person is left: a marker is planted in each foreign field, and searched in all."""
 
 from __future__ import annotations
 
