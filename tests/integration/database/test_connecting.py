@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from shutil import which
 from typing import Any
 
 import psycopg
@@ -160,6 +161,7 @@ def test_an_idle_connection_that_the_server_closed_is_renewed(impatient: Setting
 
 
 @pytest.mark.skipif(bool(POOLER), reason="makes a pooler of its own")
+@pytest.mark.skipif(which("pgbouncer") is None, reason="no pgbouncer is installed")
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 async def test_behind_pgbouncer(mode: str, postgres_url: str, direct_database_url: str) -> None:
     """Nothing is refused at the start; where settings are not kept, the bound on our side holds."""
