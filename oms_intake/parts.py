@@ -7,10 +7,9 @@ from typing import cast
 
 from flask import current_app
 
-from include.oms.base.cached_document import CachedDocument
 from include.oms.base.fetching import Fetcher
 from include.oms.base.limits import MOST_ANSWER_BYTES
-from include.oms.identity.keys import JwksKeys, Keys, PemKeys, parse_jwks
+from include.oms.identity.issuer import tokens_of_issuer
 from include.oms.identity.tokens import Tokens
 from include.oms.intake.bulkheads import Bulkheads
 from include.oms.intake.database import Database
@@ -18,7 +17,6 @@ from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
 from oms_intake.settings import IntakeSettings
 
 REFERENCE_DATA_TIMEOUT_SECONDS = 2.0  # one call: a client waits meanwhile
-LEEWAY_SECONDS = 10.0  # how far the clocks of the issuer and of the intake may differ
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Parts:
 def make_parts(settings: IntakeSettings) -> Parts:
     """Everything by the settings. Opens connections in the background only; raises ValueError for a bad key file."""
     fetcher = Fetcher(timeout_seconds=REFERENCE_DATA_TIMEOUT_SECONDS, max_bytes=MOST_ANSWER_BYTES)
+    tokens = tokens_of_issuer(settings, fetcher)
+    assert tokens  # IntakeSettings demands a key
     return Parts(
         settings,
         Database(
@@ -60,12 +60,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
             fresh_seconds=settings.reference_data_fresh_seconds,
             stale_seconds=settings.reference_data_stale_seconds,
         ),
-        Tokens(
-            _keys(settings, fetcher),
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            leeway_seconds=LEEWAY_SECONDS,
-        ),
+        tokens,
         Bulkheads(threads=settings.intake_threads, wait_seconds=settings.intake_pool_timeout_seconds),
         fetcher,
     )
@@ -74,10 +69,3 @@ def make_parts(settings: IntakeSettings) -> Parts:
 def parts() -> Parts:
     """The parts of the app that works this call."""
     return cast(Parts, current_app.extensions["oms"])
-
-
-def _keys(settings: IntakeSettings, fetcher: Fetcher) -> Keys:
-    if settings.jwt_jwks_url:
-        return JwksKeys(CachedDocument(fetcher, settings.jwt_jwks_url, parse_jwks))
-    assert settings.jwt_public_key_file  # IntakeSettings demands one of them
-    return PemKeys(settings.jwt_public_key_file)

@@ -58,13 +58,19 @@ def find_addresses(settings: LocalSettings, secrets: Secrets) -> Addresses:
     )
 
 
-def connections(addresses: Addresses) -> dict[str, str]:
-    """Airflow's connections to our own parts, as environment variables. Given connections are there already."""
+def connections(addresses: Addresses, *, reference_data_token: str | None = None) -> dict[str, str]:
+    """Airflow's connections to our own parts, as environment variables. Given connections are there already.
+
+    The console edits reference data with ``reference_data_token``.
+    """
+    reference_data = {"host": addresses.reference_data_url}
+    if reference_data_token:
+        reference_data["password"] = reference_data_token
     thunderhead = {"host": addresses.thunderhead_url, "password": addresses.thunderhead_token}
     ours: dict[str, str | dict[str, Any]] = {
         "oms_db": addresses.database_url,
         "kafka_default": {"conn_type": "kafka", "extra": PRODUCER | addresses.kafka},
-        "reference_data_api": {"conn_type": "http", "host": addresses.reference_data_url},
+        "reference_data_api": {"conn_type": "http", **reference_data},
         "thunderhead_api": {"conn_type": "http", **thunderhead},
     }
     return {

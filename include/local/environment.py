@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
+from datetime import timedelta
 
 from pydantic import SecretStr
 
@@ -28,7 +29,7 @@ def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str,
         "OMS_PROBLEMS_URL": f"http://127.0.0.1:{settings.intake_port}/problems",
         **_chosen(settings),
         **{f"OMS_{name.upper()}": str(getattr(settings, name)) for name in PORTS},
-        **connections(addresses),
+        **connections(addresses, reference_data_token=_reference_data_token(settings)),
         "OMS_DATABASE_URL": addresses.database_url,
         "OMS_REFERENCE_DATA_URL": addresses.intake_reference_data_url,
         **_identity(settings),
@@ -77,6 +78,21 @@ def client_tokens(settings: LocalSettings) -> dict[str, str]:
 def shell_text(variables: Mapping[str, str]) -> str:
     """Lines for a shell to source, whatever the values hold."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def _reference_data_token(settings: LocalSettings) -> str | None:
+    """The console's token for edits of reference data, for a year; none where another issuer is configured."""
+    if settings.jwt_jwks_url or settings.jwt_public_key_file:
+        return None
+    private_key, _ = ensure_key_pair(settings.var_dir / "keys")
+    return make_token(
+        private_key,
+        source_system="OMS",
+        subject="oms-console",
+        scopes=["reference-data:write"],
+        lifetime=timedelta(days=365),
+        said=settings,
+    )
 
 
 def _identity(settings: LocalSettings) -> dict[str, str]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook
+from fastapi import HTTPException
+
+from include.oms.base.bounded_http import Answer, NoAnswer, call, client
+from include.oms.base.limits import MOST_ANSWER_BYTES
+from include.oms.base.settings import settings
 
 PATIENCE_SECONDS = 2.0
 CONNECTIONS = {
@@ -26,6 +32,29 @@ def base_url_and_headers(conn_id: str) -> tuple[str, dict[str, str]]:
     url = f"{url}:{connection.port}" if connection.port else url
     bearer = {"Authorization": f"Bearer {connection.password}"} if connection.password and not connection.login else {}
     return url.rstrip("/"), bearer
+
+
+async def ask(
+    conn_id: str,
+    method: str,
+    path: str,
+    *,
+    system: str,
+    max_bytes: int = MOST_ANSWER_BYTES,
+    json: Any = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """What an outside system answers, read within bounds. Raises HTTPException 502 where it does not, or not so."""
+    url, bearer = await asyncio.to_thread(base_url_and_headers, conn_id)
+    deadline = settings().poll_timeout_seconds
+    try:
+        async with client() as http:
+            return await call(
+                http, method, f"{url}{path}", deadline_seconds=deadline, max_bytes=max_bytes,
+                headers=bearer | (headers or {}), json=json,
+            )  # fmt: skip
+    except NoAnswer as error:
+        raise HTTPException(502, f"{system} does not answer: {error}") from error
 
 
 def reachable(system: str) -> dict[str, Any]:

@@ -6,24 +6,23 @@ what the row is now.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
-import httpx
 from fastapi import APIRouter, Body, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from include.oms.base.settings import settings
 from plugins.oms_console.audit import audit
-from plugins.oms_console.database import Db
-from plugins.oms_console.outside import base_url_and_headers
+from plugins.oms_console.database import connection
+from plugins.oms_console.outside import ask
 from plugins.oms_console.problems import problem
 from plugins.oms_console.rights import EDIT, READ, GetUserDep
 
 router = APIRouter(dependencies=READ)
 
+MEDIA_TYPES = ("application/json", "application/problem+json")
 Kind = Literal["reference-data", "document-configurations"]
 Row = Annotated[dict[str, Any], Body()]
 
@@ -62,23 +61,23 @@ async def one(kind: Kind, row_id: int) -> Response:
 
 
 @router.post("/reference/{kind}", dependencies=EDIT)
-async def add(kind: Kind, row: Row, user: GetUserDep, db: Db) -> Response:
+async def add(kind: Kind, row: Row, user: GetUserDep) -> Response:
     """A new row."""
     await _check(kind, row)
-    return await _changed(db, user, "POST", kind, row)
+    return await _changed(user, "POST", kind, row)
 
 
 @router.put("/reference/{kind}/{row_id}", dependencies=EDIT)
-async def change(kind: Kind, row_id: int, said: Changed, user: GetUserDep, db: Db) -> Response:
+async def change(kind: Kind, row_id: int, said: Changed, user: GetUserDep) -> Response:
     """Another content for a row that is still as it was seen."""
     await _check(kind, said.row, said.seen)
-    return await _changed(db, user, "PUT", f"{kind}/{row_id}", said.row, said.seen)
+    return await _changed(user, "PUT", f"{kind}/{row_id}", said.row, said.seen)
 
 
 @router.delete("/reference/{kind}/{row_id}", dependencies=EDIT)
-async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep, db: Db) -> Response:
+async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep) -> Response:
     """A row that is still as it was seen counts until today. Nothing is deleted."""
-    return await _changed(db, user, "DELETE", f"{kind}/{row_id}", None, said.seen)
+    return await _changed(user, "DELETE", f"{kind}/{row_id}", None, said.seen)
 
 
 async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = None) -> None:
@@ -102,13 +101,14 @@ async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = 
 
 
 async def _changed(
-    db: Db,
     user: GetUserDep,
     method: str,
     path: str,
     row: dict[str, Any] | None = None,
     seen: dict[str, Any] | None = None,
 ) -> Response:
+    async with asynccontextmanager(connection)():
+        pass  # without a database, which keeps who did it, nothing is changed; no connection waits for the answer
     tag = None
     if seen is not None:
         now = await _passed_on("GET", path)
@@ -123,7 +123,8 @@ async def _changed(
     if answer.status_code < 300:
         action = {"POST": "add_reference_row", "PUT": "change_reference_row", "DELETE": "end_reference_row"}[method]
         after = json.loads(bytes(answer.body)) if answer.body else None
-        await audit(db, user, action, subject=path, before=seen, after=after)
+        async with asynccontextmanager(connection)() as db:
+            await audit(db, user, action, subject=path, before=seen, after=after)
     return answer
 
 
@@ -134,17 +135,12 @@ def _too_late(now: Response) -> Response:
 
 
 async def _passed_on(method: str, path: str, row: dict[str, Any] | None = None, tag: str | None = None) -> Response:
-    """What the Reference Data API says to it. Raises HTTPException 502 where it does not answer."""
-    url, headers = await asyncio.to_thread(base_url_and_headers, "reference_data_api")
-    if tag:
-        headers = headers | {"If-Match": tag}
-    try:
-        async with httpx.AsyncClient(timeout=settings().poll_timeout_seconds, trust_env=False) as client:
-            answer = await client.request(method, f"{url}/v1/{path}", json=row, headers=headers)
-    except httpx.HTTPError as error:
-        raise HTTPException(502, f"the Reference Data API does not answer: {type(error).__name__}") from error
-    media_type = answer.headers.get("content-type", "application/json")
-    if "json" not in media_type or answer.status_code in (401, 403):
-        raise HTTPException(502, f"the Reference Data API answered {answer.status_code}")
+    """What the Reference Data API says to it. Raises HTTPException 502 where it does not answer, or not in JSON."""
+    name = "the Reference Data API"
+    condition = {"If-Match": tag} if tag else {}
+    answer = await ask("reference_data_api", method, f"/v1/{path}", system=name, json=row, headers=condition)
+    is_json = answer.media_type in MEDIA_TYPES or (not answer.body and not answer.media_type)
+    if not is_json or answer.status in (401, 403):
+        raise HTTPException(502, f"{name} answered {answer.status}")
     kept = {"ETag": answer.headers["etag"]} if "etag" in answer.headers else {}
-    return Response(answer.content, answer.status_code, kept, media_type=media_type)
+    return Response(answer.body, answer.status, kept, media_type=answer.media_type or None)

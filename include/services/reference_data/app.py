@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from psycopg import errors
 from starlette.types import ASGIApp
 
+from include.oms.base.fetching import Fetcher
+from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.services.answers import PROBLEM_HANDLERS, Handler, json_answer, problem
 from include.services.body_limit import BodyLimit
+from include.services.reference_data.authorization import REFUSAL_HANDLERS, writer
 from include.services.reference_data.configuration_routes import configuration_routes
 from include.services.reference_data.database import create_pool
 from include.services.reference_data.reference_data_routes import reference_data_routes
@@ -28,6 +32,7 @@ from include.services.reference_data.rows import (
 from include.services.reference_data.settings import ReferenceDataSettings
 
 RETRY_AFTER_SECONDS = 5
+ISSUER_TIMEOUT_SECONDS = 2.0  # fetching its keys: a caller waits meanwhile
 
 _log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lines
 
@@ -35,17 +40,20 @@ _log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lin
 def create_app(settings: ReferenceDataSettings) -> ASGIApp:
     """The service as an ASGI application."""
     pool = create_pool(settings)
+    fetcher = Fetcher(timeout_seconds=ISSUER_TIMEOUT_SECONDS, max_bytes=MOST_ANSWER_BYTES)
+    may_write = writer(settings, fetcher)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await pool.open()  # does not wait for the database
         yield
         await pool.close()
+        await asyncio.to_thread(fetcher.close)
 
     app = FastAPI(openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     reference_data = Rows(pool, REFERENCE_DATA)
-    app.include_router(reference_data_routes(reference_data))
-    app.include_router(configuration_routes(Rows(pool, DOCUMENT_CONFIGURATIONS)))
+    app.include_router(reference_data_routes(reference_data, may_write))
+    app.include_router(configuration_routes(Rows(pool, DOCUMENT_CONFIGURATIONS), may_write))
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -58,7 +66,7 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
         await reference_data.select("select_one")
         return json_answer({"status": "ok"})
 
-    for error, handler in {**PROBLEM_HANDLERS, **_HANDLERS}.items():
+    for error, handler in {**PROBLEM_HANDLERS, **REFUSAL_HANDLERS, **_HANDLERS}.items():
         app.add_exception_handler(error, handler)
     return BodyLimit(app, settings.max_body_bytes)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 
 from include.services.reference_data.caching import cacheable, is_expected
@@ -17,8 +18,9 @@ PATH = "/v1/document-configurations"
 _LIST = TypeAdapter(list[DocumentConfiguration])
 
 
-def configuration_routes(rows: Rows) -> APIRouter:
-    """The routes over these rows."""
+def configuration_routes(rows: Rows, may_write: Callable[[Request], None]) -> APIRouter:
+    """The routes over these rows; ``may_write`` refuses callers that may only read."""
+    writing = [Depends(may_write)]
     router = APIRouter(prefix=PATH)
 
     @router.get("")
@@ -26,7 +28,7 @@ def configuration_routes(rows: Rows) -> APIRouter:
         found = await rows.select("select_document_configurations")
         return cacheable(request, _LIST.dump_json(_LIST.validate_python(found)))
 
-    @router.post("")
+    @router.post("", dependencies=writing)
     async def create(new: NewDocumentConfiguration) -> Response:
         row = DocumentConfiguration.model_validate(await rows.create(new))
         headers = {"Location": f"{PATH}/{row.id}"}
@@ -49,12 +51,12 @@ def configuration_routes(rows: Rows) -> APIRouter:
         row = DocumentConfiguration.model_validate(await rows.get(row_id))
         return cacheable(request, row.model_dump_json().encode())
 
-    @router.put("/{row_id}")
+    @router.put("/{row_id}", dependencies=writing)
     async def change(request: Request, row_id: RowId, new: NewDocumentConfiguration) -> Response:
         changed = await rows.change(row_id, new, is_expected(request, DocumentConfiguration))
         return Response(DocumentConfiguration.model_validate(changed).model_dump_json(), media_type="application/json")
 
-    @router.delete("/{row_id}")
+    @router.delete("/{row_id}", dependencies=writing)
     async def end(request: Request, row_id: RowId) -> Response:
         await rows.end(row_id, is_expected(request, DocumentConfiguration))
         return Response(status_code=204)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import TypeAdapter
 
 from include.services.answers import problem
@@ -18,11 +19,12 @@ PATH = "/v1/reference-data"
 _LIST = TypeAdapter(list[ReferenceData])
 
 
-def reference_data_routes(rows: Rows) -> APIRouter:
-    """The routes over these rows."""
+def reference_data_routes(rows: Rows, may_write: Callable[[Request], None]) -> APIRouter:
+    """The routes over these rows; ``may_write`` refuses callers that may only read."""
+    writing = [Depends(may_write)]
     router = APIRouter(prefix=PATH)
 
-    @router.post("")
+    @router.post("", dependencies=writing)
     async def create(new: NewReferenceData) -> Response:
         row = ReferenceData.model_validate(await rows.create(new))
         headers = {"Location": f"{PATH}/{row.id}"}
@@ -40,12 +42,12 @@ def reference_data_routes(rows: Rows) -> APIRouter:
         row = ReferenceData.model_validate(await rows.get(row_id))
         return cacheable(request, row.model_dump_json().encode())
 
-    @router.put("/{row_id}")
+    @router.put("/{row_id}", dependencies=writing)
     async def change(request: Request, row_id: RowId, new: NewReferenceData) -> Response:
         changed = await rows.change(row_id, new, is_expected(request, ReferenceData))
         return Response(ReferenceData.model_validate(changed).model_dump_json(), media_type="application/json")
 
-    @router.delete("/{row_id}")
+    @router.delete("/{row_id}", dependencies=writing)
     async def end(request: Request, row_id: RowId) -> Response:
         await rows.end(row_id, is_expected(request, ReferenceData))
         return Response(status_code=204)

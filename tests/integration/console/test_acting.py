@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +13,10 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import claim_slices
 from include.oms.words.model import Job
+from include.services.issuer.tokens import ensure_key_pair, make_token
 from include.services.reference_data.app import create_app
 from include.services.reference_data.settings import ReferenceDataSettings
-from plugins.oms_console import looks, reference
+from plugins.oms_console import outside
 from tests.integration.console.conftest import JSON, Console
 
 
@@ -136,7 +138,15 @@ async def test_the_document_comes_from_thunderhead(console: Console, monkeypatch
         " VALUES (%s, 1, 'b', '1', 'COMPLETED', 77)",
         [mine],
     )
-    monkeypatch.setattr(looks, "_fetch", lambda document_id: b"%%PDF of %d" % document_id)
+    monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: ("http://thunderhead", {}))
+
+    def thunderhead(request: httpx.Request) -> httpx.Response:
+        document_id = request.url.path.rpartition("/")[2]
+        body = httpx.ByteStream(f"%PDF of {document_id}".encode())
+        return httpx.Response(200, headers={"Content-Type": "application/pdf"}, stream=body)
+
+    real = httpx.AsyncClient
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=httpx.MockTransport(thunderhead)))
     answer = await console.post(f"requests/{mine}/looks", what="pdf")
     assert answer.content == b"%PDF of 77"
     assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
@@ -236,15 +246,20 @@ async def test_a_setting_that_no_job_would_obey_is_refused(
 
 
 @pytest.fixture
-async def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, str]]]:
+async def reference_api(
+    console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> AsyncIterator[list[tuple[str, str]]]:
     """The Reference Data API itself, on the test's database; the calls that it has had."""
-    monkeypatch.setattr(reference, "base_url_and_headers", lambda _conn_id: ("http://reference", {}))
+    private_key, public_key = ensure_key_pair(tmp_path)
+    token = make_token(private_key, source_system="OMS", scopes=["reference-data:write"])
+    headers = {"Authorization": f"Bearer {token}"}
+    monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: ("http://reference", headers))
     calls: list[tuple[str, str]] = []
 
     async def note(request: httpx.Request) -> None:
         calls.append((request.method, request.url.path.removeprefix("/v1/")))
 
-    app = create_app(ReferenceDataSettings(database_url=console.url))
+    app = create_app(ReferenceDataSettings(database_url=console.url, jwt_public_key_file=public_key))
     transport, real = httpx.ASGITransport(app=app), httpx.AsyncClient
     monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=transport, event_hooks={"request": [note]}))
     service = app._app  # type: ignore[attr-defined]  # inside its limit of bodies

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from include.oms.testing.postgres import create_database, database_url
+from include.services.issuer.tokens import ensure_key_pair, make_token
 from tests.integration.services.running import ROOT, eventually, running
 
 pytestmark = pytest.mark.integration
@@ -29,14 +30,22 @@ def day(offset: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def service(postgres_url: str, template_database: str) -> Iterator[tuple[httpx.Client, str]]:
+def service(
+    postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[httpx.Client, str]]:
     """The service over a database of this module's own, and that database's URL."""
     create_database(postgres_url, "reference_data_tests", template=template_database)
     url = database_url(postgres_url, "reference_data_tests")
-    settings = {"OMS_DATABASE_URL": url, "OMS_STATEMENT_TIMEOUT_SECONDS": "0.5"}
+    private_key, public_key = ensure_key_pair(tmp_path_factory.mktemp("keys"))
+    settings = {
+        "OMS_DATABASE_URL": url,
+        "OMS_STATEMENT_TIMEOUT_SECONDS": "0.5",
+        "OMS_JWT_PUBLIC_KEY_FILE": str(public_key),
+    }
+    token = make_token(private_key, source_system="OMS", scopes=["reference-data:write"])
     with (
         running("include.services.reference_data", "OMS_REFERENCE_DATA_PORT", **settings) as running_service,
-        httpx.Client(base_url=running_service.url) as client,
+        httpx.Client(base_url=running_service.url, headers={"Authorization": f"Bearer {token}"}) as client,
     ):
         yield client, url
 
@@ -455,3 +464,39 @@ def test_a_change_with_if_match_is_made_only_to_the_row_that_was_read(api: httpx
     assert_is_a_problem(api.delete(where, headers=tag), 412)
     assert dates(api, path, row) == (day(0), day(9))
     assert api.delete(where, headers={"If-Match": "*"}).status_code == 204
+
+
+@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [("", 401), ("Basic dTpw", 401), ("Bearer", 401), ("Bearer x.y.z", 401), ("documents:write", 403)],
+)
+def test_who_writes_needs_a_token_with_the_scope(
+    api: httpx.Client, tmp_path_factory: pytest.TempPathFactory, path: str, authorization: str, status: int
+) -> None:
+    row = make(api, path)
+    if status == 403:
+        key = next(tmp_path_factory.getbasetemp().glob("keys*/jwt-private.pem"))
+        authorization = f"Bearer {make_token(key, source_system='CIBT', scopes=[authorization])}"
+    with httpx.Client(base_url=api.base_url, headers={"Authorization": authorization}) as other:
+        answers = [
+            other.post(path, json=new(path)),
+            other.put(f"{path}/{row['id']}", json=new(path)),
+            other.delete(f"{path}/{row['id']}"),
+        ]
+        assert other.get(f"{path}/{row['id']}").json() == row  # reading needs none
+    for answer in answers:
+        assert_is_a_problem(answer, status)
+        assert answer.headers["www-authenticate"].startswith('Bearer realm="oms-reference-data"')
+
+
+def test_without_a_key_nobody_writes_and_everybody_reads(service: tuple[httpx.Client, str]) -> None:
+    settings = {"OMS_DATABASE_URL": service[1]}
+    with (
+        running("include.services.reference_data", "OMS_REFERENCE_DATA_PORT", **settings) as other,
+        httpx.Client(base_url=other.url) as client,
+    ):
+        assert client.get(f"{DATA}/type/SOURCE_SYSTEM").status_code == 200
+        answer = client.post(DATA, json=new(DATA))
+        assert "OMS_JWT_JWKS_URL" in assert_is_a_problem(answer, 503)
+        assert answer.headers["retry-after"]
