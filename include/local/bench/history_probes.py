@@ -25,7 +25,7 @@ from include.oms.intake.finding import Search, find
 from include.oms.intake.shape import SentRequest
 from include.oms.operators.selection import Selection, select_requests
 from include.oms.slices.claim import SliceRef, claim_slices
-from include.oms.slices.early_wake import DUE_IN
+from include.oms.slices.early_wake import work_due_in
 from include.oms.slices.hold import open_slice
 from include.oms.slices.lease import Lease
 from include.oms.words.model import RED_ENDS, Job, Stage, Status
@@ -140,7 +140,7 @@ async def _find(connections: Connections) -> None:
 
 
 def _due(job: Job) -> Work:
-    return lambda connections: database.rows(connections.jobs, DUE_IN[job], max_slices=settings().max_slices)
+    return lambda connections: work_due_in(connections.jobs, job, settings().max_slices)
 
 
 def _select(number: int, **fields: Any) -> Work:

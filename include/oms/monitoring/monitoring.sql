@@ -2,7 +2,7 @@
 -- Whether document_processing has, or will have in a moment, requests in its hands: they will soon be at Thunderhead.
 SELECT coalesce((SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now(), false)
     OR coalesce((SELECT min(due_at) FROM document_requests
-                 WHERE status = 'QUEUED' AND due_at >= now() - interval '15 seconds') <= now(), false) AS on_its_way;
+                 WHERE status = 'QUEUED' AND due_at >= now() - %(recently_due_seconds)s * interval '1 second') <= now(), false) AS on_its_way;
 
 -- reclaim_batches --
 -- Move what a former worker of this slice still holds under the new token.

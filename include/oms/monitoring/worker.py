@@ -22,14 +22,12 @@ from include.oms.slices.claim import take_more, work_is_on_its_way
 from include.oms.slices.cutting import label_of_batches
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
+from include.oms.slices.timing import FAR_AHEAD_SECONDS, LEAST_ROUND_SECONDS, LONGEST_ROUND_SECONDS
 from include.oms.words.errors import Limited, Unavailable
 from include.oms.words.model import Job, Stage
 from include.oms.words.state_machine import Outcome
 
 QUERIES = HoldQueries(renew="renew_batch_leases", reclaim="reclaim_batches", take="hold_batches")
-LEAST_ROUND_SECONDS = 0.1
-LONGEST_ROUND_SECONDS = 0.25
-FAR_AHEAD_SECONDS = 2.0  # a worker waits no longer for a poll to fall due: it lets the batch go until then
 
 
 async def poll_slice(

@@ -27,12 +27,12 @@ from include.oms.processing.work import Contents, Document, HeldRequest, Result,
 from include.oms.slices.claim import take_more
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
+from include.oms.slices.timing import LOOK_SECONDS
 from include.oms.words.model import Category, Job, Stage
 from include.oms.words.state_machine import Outcome
 
 QUERIES = HoldQueries(renew="renew_request_leases", reclaim="reclaim_slice", take="hold_requests")
 MAX_TAKEOVERS = 5  # workers in a row that may die on a request before it is set aside as FAILED
-LOOK_SECONDS = 0.1  # between two looks for more work
 PREPARED_AT_ONCE = 100  # few enough that the calls to Thunderhead go on meanwhile
 
 

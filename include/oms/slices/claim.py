@@ -13,6 +13,7 @@ from include.oms.base.settings import Settings
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System, health_of
 from include.oms.slices.claim_statements import claim_into_new_slices, claim_into_slice, cut_slice
 from include.oms.slices.hold import Hold
+from include.oms.slices.timing import RECENTLY_DUE_SECONDS
 from include.oms.words.model import Job
 
 NEEDS = {
@@ -72,7 +73,7 @@ async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
 
 async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
     """Whether document_processing holds requests, or is about to, that will be at Thunderhead in a moment."""
-    (row,) = await database.rows(connection, "work_is_on_its_way")
+    (row,) = await database.rows(connection, "work_is_on_its_way", recently_due_seconds=RECENTLY_DUE_SECONDS)
     return bool(row["on_its_way"])
 
 

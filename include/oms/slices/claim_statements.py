@@ -18,9 +18,8 @@ from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.slices.cutting import DueRequest, cut_requests, label_of_batches, label_of_requests, with_room
 from include.oms.slices.lease import Lease
+from include.oms.slices.timing import AHEAD_SECONDS
 from include.oms.words.model import Job
-
-AHEAD_SECONDS = 1.0  # claim polls this long before they are due: the worker waits for them
 
 CLAIM = {Job.PROCESSING: "claim_requests", Job.MONITORING: "claim_batches"}
 

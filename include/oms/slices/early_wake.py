@@ -16,10 +16,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
+from include.oms.slices.timing import KEEP_UP_SECONDS, LEAST_GAP_SECONDS, RECENTLY_DUE_SECONDS
 from include.oms.words.model import Job
 
 DUE_IN = {Job.PROCESSING: "document_processing_due_in", Job.MONITORING: "document_monitoring_due_in"}
-LEAST_GAP_SECONDS = 1.0  # between two runs of a job, so that one run claims all that comes in meanwhile
 
 
 async def work_is_due(
@@ -33,7 +33,7 @@ async def work_is_due(
     fired_at, notified = -inf, False
     while True:
         await database.execute(connection, "watcher_waits", job=job)
-        due_in, is_at_work = await _due_in(connection, job, max_slices)
+        due_in, is_at_work = await work_due_in(connection, job, max_slices)
         since_fired = monotonic() - fired_at
         if due_in > 0:
             if is_at_work:
@@ -48,9 +48,15 @@ async def work_is_due(
             await asyncio.sleep(LEAST_GAP_SECONDS)
 
 
-async def _due_in(connection: AsyncConnection[DictRow], job: Job, max_slices: int) -> tuple[float, bool]:
+async def work_due_in(connection: AsyncConnection[DictRow], job: Job, max_slices: int) -> tuple[float, bool]:
     """Seconds until work is due (negative: due since then; infinity: none known), and whether a worker is at work."""
-    (row,) = await database.rows(connection, DUE_IN[job], max_slices=max_slices)
+    (row,) = await database.rows(
+        connection,
+        DUE_IN[job],
+        max_slices=max_slices,
+        keep_up_seconds=KEEP_UP_SECONDS,
+        recently_due_seconds=RECENTLY_DUE_SECONDS,
+    )
     return inf if row["due_in"] is None else float(row["due_in"]), row["at_work"]
 
 

@@ -12,12 +12,12 @@ SELECT pg_notify('oms_work', job) FROM watchers WHERE job = %(job)s AND waiting;
 
 -- document_processing_due_in --
 -- Seconds until work of document_processing is due; zero or less: now; null: none known. While a system that it needs
--- is paused, none is known; while its breaker is open, nothing is due before that ends. While workers are at work, they take what comes in;
--- what they have not taken after 1.5 s is due for one more worker, up to max_slices.
+-- is paused, none is known; while its breaker is open, nothing is due before that ends. While workers are at work, they
+-- take what comes in; what they have not taken after keep_up_seconds is due for one more worker, up to max_slices.
 SELECT at_work, extract(epoch FROM CASE WHEN NOT paused THEN greatest(
     CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
     least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED')
-              + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END,
+              + CASE WHEN at_work THEN %(keep_up_seconds)s * interval '1 second' ELSE '0' END,
           (SELECT min(lease_until) FROM document_requests WHERE lease_until IS NOT NULL)),
     open_until) END - now())::float AS due_in
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
@@ -31,16 +31,16 @@ FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS f
 SELECT at_work, extract(epoch FROM least(
     CASE WHEN NOT paused THEN greatest(
         CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
-        least((SELECT min(greatest(next_poll_at + CASE WHEN at_work THEN interval '1.5 seconds' ELSE '0' END, lease_until))
+        least((SELECT min(greatest(next_poll_at + CASE WHEN at_work THEN %(keep_up_seconds)s * interval '1 second' ELSE '0' END, lease_until))
                FROM (
                   SELECT next_poll_at, lease_until FROM thunderhead_batches
                   WHERE status = 'PROCESSING_THUNDERHEAD' ORDER BY next_poll_at LIMIT 1000) next),
               CASE WHEN NOT at_work THEN (
                   SELECT min(since) FROM (
                       SELECT min(due_at) AS since FROM document_requests
-                      WHERE status = 'QUEUED' AND due_at BETWEEN now() - interval '15 seconds' AND now()
+                      WHERE status = 'QUEUED' AND due_at BETWEEN now() - %(recently_due_seconds)s * interval '1 second' AND now()
                       UNION ALL
-                      SELECT now() - interval '15 seconds'
+                      SELECT now() - %(recently_due_seconds)s * interval '1 second'
                       WHERE (SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now()) on_its_way) END),
         open_until) END,
     (SELECT min(due_at) + interval '5 seconds' FROM waiting_topics)) - now())::float AS due_in
