@@ -32,10 +32,10 @@ def migrations() -> Iterator[tuple[str, str]]:
     script = ScriptDirectory.from_config(Config(str(ROOT / "alembic.ini")))
     for revision in script.iterate_revisions("head", LAST_RELEASED):
         output = io.StringIO()
-        options = {"as_sql": True, "transactional_ddl": False, "output_buffer": output}
+        options = {"as_sql": True, "transactional_ddl": True, "output_buffer": output}
         with Operations.context(MigrationContext.configure(dialect_name="postgresql", opts=options)):
             revision.module.upgrade()
-        yield f"migration_{revision.revision}", output.getvalue()
+        yield f"migration_{revision.revision}", f"BEGIN;\n{output.getvalue()}COMMIT;\n"
 
 
 def queries() -> Iterator[tuple[str, str]]:
