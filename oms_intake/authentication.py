@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: at the door of every view that is not open to all."""
+"""Authentication and authorization: a decorator for every view that needs a token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 
 def needs(scope: str) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """Lets a view be called with a good token of that scope only; ``caller()`` then tells whose."""
+    """Require a good token with that scope; ``caller()`` then returns whose token it is."""
 
     def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
@@ -39,7 +39,7 @@ def needs(scope: str) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P
 
 
 def caller() -> Caller:
-    """On whose behalf this call is made. Only in a view that ``needs`` a scope."""
+    """The client of this call. Only in a view that ``needs`` a scope."""
     admitted: Caller = g.caller
     return admitted
 
@@ -63,7 +63,7 @@ def _admit(scope: str) -> Caller:
 
 
 def working(kind: Kind) -> AbstractContextManager[None]:
-    """While a call of that kind is worked; it waits for its turn. Only in a view that ``needs`` a scope."""
+    """A bulkhead for the work of this call. Entering it waits for a place. Only in a view that ``needs`` a scope."""
     return parts().bulkheads.work(kind, caller().source_system)
 
 

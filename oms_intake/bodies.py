@@ -19,7 +19,7 @@ DISCARDED_SECONDS = 2.0
 
 
 def refuse_large_body() -> None:
-    """Before anything else, and without reading it, where the call says how large its body is."""
+    """Refuse a body that says it is too large, before anything of it is read."""
     if (request.content_length or 0) > _largest():
         raise RequestEntityTooLarge
 
@@ -49,7 +49,7 @@ def json_body() -> bytes:
 
 
 def _largest() -> int:
-    """Bytes that this call's body may have."""
+    """The most bytes that the body of this call may have."""
     settings = parts().settings
     return settings.max_body_bytes * (LARGER_IN_BULK if request.endpoint == BULK else 1)
 

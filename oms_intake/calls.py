@@ -29,7 +29,7 @@ def _begin() -> None:
 
 
 def _end(answer: Response) -> Response:
-    call = g._get_current_object()  # once: each look through Flask's proxies costs a microsecond
+    call = g._get_current_object()  # once: each access through Flask's proxies costs a microsecond
     seconds = time.perf_counter() - call.began_at
     rule, method, status = request.url_rule, request.method, answer.status_code
     route = rule.rule if rule else "unmatched"

@@ -1,4 +1,4 @@
-"""What the service says of itself: the contract, a page to browse it, and a page for every problem."""
+"""The served documentation: the contract, a page to browse it, and a page for every problem."""
 
 from __future__ import annotations
 

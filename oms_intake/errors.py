@@ -1,4 +1,4 @@
-"""Every error becomes a problem here, and only here. No stack trace, no text of a library's, reaches a client."""
+"""The one place where errors become problem answers. A client gets neither a stack trace nor a library's text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def handle_errors(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, _unexpected)
 
 
 def _refused(refusal: Refusal) -> Response:
@@ -58,7 +58,7 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestRedirect):
         return Response(status=error.code, headers={"Location": error.new_url})
     if isinstance(error, InternalServerError) and error.original_exception:  # raised while answering, not in a view
-        return _unforeseen(error.original_exception)
+        return _unexpected(error.original_exception)
     status = error.code or 500
     problem = PROBLEMS[_BY_STATUS.get(status, "bad-call" if status < 500 else "internal-error")]
     answer = problem_answer(problem, _DETAILS.get(status, problem.meaning), status)
@@ -67,7 +67,7 @@ def _http_error(error: HTTPException) -> Response:
     return answer
 
 
-def _unforeseen(error: BaseException) -> Response:
-    """Logged with its place but not its text: a database's error may repeat a payload."""
+def _unexpected(error: BaseException) -> Response:
+    """Log the place of an unexpected error but not its text: a database's error may repeat a payload."""
     log.error("unforeseen_error", call_id=g.call_id, **error_place(error))
-    return problem_answer(PROBLEMS["internal-error"], "an error that nobody foresaw; it has been logged")
+    return problem_answer(PROBLEMS["internal-error"], "an unexpected error; it has been logged")

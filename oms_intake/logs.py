@@ -13,7 +13,7 @@ import structlog
 
 
 def log_json_lines() -> None:
-    """Set structlog up for this process."""
+    """Configure structlog for this process."""
     structlog.configure(
         processors=[_told],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -23,17 +23,17 @@ def log_json_lines() -> None:
 
 
 def _told(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
-    """A line of ours: one function, for there is one with every call."""
+    """Render a line of our own. One function, because every call logs a line."""
     event["level"] = level
     event["timestamp"] = _utc(datetime.now(UTC))
     return _line(event)
 
 
 class StandardOutput:
-    """Where the lines go, each in one write. What cannot be written is left out.
+    """Write each line in one write. A line that cannot be written is dropped.
 
-    Whoever reads the log may be gone - a supervisor closes the pipe of a server that was killed, and its workers still
-    have calls to finish -, or the disk be full. A call that was carried out must not be answered 500 for that.
+    The reader of the log may be gone, or the disk may be full. A call that was carried out must not be answered 500 for
+    that. (A supervisor closes the pipe of a server that was killed while its workers still finish their calls.)
     """
 
     def msg(self, line: bytes) -> None:
@@ -69,6 +69,6 @@ def _utc(instant: datetime) -> str:
 
 
 def error_place(error: BaseException) -> dict[str, object]:
-    """What may be logged of an error that nobody foresaw: its kind and its place."""
+    """What may be logged of an unexpected error: its kind and its place."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     return {"error": type(error).__qualname__, "frames": frames[-12:]}

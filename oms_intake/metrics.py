@@ -1,4 +1,4 @@
-"""What Prometheus is told: calls by route and code, and the queue.
+"""Prometheus metrics: calls by route and status, and the queue.
 
 Several processes serve one port, so a scrape must add them up: prometheus-client does that over files that they
 share (PROMETHEUS_MULTIPROC_DIR, set by gunicorn.conf.py). The queue is the database's; one query a scrape counts it.

@@ -1,4 +1,4 @@
-"""Query parameters, read strictly: a name that is misspelled is told, not passed over. All faults at once."""
+"""Query parameters, read strictly: an unknown name is a fault, and all faults are reported at once."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def once(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
 
 
 def each(read: Callable[[str], T]) -> Callable[[Sequence[str]], list[T]]:
-    """A parameter that may be given again and again."""
+    """A parameter that may be repeated."""
     return lambda values: [read(value) for value in values]
 
 

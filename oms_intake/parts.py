@@ -1,4 +1,4 @@
-"""What the app is made of: made once for each app, found by every view."""
+"""The connections and clients of the app: made once for each app, available to every view."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parts:
         self.reference_data.prefetch("SOURCE_SYSTEM", *REFERENCE_TYPES)
 
     def close(self) -> None:
-        """Let all connections go."""
+        """Close all connections."""
         self.database.close()
         self.fetcher.close()
 

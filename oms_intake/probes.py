@@ -1,4 +1,4 @@
-"""Questions of the machinery around the intake: does it live, is it ready, what does it count, who is that."""
+"""Probes: liveness, readiness, metrics, and the gateway's check of a token."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from include.oms.identity.keys import PemKeys
 
 
 class IntakeSettings(Settings):
-    """What the Document Request API and its server need to know. Immutable once read."""
+    """Settings of the Document Request API and its server. Immutable once read."""
 
     intake_port: int = Field(default=18080, ge=0, le=65535, description="Port the intake listens on.")
     intake_workers: int = Field(default=2, gt=0, description="Processes of the intake; one for each core.")
@@ -64,7 +64,7 @@ class IntakeSettings(Settings):
 
     @model_validator(mode="after")
     def _some_key(self) -> Self:
-        """Looked at here, so that a key that cannot be used stops the start."""
+        """Read the key here, so that an unusable key stops the start."""
         if self.jwt_jwks_url:
             return self
         if not self.jwt_public_key_file:

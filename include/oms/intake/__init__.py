@@ -1,1 +1,1 @@
-"""What the intake does with a document request: check, store, find, withdraw. Knows nothing of HTTP servers."""
+"""What the intake does with a document request: check, store, find, withdraw. It imports no HTTP server."""

@@ -20,7 +20,7 @@ from include.oms.words.refusals import Refusal
 
 @dataclass(frozen=True)
 class Caller:
-    """On whose behalf a call is made."""
+    """The client of a call."""
 
     source_system: str
     subject: str  # the token's sub

@@ -1,4 +1,4 @@
-"""Withdrawing a request that nobody has taken up yet."""
+"""Withdraw a request that no job has claimed yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a new request may be taken: its shape, its texts, its rules, its reference data. All faults at once."""
+"""Check a new request: its shape, its texts, its rules and its reference data. All faults are reported at once."""
 
 from __future__ import annotations
 

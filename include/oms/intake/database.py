@@ -1,4 +1,4 @@
-"""The OMS Database for a server of many threads: pooled connections, and never a wait without an end.
+"""The OMS Database for a server with many threads: pooled connections, and a bound on every wait.
 
 Three bounds, each shorter than a client's patience: for a free connection, for a statement (PostgreSQL ends it), and,
 a little longer, for an answer at all (see include/oms/base/database.py).

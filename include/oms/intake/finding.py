@@ -1,4 +1,4 @@
-"""Requests as their client sees them. A source system's eyes end at its own requests, in every query here."""
+"""Requests as their client sees them. Every query here is limited to the source system of the caller."""
 
 from __future__ import annotations
 

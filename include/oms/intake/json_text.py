@@ -1,4 +1,4 @@
-"""Reading JSON strictly: nothing is lost, nothing is guessed, nothing gets in that could not be kept.
+"""Read JSON strictly: no digit is lost, nothing is guessed, and text that the database cannot hold is refused.
 
 Numbers stay the text they were sent as (``msgspec.Raw``), so no digit is lost. An object that names a member twice,
 NaN and Infinity are refused. So are texts that PostgreSQL cannot hold (NUL) or that are no Unicode (lone surrogates).

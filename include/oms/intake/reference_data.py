@@ -1,9 +1,9 @@
 """The Reference Data API as the intake uses it: which values are in force, remembered for a while.
 
 - Younger than ``fresh``: used without asking.
-- Older, up to ``stale``: used, while one thread asks behind the scenes; so an outage is not noticed for that long.
-- Older still, or never seen: asked for at once; where no answer comes, nobody can tell.
-- A value that is not in the list may have been added a moment ago: asked for at once.
+- Older, up to ``stale``: used, while one thread fetches in the background. An outage of that length has no effect.
+- Older still, or never fetched: fetched at once. Without an answer, ReferenceDataOutOfReach is raised.
+- A value that is not in the list may have been added a moment ago, so the list is fetched at once.
 
 Source: contracts/reference-data.openapi.yaml, GET /v1/reference-data/type/{refDataType}.
 """
@@ -44,7 +44,7 @@ class ReferenceData:
         self._lock = threading.Lock()
 
     def knows(self, ref_data_type: str, value: str) -> bool:
-        """Whether the value is in force. Raises ReferenceDataOutOfReach where nobody can tell."""
+        """Whether the value is in force. Raises ReferenceDataOutOfReach where that is unknown."""
         known = self._list(ref_data_type)
         age_seconds = known.age_seconds()
         if age_seconds < self._stale_seconds and value in (known.value or ()):

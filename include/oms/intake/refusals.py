@@ -1,4 +1,4 @@
-"""Why the intake says no: one class for each decision that a caller takes, each an entry of the catalogue."""
+"""The refusals of the intake: one class for each decision that a caller takes, each an entry of the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the Reference Data API together, and says what each error answers."""
+"""The application of the Reference Data API, and the answer to each kind of error."""
 
 from __future__ import annotations
 

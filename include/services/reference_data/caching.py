@@ -1,4 +1,4 @@
-"""Answers that callers may keep for a while and ask about again for next to nothing (RFC 9110, 13; RFC 9111)."""
+"""Cacheable answers: ETag, Cache-Control and 304 (RFC 9110, 13; RFC 9111)."""
 
 from __future__ import annotations
 
