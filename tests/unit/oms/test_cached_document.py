@@ -1,6 +1,7 @@
 """One call at a time, and one answer for all who waited."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from include.oms.base.cached_document import CachedDocument
@@ -24,13 +25,20 @@ class Slow:
 
 
 def ask_at_once(source: Slow, callers: int) -> list[bool]:
-    remembered = CachedDocument(source, "http://x", int)
+    """All ask before the source answers: it waits until each has looked at the clock, as a call does first."""
+    asking = set[int]()
+
+    def clock() -> float:
+        asking.add(threading.get_ident())
+        return time.monotonic()
+
+    remembered = CachedDocument(source, "http://x", int, clock=clock)
     with ThreadPoolExecutor(callers) as pool:
-        asked = [pool.submit(remembered.refresh) for _ in range(callers)]
-        while source.calls == 0:
-            pass
+        asked = [pool.submit(remembered.refresh, patience_seconds=30) for _ in range(callers)]
+        while len(asking - {threading.get_ident()}) < callers or source.calls == 0:
+            time.sleep(0.001)
         source.go.set()
-        return [call.result(5) for call in asked]
+        return [call.result(30) for call in asked]
 
 
 def test_a_crowd_causes_two_calls_at_most() -> None:
