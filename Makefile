@@ -9,7 +9,7 @@ EXTRAS := --no-strip-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev demo chaos bench up token pause resume status env check-env container-token containers \
-	test lint format diagrams lock clean
+	test test-database lint format diagrams lock clean
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,18 @@ test: .venv/.dev ## Run all tests: unit, integration, one through a real schedul
 	$(PYTHON) -m pytest tests/unit -n 2
 	$(PYTHON) -m pytest tests/integration -n 2
 	$(PYTHON) -m pytest tests/e2e
+
+# Every way of opening, claiming, watching, accepting and erasing; the rest of the SQL is in test_indexes.py.
+DATABASE_TESTS := tests/integration/database tests/integration/test_indexes.py tests/integration/intake/test_idempotency.py \
+	$(addprefix tests/integration/jobs/test_,watching.py claims.py a_requests_life.py housekeeping.py personal_data.py)
+POSTGRES_15 := /usr/lib/postgresql/15/bin
+test-database: .venv/.dev ## Run the tests of the database on the oldest PostgreSQL promised, and through pgbouncer.
+	@if [ -x $(POSTGRES_15)/postgres ]; then OMS_TEST_POSTGRES=$(POSTGRES_15) $(PYTHON) -m pytest -q -n 2 $(DATABASE_TESTS); \
+	else echo "no $(POSTGRES_15): PostgreSQL 15 is not tested here" >&2; fi
+	@if command -v pgbouncer >/dev/null; then \
+	OMS_TEST_POOLER=session $(PYTHON) -m pytest -q -n 2 $(DATABASE_TESTS) && \
+	OMS_TEST_POOLER=transaction $(PYTHON) -m pytest -q -n 2 tests/integration/intake/test_idempotency.py tests/integration/jobs/test_claims.py; \
+	else echo "no pgbouncer: it is not tested here" >&2; fi
 
 lint: .venv/.dev ## Check style, format, types, who imports whom, SQL and JavaScript.
 	$(PYTHON) -m ruff check

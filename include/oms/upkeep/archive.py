@@ -6,7 +6,9 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import aiohttp
 from psycopg import AsyncConnection
@@ -25,6 +27,7 @@ from include.oms.words.errors import Rejected, Unavailable
 
 QUERIES = HoldQueries(renew="renew_archive_leases")
 MOST_BYTES = 64 * 1024 * 1024  # of one PDF
+COMPARE_SECONDS = 30.0  # of the claim's two minutes
 SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catches up quickly, and each look is bounded
 
 
@@ -43,12 +46,30 @@ async def claim_documents(connection: AsyncConnection[DictRow], dag_run_id: str,
         if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
             return Claim([], why_not)
         limit = settings.slice_size * settings.max_slices
-        await database.execute(connection, "note_documents_to_archive", limit=limit * SLICES_NOTED)
+        await _note_documents(connection, limit * SLICES_NOTED)
         found = await database.rows(
             connection, "claim_documents_to_archive", dag_run_id=dag_run_id, limit=limit,
             slice_size=settings.slice_size, lease_seconds=settings.lease_seconds,
         )  # fmt: skip
     return Claim([SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in found])
+
+
+async def _note_documents(connection: AsyncConnection[DictRow], limit: int) -> None:
+    """Compare requests and archive day by day (UTC), the newest day first, for ``COMPARE_SECONDS`` at most.
+
+    Nothing is remembered of earlier runs: what was committed late, or under a clock that was wrong, is found as well.
+    """
+    (first,) = await database.rows(connection, "first_end_at")
+    if first["at"] is None:
+        return
+    give_up_at, noted = monotonic() + COMPARE_SECONDS, 0
+    begins_at = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    ends_at = datetime.max.replace(tzinfo=UTC)  # another machine's clock may be ahead
+    while noted < limit and ends_at > first["at"] and monotonic() < give_up_at:
+        noted += await database.execute(
+            connection, "note_documents_to_archive", begins_at=begins_at, ends_at=ends_at, limit=limit - noted
+        )
+        begins_at, ends_at = begins_at - timedelta(days=1), begins_at
 
 
 async def archive_slice(
@@ -106,7 +127,7 @@ async def _archive_one(
         breaker.answered()
         return None, str(error)
     breaker.answered()
-    file = f"{row['ended_at']:%Y/%m/%d}/{row['request_id']}.pdf"
+    file = f"{row['ended_at'].astimezone(UTC):%Y/%m/%d}/{row['request_id']}.pdf"
     await asyncio.to_thread(write_whole, documents.folder / file, content)
     return file, None
 

@@ -1,9 +1,12 @@
+-- first_end_at --
+-- When the first request ended; null: none has.
+SELECT min(ended_at) AS at FROM document_requests WHERE ended_at IS NOT NULL;
+
 -- note_documents_to_archive --
--- Take note of documents made since the last look, and ten minutes before it: for what was committed late.
+-- Take note of the documents of a stretch of time that the archive does not know yet.
 INSERT INTO archived_documents (request_id, ended_at)
 SELECT request_id, ended_at FROM document_requests r
-WHERE status = 'COMPLETED'
-  AND ended_at >= (SELECT coalesce(max(ended_at), '-infinity') FROM archived_documents) - interval '10 minutes'
+WHERE status = 'COMPLETED' AND ended_at >= %(begins_at)s AND ended_at < %(ends_at)s
   AND NOT EXISTS (SELECT FROM archived_documents a WHERE a.request_id = r.request_id)
 ORDER BY ended_at LIMIT %(limit)s
 ON CONFLICT DO NOTHING;

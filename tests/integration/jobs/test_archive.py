@@ -46,10 +46,12 @@ async def test_each_document_is_archived_once(oms: Oms, tmp_path: Path) -> None:
 
 
 async def test_what_is_made_later_or_committed_late_is_archived_too(oms: Oms, tmp_path: Path) -> None:
-    for number, days in enumerate((0.5, 0.2, 0.201), start=1):
+    """Hours, days or weeks late, or under a clock that was ahead: the tables are compared."""
+    late = (0.5, 0.2, 0.201, 40, -0.3, 3.0)
+    for number, days in enumerate(late, start=1):
         await document(oms, number, days=days)
         await run(oms, tmp_path, run_id=f"run {number}")
-    assert len(files(tmp_path)) == 3
+    assert len(files(tmp_path)) == len(late)
 
 
 async def test_an_outage_is_nobodys_failure(oms: Oms, tmp_path: Path) -> None:

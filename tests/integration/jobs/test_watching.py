@@ -129,3 +129,21 @@ async def test_monitoring_begins_with_processing(oms: Oms) -> None:
         await oms.queued()
         await oms.rows("SELECT pg_notify('oms_work', job) FROM watchers WHERE waiting")  # as the intake does
         assert await waiting < 5
+
+
+@pytest.mark.parametrize(
+    ("system", "idle"),
+    [
+        ("THUNDERHEAD", ["document_processing_due_in", "document_monitoring_due_in"]),
+        ("REFERENCE_DATA", ["document_processing_due_in"]),
+    ],
+)
+async def test_while_a_system_is_paused_no_work_is_known(oms: Oms, system: str, idle: list[str]) -> None:
+    """PostgreSQL before 17 has no infinite intervals: a pause without an end is no date."""
+    await oms.queued(1)
+    await oms.connection.execute(
+        "UPDATE outside_systems SET paused_at = now(), paused_by = 'x', open_until = now() WHERE system = %s", (system,)
+    )
+    for name in idle:
+        (row,) = await database.rows(oms.connection, name, max_slices=2)
+        assert row["due_in"] is None
