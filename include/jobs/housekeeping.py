@@ -57,13 +57,16 @@ def prune_airflow_logs() -> int:
     return number
 
 
-def _done(what: str, job: Job, duty: Duty) -> int:
+def _done(what: str, job: Job, duty: Duty | None = None) -> int:
+    """Do it. ``duty``: its absence is an alarm."""
+
     async def done() -> int:
         async with await database.connect(
             oms_database_url(), settings(), application_name="oms_housekeeping"
         ) as connection:
             number = await job(connection, settings())
-            await note_duty(connection, duty)
+            if duty:
+                await note_duty(connection, duty)
             return number
 
     number = asyncio.run(done())
