@@ -142,4 +142,4 @@ async def test_while_a_system_is_paused_no_work_is_known(oms: Oms, system: str, 
         "UPDATE outside_systems SET paused_at = now(), paused_by = 'x', open_until = now() WHERE system = %s", (system,)
     )
     for job in jobs:
-        assert await early_wake._due_in(oms.connection, job, 2) == (inf, False)
+        assert await early_wake.work_due_in(oms.connection, job, 2) == (inf, False)
