@@ -48,7 +48,7 @@ container-token: ## Print a client token of the system on containers, as make to
 	@docker compose exec -T issuer python -m include.services.issuer.tokens $(ARGS)
 
 containers: .venv/.dev ## Run the deployment on containers, break it, compare all ledgers, remove it. Needs an engine, or root on Debian.
-	$(PYTHON) -m pytest tests/containers -s
+	$(PYTHON) -m pytest tests/containers -s -x
 
 test: .venv/.dev ## Run all tests: unit, integration, one through a real scheduler.
 	$(PYTHON) -m pytest tests/unit -n 2
