@@ -1,6 +1,6 @@
-"""The audit trail: every action of a person, through whichever door, kept where nobody can change it.
+"""The audit trail: every action of a person, in a table that nobody can change.
 
-Neither payload nor metadata values are in it: of a filter by metadata only the keys are kept.
+It holds neither payloads nor metadata values. Of a filter by metadata, only the keys are kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.oms.base import database
 
 
 class Door(StrEnum):
-    """Where an action came in."""
+    """The way that a person used for an action."""
 
     CONSOLE = "console"
     DAG = "dag"  # document_retrigger
@@ -37,7 +37,7 @@ async def keep_action(
     before: Any = None,
     after: Any = None,
 ) -> int:
-    """Keep one action, in the transaction of the caller; its id."""
+    """Store one action in the transaction of the caller. Return its id."""
     (row,) = await database.rows(
         connection,
         "keep_action",
@@ -55,5 +55,5 @@ async def keep_action(
 
 
 def run_subject(dag_id: str, run_id: str) -> str:
-    """How a DAG run is named in the trail."""
+    """The name of a DAG run in the audit trail."""
     return f"{dag_id}/{run_id}"

@@ -1,13 +1,13 @@
 -- keep_action --
--- One action of a person.
+-- Store one action of a person.
 INSERT INTO operator_actions (actor, door, action, subject, request_id, number, reason, before, after)
 VALUES (%(actor)s, %(door)s, %(action)s, %(subject)s, %(request_id)s, %(number)s, %(reason)s, %(before)s::jsonb,
         %(after)s::jsonb)
 RETURNING action_id;
 
 -- operator_actions --
--- A page of the audit trail, newest first. A value that is NULL does not matter. Never prepared: planned with its
--- values, so that those that matter find their index.
+-- A page of the audit trail, newest first. A filter that is NULL matches every action. The statement is never prepared:
+-- PostgreSQL plans it with its values, so that the filters in use find their index.
 SELECT action_id, utc_text(at) AS at, actor, door, action, subject, request_id, number, reason, before, after
 FROM operator_actions
 WHERE action_id < %(before_id)s::bigint

@@ -1,6 +1,6 @@
 """Retrigger a whole selection of requests: count them, drive them at a rate, return a result for each.
 
-Counting and driving walk the same query (``select_requests``), so what was counted is what is driven.
+Count and retrigger use the same query (``select_requests``), so the requests counted are the requests retriggered.
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from include.oms.words.errors import OmsError
 from include.oms.words.model import ENDS, Category, Status
 
 COUNTED_A_PAGE = 2000
-CHUNKS_A_SECOND = 5  # few enough to be cheap, enough for an even stream
+CHUNKS_A_SECOND = 5  # few statements, and still an even stream of requests
 MOST_A_CHUNK = 200
 
 
 class Answer(StrEnum):
-    """What became of one request."""
+    """The result for one request."""
 
     RETRIGGERED = "retriggered"
     HEALED = "healed already"  # it is COMPLETED
-    NOT_ENDED = "not ended"  # it is on its way: nothing is to be done
+    NOT_ENDED = "not ended"  # it is still being worked: there is nothing to do
     WITHDRAWN = "withdrawn by its client"
-    NOT_SELECTED = "not in the selection"  # named, but the rest of the selection leaves it out
+    NOT_SELECTED = "not in the selection"  # its id was given, but another filter of the selection excludes it
     NOT_FOUND = "not found"
 
 
 @dataclass(frozen=True)
 class Result:
-    """The answer for one request, by its id; by its correlation id where no request has it."""
+    """The answer for one request: its id, or the given correlation id if no request has it."""
 
     request: str
     answer: Answer
 
 
 class OutOfTime(OmsError):
-    """The time for one run is over, and requests are left."""
+    """The time for one run is over, and some requests are not retriggered yet."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many requests a selection means, by (status, stage, category), at an instant of the database's clock."""
+    """The number of requests in a selection, by (status, stage, category), and the database's time of the count."""
 
     by_kind: dict[tuple[str, str, str], int]
     counted_at: datetime
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The number of all requests in the selection."""
         return sum(self.by_kind.values())
 
 
 async def count_selection(connection: AsyncConnection[DictRow], selection: Selection) -> Count:
-    """Count without touching anything."""
+    """Count the requests of a selection. Nothing is changed."""
     (clock,) = await database.rows(connection, "database_time")
     kinds: Counter[tuple[str, str, str]] = Counter()
     async for page in pages(connection, ended_before(selection, clock["at"]), page_size=COUNTED_A_PAGE):
@@ -73,7 +73,7 @@ async def count_selection(connection: AsyncConnection[DictRow], selection: Selec
 
 
 def ended_before(selection: Selection, instant: datetime) -> Selection:
-    """The same without what ends later: between the count and the drive nothing joins."""
+    """The same selection without requests that ended after ``instant``: none can join between count and retrigger."""
     earliest = min(selection.ended_to or instant, instant)
     return selection.model_copy(update={"ended_to": earliest})
 
@@ -87,10 +87,11 @@ async def retrigger_selection(
     most: int,
     max_seconds: float,
 ) -> AsyncIterator[list[Result]]:
-    """Drive the selection again, ``per_second`` requests a second and ``most`` of them in all.
+    """Retrigger the selection, at ``per_second`` requests a second and for at most ``most`` requests.
 
-    Yields what became of each request, as it is done; at the end also of those that the selection names and that
-    were not to be driven. Twice does no harm. Raises OutOfTime after ``max_seconds``, and psycopg.Error.
+    Yields the results of each chunk when it is done. At the end, yields a result for each request that the selection
+    names by id and that was not retriggered. A second call does no harm.
+    Raises OutOfTime after ``max_seconds``, and psycopg.Error.
     """
     started_at, pace, met = monotonic(), Pace(per_second), set[int]()
     chunk_size = min(max(int(per_second / CHUNKS_A_SECOND), 1), MOST_A_CHUNK, most or 1)
@@ -100,7 +101,7 @@ async def retrigger_selection(
             break
         if monotonic() - started_at > max_seconds:
             raise OutOfTime(
-                f"stopped after {max_seconds:.0f} s with {len(met)} requests done; the others are as before"
+                f"stopped after {max_seconds:.0f} s with {len(met)} requests done; the others are unchanged"
             )
         await pace.wait_for(len(chunk))
         yield await _drive(connection, chunk, actor)
@@ -110,7 +111,7 @@ async def retrigger_selection(
 
 
 async def _drive(connection: AsyncConnection[DictRow], chunk: list[Selected], actor: str) -> list[Result]:
-    """Retrigger these. Look up again what another operator has driven meanwhile."""
+    """Retrigger these requests. Look up again those that somebody else has retriggered in the meantime."""
     ids = [it.request_id for it in chunk]
     driven = set(await retrigger_requests(connection, ids, actor=actor))
     results = [Result(str(request_id), Answer.RETRIGGERED) for request_id in ids if request_id in driven]
@@ -123,7 +124,7 @@ async def _drive(connection: AsyncConnection[DictRow], chunk: list[Selected], ac
 async def _left_alone(
     connection: AsyncConnection[DictRow], selection: Selection, met: set[int]
 ) -> AsyncIterator[list[Result]]:
-    """Why requests that were named are not among those that were driven."""
+    """The reason for each request that was named by id and was not retriggered."""
     named = Selection(
         request_ids=selection.request_ids,
         correlation_ids=selection.correlation_ids,

@@ -1,5 +1,5 @@
 -- slices_of_task --
--- The slices that a task instance (or a whole DAG run, where the map index is null) works.
+-- The slices of a task instance, or of a whole DAG run if the map index is null.
 SELECT slice_id, job, dag_run_id, ordinal, coalesce(map_index, ordinal) AS map_index, label, size,
        utc_text(claimed_at) AS claimed_at, utc_text(closed_at) AS closed_at, generation
 FROM slices
@@ -8,8 +8,8 @@ WHERE job = %(job)s AND dag_run_id = %(dag_run_id)s
 ORDER BY ordinal;
 
 -- requests_of_slices --
--- The requests that these slices have had in their hands, in three groups: those that a clear drives, those that are red
--- and ended in another slice, and all others.
+-- The requests that these slices have worked, in three groups: those that a clear retriggers, those that ended red in
+-- another slice, and all others.
 WITH mine AS (
     SELECT request_id, max(slice_id) AS slice_id FROM (
         SELECT request_id, slice_id FROM request_timeline WHERE slice_id = ANY (%(slice_ids)s)
@@ -33,15 +33,15 @@ ORDER BY array_position('{clear,elsewhere,other}', "group"),
          array_position('{FAILED,STOPPED,QUEUED,PROCESSING,COMPLETED}', status), request_id LIMIT %(limit)s;
 
 -- what_clearing_does --
--- What a clear of these slices would drive again, by the stage it ended at: as ended_by_slice and retrigger_requests,
--- but nothing is held.
+-- The number of requests that a clear of these slices would retrigger, by the stage at which they ended. It selects as
+-- ended_by_slice and retrigger_requests do, but locks nothing.
 SELECT r.slice_id, r.stage, count(*) AS number FROM document_requests r
 WHERE r.slice_id = ANY (%(slice_ids)s) AND r.status IN ('FAILED', 'STOPPED')
   AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
 GROUP BY r.slice_id, r.stage ORDER BY r.stage;
 
 -- list_requests --
--- These requests as a list shows them, with their last error and newest batch. Neither payload nor metadata.
+-- These requests for a list, each with its last error and its newest batch, without payload and metadata.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
        r.priority, r.status, r.stage, r.attempts, r.spent, r.revision,
        utc_text(r.created_at) AS created_at, utc_text(r.ended_at) AS ended_at,
@@ -58,7 +58,7 @@ WHERE r.request_id = ANY (%(request_ids)s)
 ORDER BY r.request_id DESC;
 
 -- count_by_stage --
--- How many of these requests stand where, with the category of their last error.
+-- The number of these requests by status, stage and category of the last error.
 SELECT r.status, r.stage, e.category, count(*) AS number
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
@@ -66,7 +66,7 @@ WHERE r.request_id = ANY (%(request_ids)s)
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC, r.status, r.stage, e.category;
 
 -- request_page --
--- All that a request's page shows but payload and metadata; of the latter only which keys there are.
+-- The content of a request's page, without payload and metadata values. Of the metadata, only the keys are returned.
 SELECT json_build_object(
     'request_id', r.request_id, 'source_system', r.source_system, 'request_correlation_id', r.request_correlation_id,
     'document_type', r.document_type, 'document_name', r.document_name, 'document_language', r.document_language,
@@ -106,11 +106,11 @@ SELECT json_build_object(
 FROM document_requests r WHERE r.request_id = %(request_id)s;
 
 -- retry_now --
--- What waits for its back-off is due at once. What does not wait is left alone and not returned.
+-- Make requests that wait for their back-off due now. Requests that do not wait are neither changed nor returned.
 WITH woken AS (
     UPDATE document_requests SET due_at = now()
     WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED' AND due_at > now()
-      AND coalesce(not_before <= now(), true)  -- the client's own wish stands
+      AND coalesce(not_before <= now(), true)  -- the client's own time is kept
     RETURNING request_id
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor) SELECT request_id, 'DUE_NOW', %(actor)s FROM woken
@@ -118,11 +118,11 @@ WITH woken AS (
 SELECT request_id FROM woken ORDER BY request_id;
 
 -- hold_any_request --
--- Lock a request until the transaction ends: as hold_request, but of any source system, for an operator.
+-- Lock a request until the transaction ends, as hold_request does, but for an operator and of any source system.
 SELECT request_id FROM document_requests WHERE request_id = %(request_id)s FOR UPDATE;
 
 -- look_at_content --
--- What the client sent, and who looked.
+-- The payload that the client sent. The timeline keeps who looked.
 WITH told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT request_id, 'LOOKED_AT', %(actor)s, '{"what": "json"}'
@@ -131,7 +131,7 @@ WITH told AS (
 SELECT content::text AS content FROM request_payloads WHERE request_id = %(request_id)s;
 
 -- look_at_metadata --
--- The metadata, and who looked.
+-- The metadata of a request. The timeline keeps who looked.
 WITH found AS (
     SELECT json_object_agg(key, value ORDER BY key)::text AS content FROM request_metadata
     WHERE request_id = %(request_id)s
@@ -142,7 +142,7 @@ WITH found AS (
 SELECT content FROM found WHERE content IS NOT NULL;
 
 -- look_at_xml --
--- What Thunderhead got last, and who looked.
+-- The XML that was last submitted to Thunderhead. The timeline keeps who looked.
 WITH found AS (
     SELECT x.xml AS content FROM thunderhead_batches b JOIN batch_payloads x USING (batch_key)
     WHERE b.request_id = %(request_id)s ORDER BY b.attempt DESC LIMIT 1
@@ -153,7 +153,7 @@ WITH found AS (
 SELECT content FROM found;
 
 -- look_at_document --
--- The id of the request's newest document, and who looked.
+-- The id of the request's newest document. The timeline keeps who looked.
 WITH found AS (
     SELECT dms_document_id FROM thunderhead_batches
     WHERE request_id = %(request_id)s AND dms_document_id IS NOT NULL ORDER BY attempt DESC LIMIT 1
@@ -164,8 +164,8 @@ WITH found AS (
 SELECT dms_document_id FROM found;
 
 -- ends_over_time --
--- What came in and what ended, by status, in steps of equal length up to now. The steps begin on whole numbers of their
--- length, so that the answer stays the same until something happens or a step is over.
+-- The requests accepted and ended, by status, in steps of equal length up to now. A step begins at a multiple of its
+-- length, so that the answer changes only when a request changes or a new step begins.
 WITH origin AS (
     SELECT date_bin(step, now(), '2001-01-01Z') - (%(steps)s::integer - 1) * step AS at, step
     FROM (SELECT %(step_seconds)s::integer * interval '1 second' AS step) given
@@ -185,8 +185,8 @@ LEFT JOIN ended e USING (from_at) LEFT JOIN came c USING (from_at)
 GROUP BY s.from_at ORDER BY s.from_at;
 
 -- stock --
--- How many requests are in each state now, and since when the oldest of them is: the same states, in the same words, as
--- select_requests finds them by. What needs a person can be helped: nobody withdrew it, its content is there.
+-- The number of requests in each state now, and since when the oldest one is in it. The states have the names by which
+-- select_requests filters. A request needs a person if it ended red, was not withdrawn and still has its content.
 SELECT 'due' AS state, count(*) AS number, utc_text(min(due_at)) AS oldest_at
 FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()
 UNION ALL
@@ -211,7 +211,7 @@ SELECT 'set_aside', count(DISTINCT request_id), utc_text(min(set_aside_at)) FROM
 WHERE set_aside_at IS NOT NULL;
 
 -- red_by_category --
--- What stands at FAILED or STOPPED and can be helped, as stock counts it, by its last error.
+-- The requests that need a person (see stock), by their last error.
 SELECT r.status, r.stage, e.category, count(*) AS number, utc_text(min(r.ended_at)) AS oldest_at
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
@@ -220,7 +220,7 @@ WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC LIMIT 50;
 
 -- retrying_by_category --
--- What has spent attempts and has not ended, by its last error: the early sign of an outage.
+-- The open requests that have spent attempts, by their last error. Many of them are an early sign of an outage.
 SELECT e.category, r.stage, count(*) AS number, max(r.spent) AS most_spent,
        count(*) FILTER (WHERE r.status = 'QUEUED' AND r.due_at > now()) AS waiting,
        utc_text(min(r.created_at)) AS oldest_created_at, max(e.description) AS a_description, utc_text(max(e.at)) AS last_at
@@ -230,7 +230,8 @@ WHERE r.spent > 0 AND r.ended_at IS NULL
 GROUP BY e.category, r.stage ORDER BY number DESC;
 
 -- outside_systems --
--- The settings of every outside system. `version` names what operators have set: a change says which it has seen.
+-- The settings of every outside system. `version` is a hash of what operators have set. A change must name the version
+-- that the operator saw.
 SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, paused_why, most_in_flight,
        most_per_second::float AS most_per_second, bearable_per_second::float AS bears_per_second, failures,
        CASE WHEN open_until > now() THEN utc_text(open_until) END AS open_until, last_error,
@@ -238,13 +239,13 @@ SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, pause
 FROM outside_systems ORDER BY system, document_type <> '*', document_type;
 
 -- add_document_type --
--- A document type gets settings of its own, which change nothing yet. Those that are there stay as they are.
+-- Give a document type its own settings, which limit nothing yet. Settings that exist are not changed.
 INSERT INTO outside_systems (system, document_type) VALUES (%(system)s, %(document_type)s) ON CONFLICT DO NOTHING
 RETURNING system;
 
 -- change_system --
--- Pause or resume an outside system, for one document type or all, or set its limits; what is not changed stays. Only
--- where it is as the operator saw it.
+-- Pause or resume an outside system, for one document type or all, or set its limits. Other values stay. Nothing is
+-- changed if the settings are no longer those that the operator saw.
 UPDATE outside_systems
 SET paused_at = CASE %(paused)s::boolean WHEN true THEN coalesce(paused_at, now()) WHEN false THEN NULL ELSE paused_at END,
     paused_by = CASE %(paused)s::boolean WHEN true THEN %(actor)s::text WHEN false THEN NULL ELSE paused_by END,
@@ -257,8 +258,8 @@ WHERE system = %(system)s AND document_type = %(document_type)s
 RETURNING system;
 
 -- remove_dial --
--- A document type has no settings of its own any more; the whole system's stay. Only where they are as the operator saw
--- them.
+-- Remove the settings of a document type. Those of the whole system stay. Nothing is removed if the settings are no
+-- longer those that the operator saw.
 DELETE FROM outside_systems
 WHERE system = %(system)s AND document_type = %(document_type)s AND document_type <> '*'
   AND md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) = %(version)s

@@ -1,4 +1,4 @@
-"""A selection of requests: one class and one query for all who count, show or drive it."""
+"""A selection of requests: one class and one query to count, show or retrigger it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.oms.words.names import checked_name
 
 LARGEST_ID = 2**63 - 1
 MOST_NAMED = 10_000  # request or correlation ids in one selection
-NEWEST_LOOKED_AT = 1000  # with a metadata pair or an error category, before all that have it
+NEWEST_LOOKED_AT = 1000  # requests with a metadata pair or an error category, before all of them are looked at
 
 RequestId = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checked_name)]
@@ -26,13 +26,13 @@ MetadataValue = Annotated[str, Field(min_length=1, max_length=255), AfterValidat
 
 
 class State(StrEnum):
-    """Where requests stand, as operators see it: the dashboard counts by these, and a search finds by them."""
+    """The states of requests for operators: the dashboard counts by them, and a search filters by them."""
 
     DUE = "due"  # queued, and may be claimed now
     WAITING = "waiting"  # queued, for a later time
     IN_HAND = "in_hand"  # held by a slice
     AT_THUNDERHEAD = "at_thunderhead"  # being generated
-    NEEDS_PERSON = "needs_person"  # at a red end, and can be helped
+    NEEDS_PERSON = "needs_person"  # at a red end, not withdrawn, and with its content
     RETRYING = "retrying"  # has spent attempts, and has not ended
     UNPUBLISHED = "unpublished"  # a final event waits for Kafka
     SET_ASIDE = "set_aside"  # a final event was refused for good
@@ -50,9 +50,9 @@ class Selection(BaseModel):
     source_system: Name | None = None
     document_type: Name | None = None
     document_name: Name | None = None
-    document: Name | None = None  # by its name or by its type
-    batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's; it may be an earlier attempt's
-    category: Category | None = None  # of its last error
+    document: Name | None = None  # matches the document name or the document type
+    batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's batch id, of any attempt
+    category: Category | None = None  # of the last error
     state: State | None = None
     retrying: bool = False  # only what has spent attempts and has not ended
     withdrawn: bool | None = None  # whether its client took it back
@@ -63,7 +63,7 @@ class Selection(BaseModel):
     ended_to: AwareDatetime | None = None  # exclusive
 
     def values(self) -> dict[str, Any]:
-        """What the query ``select_requests`` binds, but for the page."""
+        """The values of the query ``select_requests``, without ``limit``, ``before`` and ``newest``."""
         values = self.model_dump(exclude={"metadata"})
         pairs = self.metadata or ()
         keys, texts = [key for key, _ in pairs] or None, [text for _, text in pairs] or None
@@ -100,7 +100,7 @@ async def select_requests(
         await cursor.execute(query("select_requests"), values | {"newest": newest}, prepare=False)
         return await cursor.fetchall()
 
-    if selection.metadata or selection.category:  # half of a million may have it, and the page be among the newest
+    if selection.metadata or selection.category:  # a million may match, and the newest usually fill the page
         found = await page(limit + NEWEST_LOOKED_AT)
         if len(found) == limit:
             return found
@@ -110,7 +110,7 @@ async def select_requests(
 async def pages(
     connection: AsyncConnection[DictRow], selection: Selection, *, page_size: int
 ) -> AsyncIterator[list[Selected]]:
-    """All pages of a selection. A request is returned once, whatever becomes of it meanwhile."""
+    """All pages of a selection. A request is returned once, even if it changes in the meantime."""
     before = LARGEST_ID
     while page := await select_requests(connection, selection, limit=page_size, before=before):
         yield page

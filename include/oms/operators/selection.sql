@@ -1,9 +1,9 @@
 -- select_requests --
--- A page of the requests that a selection means, newest first, each with its last error. A value that is NULL does
--- not matter. Never prepared: planned with its values, so that those that matter find their index. Metadata and error
--- category are looked for among the newest that have them, as many as are asked for. The console's list, counts, export
--- and button are made of this query, and so is document_retrigger.
-WITH RECURSIVE systems AS (  -- every source system, one index probe each; looked at for correlation ids only
+-- A page of the requests of a selection, newest first, each with its last error. A filter that is NULL matches every
+-- request. The statement is never prepared: PostgreSQL plans it with its values, so that the filters in use find their
+-- index. Metadata and error category are looked up among the `newest` requests that have them; NULL: among all.
+-- The console's list, counts, export and retrigger use this query, and so does document_retrigger.
+WITH RECURSIVE systems AS (  -- every source system, one index probe each; used for correlation ids only
     (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
     UNION ALL
     SELECT (SELECT r.source_system FROM document_requests r
@@ -28,7 +28,7 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s::text)
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s::text)
   AND (%(category)s::text IS NULL OR e.category = %(category)s::text
-       -- Red requests are few and have their own index; of all the others, those that ever had such an error.
+       -- Red requests are few and have their own index. Of all others, take those that ever had such an error.
        AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE OR %(state)s::text IN ('needs_person', 'retrying') OR r.request_id = ANY (ARRAY(
            SELECT n.request_id FROM request_errors n
            WHERE n.category = %(category)s::text AND n.request_id < %(before)s::bigint
@@ -54,13 +54,13 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(ended_to)s::timestamptz IS NULL OR r.ended_at < %(ended_to)s::timestamptz)
   AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s::timestamptz)
   AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s::timestamptz
-      -- Ids are given out in the order of time, but for transactions under way: the ids of the last hour before it
-      -- say where to begin. "+ 0", or the planner would look for the largest id by walking back from now.
+      -- Ids grow with time, except for transactions still open. The largest id of the hour before `created_to` is
+      -- therefore the upper limit. "+ 0" keeps the planner from a backward scan of the ids, which starts at now.
       AND r.request_id <= coalesce((
           SELECT max(n.request_id + 0) FROM document_requests n
           WHERE n.created_at >= %(created_to)s::timestamptz - interval '1 hour'
             AND n.created_at < %(created_to)s::timestamptz), %(before)s::bigint))
-  AND (%(keys)s::text[] IS NULL OR r.request_id = ANY (ARRAY(  -- those with the first pair, by its index
+  AND (%(keys)s::text[] IS NULL OR r.request_id = ANY (ARRAY(  -- the index finds the requests with the first pair
       SELECT request_id FROM request_metadata m
       WHERE m.key = (%(keys)s::text[])[1] AND m.value = (%(values)s::text[])[1] AND m.request_id < %(before)s::bigint
       ORDER BY m.request_id DESC LIMIT %(newest)s::bigint)))
@@ -71,5 +71,5 @@ WHERE r.request_id < %(before)s::bigint
 ORDER BY r.request_id DESC LIMIT %(limit)s;
 
 -- database_time --
--- What the database's clock says: the one that ended_at is read from.
+-- The time of the database's clock, which also sets ended_at.
 SELECT now() AS at;
