@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 
-from include.jobs.hooks import ThunderheadHook, oms_database_url
+from include.jobs import doors
+from include.jobs.hooks import oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.outside.thunderhead import Thunderhead
 from include.oms.upkeep.after_restore import CaughtUp, catch_up
 
 
 async def _caught_up() -> CaughtUp:
     async with (
         await database.connect(oms_database_url(), settings(), application_name="after_restore") as connection,
-        ThunderheadHook().transport(settings()) as thunderhead,
+        doors.thunderhead(settings(), caller="after_restore") as thunderhead,
     ):
-        return await catch_up(connection, Thunderhead(thunderhead, settings()), settings())
+        return await catch_up(connection, thunderhead, settings())
 
 
 if __name__ == "__main__":

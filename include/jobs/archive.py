@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from airflow.providers.standard.hooks.filesystem import FSHook
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.jobs.hooks import ThunderheadHook, oms_database_url
+from include.jobs import doors
+from include.jobs.hooks import oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
@@ -54,7 +55,7 @@ def archive(a_slice: SliceRef, ti: TaskInstance) -> None:
 async def _archive(slice_id: int, ti: TaskInstance) -> list[tuple[int, str]]:
     async with (
         await database.connect(oms_database_url(), settings(), application_name=ARCHIVE) as connection,
-        ThunderheadHook().transport(settings()) as thunderhead,
+        doors.thunderhead(settings(), caller=ARCHIVE) as thunderhead,
     ):
         report = await archive_slice(
             connection, slice_id, generation=ti.max_tries, map_index=ti.map_index or 0,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Self
 from psycopg import Connection
 from psycopg.rows import DictRow
 
-from include.jobs.hooks import FinalEventsHook, ReferenceDataHook
+from include.jobs import doors
+from include.jobs.hooks import FinalEventsHook
 from include.oms.base import database
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending import outbox
 from include.oms.ending.topics import name_topics
-from include.oms.outside.reference_data import ReferenceData
 from include.oms.words.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ class Publisher:
         """Name the topics of what ended before enrichment. While the Reference Data API is paused or out, they wait."""
         async with (
             await database.connect(self._url, self._settings, application_name="topics") as connection,
-            ReferenceDataHook().transport(self._settings) as transport,
+            doors.reference_data(self._settings, caller="topics") as reference_data,
         ):
             try:
-                await name_topics(connection, ReferenceData(transport, self._settings), self._settings)
+                await name_topics(connection, reference_data, self._settings)
             except Unavailable as error:
                 log.warning("some events wait for the name of their topic: Reference Data API: %s", error)
 

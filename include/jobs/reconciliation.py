@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.jobs.hooks import ThunderheadHook, oms_database_url
+from include.jobs import doors
+from include.jobs.hooks import oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.outside.thunderhead import Thunderhead
 from include.oms.upkeep.duties import Duty, note_duty
 from include.oms.upkeep.reconciliation import Reconciliation, days_to_make_up_for, reconcile, store
 from include.oms.upkeep.window import Window
@@ -53,9 +53,9 @@ async def _missed(before: date) -> list[date]:
 async def _reconcile(day: date, dag_run_id: str, *, is_duty: bool) -> Reconciliation:
     async with (
         await database.connect(oms_database_url(), settings(), application_name="oms_reconciliation") as connection,
-        ThunderheadHook().transport(settings()) as thunderhead,
+        doors.thunderhead(settings(), caller="oms_reconciliation") as thunderhead,
     ):
-        done = await reconcile(connection, Thunderhead(thunderhead, settings()), Window.of_day(day), settings())
+        done = await reconcile(connection, thunderhead, Window.of_day(day), settings())
         await store(connection, done, dag_run_id=dag_run_id)
         if is_duty:
             await note_duty(connection, Duty.RECONCILIATION)

@@ -12,14 +12,13 @@ import uvloop
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.jobs.hooks import ReferenceDataHook, ThunderheadHook, oms_database_url
+from include.jobs import doors
+from include.jobs.hooks import oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.jobs.publishing import publishing_ends
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.monitoring.worker import poll_slice
-from include.oms.outside.reference_data import ReferenceData
-from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.worker import process_slice
 from include.oms.slices.claim import Claim, SliceRef, claim_slices
 from include.oms.slices.report import SliceReport
@@ -64,8 +63,8 @@ def process(a_slice: SliceRef, ti: TaskInstance) -> None:
     async def processed() -> SliceReport:
         async with (
             await database.connect(url, settings(), application_name=Job.PROCESSING) as connection,
-            ThunderheadHook().transport(settings()) as thunderhead,
-            ReferenceDataHook().transport(settings()) as reference_data,
+            doors.thunderhead(settings(), caller=Job.PROCESSING) as thunderhead,
+            doors.reference_data(settings(), caller=Job.PROCESSING) as reference_data,
             publishing_ends(url, settings(), soon=False) as tell_ends,
         ):
             return await process_slice(
@@ -73,8 +72,8 @@ def process(a_slice: SliceRef, ti: TaskInstance) -> None:
                 slice_id,
                 generation=ti.max_tries,
                 map_index=ti.map_index or 0,
-                thunderhead=Thunderhead(thunderhead, settings()),
-                reference_data=ReferenceData(reference_data, settings()),
+                thunderhead=thunderhead,
+                reference_data=reference_data,
                 settings=settings(),
                 tell_ends=tell_ends,
             )
@@ -89,7 +88,7 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
     async def polled() -> SliceReport:
         async with (
             await database.connect(url, settings(), application_name=Job.MONITORING) as connection,
-            ThunderheadHook().transport(settings()) as thunderhead,
+            doors.thunderhead(settings(), caller=Job.MONITORING) as thunderhead,
             publishing_ends(url, settings(), soon=True) as tell_ends,
         ):
             return await poll_slice(
@@ -97,7 +96,7 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
                 slice_id,
                 generation=ti.max_tries,
                 map_index=ti.map_index or 0,
-                thunderhead=Thunderhead(thunderhead, settings()),
+                thunderhead=thunderhead,
                 settings=settings(),
                 tell_ends=tell_ends,
             )

@@ -72,14 +72,16 @@ def wait_until_nobody_is_at_work(connection: psycopg.Connection) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+PAUSE = """UPDATE outside_systems SET paused_at = now(), paused_by = 'bench', paused_why = 'bench'
+    WHERE system = 'THUNDERHEAD' AND document_type = '*'"""
+RESUME = """UPDATE outside_systems SET paused_at = NULL, paused_by = NULL, paused_why = NULL, open_until = NULL
+    WHERE system = 'THUNDERHEAD' AND document_type = '*'"""
+
+
 def turn_dial(system: System, *, paused: bool) -> None:
     """Pause or resume Thunderhead, as the console does; after a resume the jobs start at once."""
-    dial = {
-        "system": "THUNDERHEAD", "document_type": "*", "paused": paused, "actor": "bench", "why": "bench",
-        "most_in_flight": None, "most_per_second": None,
-    }  # fmt: skip
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
-        connection.execute(query("turn_dial"), dial)
+        connection.execute(PAUSE if paused else RESUME)
         if not paused:
             for job in Job:
                 connection.execute(query("wake"), {"job": job})

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
         description="libpq URL of the OMS Database. The jobs use the Airflow Connection oms_db instead.",
     )
     statement_timeout_seconds: Seconds = Field(
-        default=15, description="Longest time of one statement; PostgreSQL ends it after that."
+        default=10, description="Longest time of one statement; PostgreSQL ends it after that."
     )
 
     # -- Intake ------------------------------------------------------------------------------------
@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     )
     settling_seconds: Seconds = Field(
         default=20, description="Wait after an unsure submit before the batch is looked up by its name."
+    )
+    retry_after_max_seconds: Seconds = Field(
+        default=3600, description="Longest wait that a Retry-After of an outside system is followed for."
+    )
+    document_id_seconds: Seconds = Field(
+        default=600, description="Longest wait for the document id of a batch that is COMPLETED without one."
     )
     max_attempts: int = Field(default=3, gt=0, description="Attempts that a request may spend before it ends FAILED.")
     backoff_base_seconds: Seconds = Field(default=5, description="First back-off; it doubles with every attempt spent.")
@@ -223,6 +229,26 @@ class Settings(BaseSettings):
         except re.error as error:
             raise ValueError(f"no regular expression: {error}") from error
         return pattern
+
+    @model_validator(mode="after")
+    def _times_work_together(self) -> Self:
+        """Time-outs end before the waits that rely on them. Each sentence names both settings."""
+        if self.submit_timeout_seconds >= self.settling_seconds:
+            raise ValueError(
+                f"OMS_SUBMIT_TIMEOUT_SECONDS ({self.submit_timeout_seconds:g}) must be shorter than "
+                f"OMS_SETTLING_SECONDS ({self.settling_seconds:g}): a submit may arrive until its time-out"
+            )
+        if self.submit_timeout_seconds > self.lease_seconds / 2:
+            raise ValueError(
+                f"OMS_SUBMIT_TIMEOUT_SECONDS ({self.submit_timeout_seconds:g}) must be at most half of "
+                f"OMS_LEASE_SECONDS ({self.lease_seconds:g}): no submit starts that the lease may not outlive"
+            )
+        if self.statement_timeout_seconds >= self.lease_seconds:
+            raise ValueError(
+                f"OMS_STATEMENT_TIMEOUT_SECONDS ({self.statement_timeout_seconds:g}) must be shorter than "
+                f"OMS_LEASE_SECONDS ({self.lease_seconds:g}): a renewal that hangs must end while the lease holds"
+            )
+        return self
 
     @model_validator(mode="after")
     def _schedules_alone(self) -> Self:

@@ -29,7 +29,8 @@ WITH moves AS (
     RETURNING r.request_id, r.stage, r.revision, r.status, c.ended_stage
 ), batch AS (  -- what goes on at Thunderhead is asked about again
     UPDATE thunderhead_batches b
-    SET status = 'PROCESSING_THUNDERHEAD', ended_at = NULL, next_poll_at = now(), submitted_at = now()
+    SET status = 'PROCESSING_THUNDERHEAD', ended_at = NULL, next_poll_at = now(), submitted_at = now(), asked_seconds = 0,
+        asked_at = NULL, document_id_missing_since = NULL
     FROM again a
     WHERE a.status = 'PROCESSING' AND b.request_id = a.request_id
       AND b.attempt = (SELECT max(attempt) FROM thunderhead_batches l WHERE l.request_id = a.request_id)

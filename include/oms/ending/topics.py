@@ -14,10 +14,12 @@ from psycopg.rows import DictRow
 
 from include.oms.base import database
 from include.oms.base.settings import Settings
-from include.oms.outside.breaker import FAILURES_THAT_OPEN, System, health_of
+from include.oms.outside.breaker import System
+from include.oms.outside.rate_limit import health_of
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.words.errors import NotConfigured, Unavailable
 
+MOST_WITHOUT_ANSWER = 5  # documents in a row; then the events wait for a later run
 _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,249}")  # as Apache Kafka has it
 
 
@@ -54,7 +56,7 @@ async def name_topics(connection: AsyncConnection[DictRow], reference_data: Refe
             configuration = {}
         except Unavailable as error:
             unavailable, in_a_row = error, in_a_row + 1
-            if in_a_row == FAILURES_THAT_OPEN:
+            if in_a_row == MOST_WITHOUT_ANSWER:
                 break
             continue
         in_a_row = 0

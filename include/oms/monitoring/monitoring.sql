@@ -14,7 +14,9 @@ WHERE slice_id = %(slice_id)s AND lease_token = %(former_token)s AND status = 'P
 -- The batches that a worker is to ask about.
 SELECT b.batch_key, b.request_id, b.batch_name, b.thunderhead_batch_id, b.polls, r.spent,
        extract(epoch FROM now() - b.submitted_at)::float AS age_seconds,
-       extract(epoch FROM b.next_poll_at - now())::float AS due_in_seconds
+       extract(epoch FROM b.next_poll_at - now())::float AS due_in_seconds, b.asked_seconds,
+       extract(epoch FROM now() - coalesce(b.asked_at, b.submitted_at))::float AS unasked_seconds,
+       extract(epoch FROM now() - b.document_id_missing_since)::float AS missing_seconds
 FROM thunderhead_batches b JOIN document_requests r USING (request_id)
 WHERE b.slice_id = %(slice_id)s AND b.lease_token = %(lease_token)s AND b.status = 'PROCESSING_THUNDERHEAD'
 ORDER BY b.next_poll_at, b.batch_key;
@@ -32,9 +34,13 @@ RETURNING batch_key;
 -- schedule_polls --
 -- Not ended yet: let the batches go and say when to ask again.
 UPDATE thunderhead_batches b
-SET next_poll_at = now() + w.wait_seconds * interval '1 second', polls = w.polls,
+SET next_poll_at = now() + w.wait_seconds * interval '1 second', polls = w.polls, asked_seconds = w.asked_seconds,
+    asked_at = now() - w.unasked_seconds * interval '1 second',
+    document_id_missing_since = now() - w.missing_seconds * interval '1 second',
     lease_token = NULL, lease_until = NULL
-FROM unnest(%(batch_keys)s::bigint[], %(wait_seconds)s::float[], %(polls)s::integer[]) AS w (batch_key, wait_seconds, polls)
+FROM unnest(%(batch_keys)s::bigint[], %(wait_seconds)s::float[], %(polls)s::integer[], %(asked_seconds)s::float[],
+    %(unasked_seconds)s::float[], %(missing_seconds)s::float[])
+    AS w (batch_key, wait_seconds, polls, asked_seconds, unasked_seconds, missing_seconds)
 WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s;
 
 -- end_batches --

@@ -23,13 +23,13 @@ BATCH_STATUS_AT_END = {
 
 async def record(hold: Hold, over: Sequence[Verdict]) -> None:
     """Write batches, requests and final events of those that are over, in one transaction."""
-    async with hold.connection.transaction():
-        ended = await _end_batches(hold, over)
+    async with hold.transaction() as inside:
+        ended = await _end_batches(inside, over)
         mine = [verdict for verdict in over if verdict.request_id in ended]
-        ends = await record_ends(hold, mine, job=Job.MONITORING, lease_token=None)
+        ends = await record_ends(inside, mine, job=Job.MONITORING, lease_token=None)
         again = [verdict for verdict in mine if verdict.move.status is Status.QUEUED]
         if again:
-            await _requeue(hold, again)
+            await _requeue(inside, again)
     if ends:
         hold.tell_ends()
     hold.report.count("completed", sum(end.status is Status.COMPLETED for end in ends))
@@ -50,6 +50,9 @@ async def schedule_polls(hold: Hold, batches: Sequence[HeldBatch]) -> None:
         batch_keys=[batch.batch_key for batch in batches],
         wait_seconds=[max(min(batch.due_at, at_latest) - now, 0.0) for batch in batches],
         polls=[batch.polls for batch in batches],
+        asked_seconds=[batch.asked_seconds for batch in batches],
+        unasked_seconds=[batch.as_of_now().unasked_seconds for batch in batches],
+        missing_seconds=[batch.as_of_now().missing_seconds for batch in batches],
     )
     hold.report.count("still generating", len(batches))
 

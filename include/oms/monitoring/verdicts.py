@@ -26,6 +26,9 @@ class HeldBatch:
     spent: int
     age_seconds: float  # since it was submitted, at the time of ``seen_at``
     due_in_seconds: float = 0.0  # from ``seen_at`` to its next poll
+    asked_seconds: float = 0.0  # in which Thunderhead was asked about it, pauses and outages left out
+    unasked_seconds: float = 0.0  # since it last answered, at the time of ``seen_at``
+    missing_seconds: float | None = None  # since it said COMPLETED without a document id; None: it has not
     seen_at: float = field(default_factory=monotonic)
 
     @property
@@ -36,11 +39,25 @@ class HeldBatch:
     def as_of_now(self) -> HeldBatch:
         """The same batch at the time of a poll."""
         now = monotonic()
-        return replace(self, age_seconds=self.age_seconds + now - self.seen_at, due_in_seconds=0.0, seen_at=now)
+        passed = now - self.seen_at
+        return replace(
+            self, age_seconds=self.age_seconds + passed, due_in_seconds=0.0, seen_at=now,
+            unasked_seconds=self.unasked_seconds + passed,
+            missing_seconds=None if self.missing_seconds is None else self.missing_seconds + passed,
+        )  # fmt: skip
 
-    def again_in(self, seconds: float, *, was_answered: bool) -> HeldBatch:
+    def asked_for_seconds(self, settings: Settings) -> float:
+        """How long Thunderhead has been asked about it, this poll included. A long gap was a pause or an outage."""
+        return self.asked_seconds + min(self.unasked_seconds, 2 * settings.max_poll_seconds)
+
+    def again_in(self, seconds: float, *, was_answered: bool, settings: Settings) -> HeldBatch:
         """The same batch after a poll, to be asked about once more."""
-        return replace(self, due_in_seconds=seconds, polls=self.polls + was_answered)
+        if not was_answered:
+            return replace(self, due_in_seconds=seconds)
+        return replace(
+            self, due_in_seconds=seconds, polls=self.polls + 1, asked_seconds=self.asked_for_seconds(settings),
+            unasked_seconds=0.0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,7 @@ class Verdict(Tried):
 
     batch: HeldBatch
     dms_document_id: int | None = None
+    wait_seconds: float | None = None  # before the next poll, where Thunderhead asks for it
 
     @property
     def request_id(self) -> int:
@@ -59,14 +77,16 @@ class Verdict(Tried):
 def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Verdict | None:
     """What Thunderhead's answer means; None where it failed, and the reasons have yet to be asked for.
 
-    An answer that makes no sense for this batch (another name, a status nobody knows, COMPLETED without a
-    document) is as good as none: it is asked again.
+    An answer that makes no sense for this batch (another name, a status nobody knows) is as good as none: it is asked
+    again.
     """
     if found is None and batch.age_seconds > MISSES_BEFORE_UNKNOWN_SECONDS:
         return _monitoring_failure(batch, Category.BATCH_UNKNOWN, "Thunderhead does not know the batch it accepted")
     if found is not None and found.batch_name == batch.batch_name:
         match found.status:
-            case "COMPLETED" if found.dms_document_id is not None:
+            case "COMPLETED" if found.dms_document_id is None:
+                return _without_document_id(batch, settings)
+            case "COMPLETED":
                 return Verdict(
                     batch, stage=Stage.GENERATION, outcome=Outcome.COMPLETED, dms_document_id=found.dms_document_id
                 )
@@ -77,10 +97,22 @@ def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Ver
                 )  # fmt: skip
             case "FAILED":
                 return None
-    if batch.age_seconds > settings.overdue_seconds:
+    if batch.asked_for_seconds(settings) > settings.overdue_seconds:
         waited = f"not ended in Thunderhead {batch.age_seconds / 3600:.1f} hours after it was submitted"
         return _monitoring_failure(batch, Category.OVERDUE, waited)
     return Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.GENERATING)
+
+
+def _without_document_id(batch: HeldBatch, settings: Settings) -> Verdict:
+    """COMPLETED, but no document can be found by that answer: it is asked again for a bounded time."""
+    missing_seconds = batch.missing_seconds or 0.0
+    if missing_seconds >= settings.document_id_seconds:
+        return _monitoring_failure(
+            batch, Category.DOCUMENT_ID_MISSING,
+            f"COMPLETED in Thunderhead for {missing_seconds:.0f} s, and still no dmsDocumentId that can be used",
+        )  # fmt: skip
+    waiting = replace(batch, missing_seconds=missing_seconds)
+    return Verdict(waiting, stage=Stage.GENERATION, outcome=Outcome.GENERATING)
 
 
 def failed_verdict(batch: HeldBatch, errors: list[GenerationError], settings: Settings) -> Verdict:

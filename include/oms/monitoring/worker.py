@@ -8,22 +8,19 @@ from math import inf
 from time import monotonic
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, class_row
+from psycopg.rows import DictRow
 
 from include.oms.base.chunks import chunks
-from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.monitoring.recording import BATCH_STATUS_AT_END, record, schedule_polls
 from include.oms.monitoring.verdicts import HeldBatch, Verdict, failed_verdict, next_poll_seconds, verdict_of
-from include.oms.outside.adaptive_rate import AdaptiveRate
-from include.oms.outside.breaker import Breaker, System, health_of
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
 from include.oms.slices.claim import take_more, work_is_on_its_way
 from include.oms.slices.cutting import label_of_batches
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
 from include.oms.slices.timing import FAR_AHEAD_SECONDS, LEAST_ROUND_SECONDS, LONGEST_ROUND_SECONDS
-from include.oms.words.errors import Limited, Unavailable
+from include.oms.words.errors import NotInTime, Unavailable
 from include.oms.words.model import Job, Stage
 from include.oms.words.state_machine import Outcome
 
@@ -49,13 +46,11 @@ async def poll_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings,
         tell_ends=tell_ends,
     ) as hold:  # fmt: skip
-        health = await health_of(connection, System.THUNDERHEAD)
-        breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
-        polling = Polling(hold, thunderhead, breaker)
+        thunderhead.door.until = hold.stay.until
+        polling = Polling(hold, thunderhead)
         await polling.work()
-        await breaker.share(connection)
-        if breaker.is_open:
-            hold.report.stopped_early = f"Thunderhead: {breaker.reason}"
+        await thunderhead.door.tell()
+        hold.report.stopped_early = thunderhead.door.why_closed
         hold.report.label = polling.label_if_grown
     return hold.report
 
@@ -63,13 +58,9 @@ async def poll_slice(
 class Polling:
     """One worker's polls."""
 
-    def __init__(self, hold: Hold, thunderhead: Thunderhead, breaker: Breaker) -> None:
+    def __init__(self, hold: Hold, thunderhead: Thunderhead) -> None:
         self._hold = hold
         self._thunderhead = thunderhead
-        self._breaker = breaker
-        self._rate = AdaptiveRate(
-            System.THUNDERHEAD, slow_seconds=hold.settings.poll_timeout_seconds / 3, finds_the_rate=False
-        )
         self._held: dict[int, HeldBatch] = {}
         self._request_ids: set[int] = set()
         self._cut_with = 0
@@ -86,7 +77,7 @@ class Polling:
         self._cut_with = len(self._request_ids)
         while True:
             await self._poll_due()
-            if self._breaker.is_open:
+            if self._thunderhead.door.closed_for is not None:
                 break
             await self._let_go(later_than=FAR_AHEAD_SECONDS)
             if stay.is_over:
@@ -129,22 +120,18 @@ class Polling:
         due = [batch.as_of_now() for batch in self._held.values() if batch.due_at <= now]
         if not due:
             return
-        connection, settings = self._hold.connection, self._hold.settings
-        await self._breaker.heed(connection)
+        settings = self._hold.settings
         answered = await asyncio.gather(
-            *(
-                _poll(chunk, self._thunderhead, self._breaker, self._rate, settings)
-                for chunk in chunks(due, MOST_IDS_A_CALL)
-            )
+            *(_poll(chunk, self._thunderhead, settings) for chunk in chunks(due, MOST_IDS_A_CALL))
         )
-        await self._rate.share(connection)
         verdicts = [verdict for answer in answered for verdict in answer]
         over = [verdict for verdict in verdicts if verdict.outcome in BATCH_STATUS_AT_END]
         open_ = [verdict for verdict in verdicts if verdict.outcome not in BATCH_STATUS_AT_END]
         for verdict in open_:
             self._held[verdict.batch.batch_key] = verdict.batch.again_in(
-                next_poll_seconds(verdict.batch.age_seconds, settings),
+                max(next_poll_seconds(verdict.batch.age_seconds, settings), verdict.wait_seconds or 0.0),
                 was_answered=verdict.outcome is Outcome.GENERATING,
+                settings=settings,
             )
         if over:
             await record(self._hold, over)
@@ -163,52 +150,35 @@ class Polling:
 
 async def held_batches(hold: Hold) -> list[HeldBatch]:
     """All that this worker holds, the longest due first."""
-    cursor = hold.connection.cursor(row_factory=class_row(HeldBatch))
-    await cursor.execute(query("held_batches"), {"slice_id": hold.lease.slice_id, "lease_token": hold.lease.token})
-    return await cursor.fetchall()
+    return await hold.objects(HeldBatch, "held_batches")
 
 
-async def _poll(
-    batches: Sequence[HeldBatch], thunderhead: Thunderhead, breaker: Breaker, rate: AdaptiveRate, settings: Settings
-) -> list[Verdict]:
+async def _poll(batches: Sequence[HeldBatch], thunderhead: Thunderhead, settings: Settings) -> list[Verdict]:
     """One bulk look-up, then the reasons of those that failed."""
     try:
-        if breaker.is_open:
-            raise Unavailable(breaker.reason)
-        await rate.wait()
-        began = monotonic()
         found = await thunderhead.find_by_ids([batch.thunderhead_batch_id for batch in batches])
-        breaker.answered()
-        rate.answered(monotonic() - began)
-    except Limited as error:
-        breaker.answered()
-        rate.limited(error.retry_after or 0.0)
-        return [Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.UNAVAILABLE) for batch in batches]
-    except Unavailable as error:
-        if not breaker.is_open:
-            breaker.failed(str(error), error.retry_after)
-        return [Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.UNAVAILABLE) for batch in batches]
-    gate = asyncio.Semaphore(settings.concurrency)
+    except (Unavailable, NotInTime) as error:
+        wait = error.retry_after if isinstance(error, Unavailable) else None
+        return [
+            Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.UNAVAILABLE, wait_seconds=wait) for batch in batches
+        ]
     return await asyncio.gather(
-        *(_verdict(batch, found.get(batch.thunderhead_batch_id), thunderhead, gate, settings) for batch in batches)
+        *(_verdict(batch, found.get(batch.thunderhead_batch_id), thunderhead, settings) for batch in batches)
     )
 
 
-async def _verdict(
-    batch: HeldBatch, found: Batch | None, thunderhead: Thunderhead, gate: asyncio.Semaphore, settings: Settings
-) -> Verdict:
+async def _verdict(batch: HeldBatch, found: Batch | None, thunderhead: Thunderhead, settings: Settings) -> Verdict:
     verdict = verdict_of(batch, found, settings)
     try:
-        async with gate:
-            if verdict is not None and verdict.stage is Stage.MONITORING:  # an end for want of an answer: ask twice
-                named = await thunderhead.find_all_by_name(batch.batch_name)
-                found = next((it for it in named if it.batch_id == batch.thunderhead_batch_id), None)
-                verdict = verdict_of(batch, found, settings)
-            if verdict is not None:
-                return verdict
-            errors = await thunderhead.errors_of(batch.thunderhead_batch_id)
-    except Unavailable as error:
-        if batch.age_seconds < settings.overdue_seconds:
+        if verdict is not None and verdict.stage is Stage.MONITORING:  # an end for want of an answer: ask twice
+            named = await thunderhead.find_all_by_name(batch.batch_name)
+            found = next((it for it in named if it.batch_id == batch.thunderhead_batch_id), None)
+            verdict = verdict_of(batch, found, settings)
+        if verdict is not None:
+            return verdict
+        errors = await thunderhead.errors_of(batch.thunderhead_batch_id)
+    except (Unavailable, NotInTime) as error:
+        if batch.asked_for_seconds(settings) < settings.overdue_seconds:
             return Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.UNAVAILABLE, description=str(error))
         if verdict is not None:
             return verdict

@@ -246,12 +246,15 @@ RETURNING system;
 -- change_system --
 -- Pause or resume an outside system, for one document type or all, or set its limits. Other values stay. Nothing is
 -- changed if the settings are no longer those that the operator saw.
+-- Resuming closes the breaker, too, whatever Retry-After it waits for.
 UPDATE outside_systems
 SET paused_at = CASE %(paused)s::boolean WHEN true THEN coalesce(paused_at, now()) WHEN false THEN NULL ELSE paused_at END,
     paused_by = CASE %(paused)s::boolean WHEN true THEN %(actor)s::text WHEN false THEN NULL ELSE paused_by END,
     paused_why = CASE %(paused)s::boolean WHEN true THEN %(why)s::text WHEN false THEN NULL ELSE paused_why END,
     most_in_flight = CASE WHEN %(sets_in_flight)s THEN %(most_in_flight)s::integer ELSE most_in_flight END,
     most_per_second = CASE WHEN %(sets_per_second)s THEN %(most_per_second)s::numeric ELSE most_per_second END,
+    open_until = CASE %(paused)s::boolean WHEN false THEN NULL ELSE open_until END,
+    next_call_at = CASE %(paused)s::boolean WHEN false THEN NULL ELSE next_call_at END,
     updated_at = now()
 WHERE system = %(system)s AND document_type = %(document_type)s
   AND md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) = %(version)s

@@ -1,102 +1,135 @@
-"""The circuit breaker of an outside system, shared by all slices through the table outside_systems.
+"""The circuit breaker of an outside system: when nobody calls it, shared by all slices through `outside_systems`.
 
-Failures in a row open it: the slice stops early, and no run claims work until it may be tried again. The first
-call that succeeds closes it. An outage is nobody's failure: what it turned back has spent no attempt.
+It opens on an outage, and on nothing less: where other calls are answered in the same moments, a failure is that
+call's own. These are the rules, without a database and without a clock; `door.py` applies them. The figures were
+chosen by simulation, see docs/decisions/0015-one-door-to-each-outside-system.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
-
-from include.oms.base import database
-
-FAILURES_THAT_OPEN = 5  # in a row; fewer may be single requests' bad luck
-BASE_SECONDS = 5.0
+FAILURES_THAT_OPEN = 10  # in a row, none of them begun before the last answer
+WINDOW_CALLS = 200  # the longer window: a call counts half after 139 more
+LEAST_CALLS = 50  # of the longer window, before its share says anything
+SHARE_THAT_OPENS = 0.6  # of the longer window
+ANSWERS_THAT_PROVE = 10  # after an outage, before the next one starts with the shortest pause again
+BASE_SECONDS = 1.0
 MAXIMUM_SECONDS = 60.0
-REQUESTS_ON_PROBATION = 10  # several, so that one bad request cannot keep the breaker open for all
+REQUESTS_ON_PROBATION = 10  # that a claim takes while nobody knows whether the system is back
 
 
 class System(StrEnum):
-    """The outside systems that can be paused, limited, and cut off by the breaker."""
+    """The outside systems that have a dial."""
 
     THUNDERHEAD = "THUNDERHEAD"
     REFERENCE_DATA = "REFERENCE_DATA"
     KAFKA = "KAFKA"
 
 
-@dataclass(frozen=True)
-class Health:
-    """State of an outside system. ``why_not`` is None if it may be called."""
+class Failure(NamedTuple):
+    """A call that the system did not answer as it should; times by the caller's monotonic clock."""
 
-    on_probation: bool
-    why_not: str | None
-
-
-async def health_of(connection: AsyncConnection[DictRow], system: System) -> Health:
-    """Whether ``system`` may be called now, and if not, why."""
-    (row,) = await database.rows(connection, "breaker_state", system=system)
-    if row["paused"]:
-        return Health(False, f"{system} is paused by {row['paused_by']}: {row['paused_why'] or 'no reason given'}")
-    if row["open"]:
-        return Health(False, f"{system} is out; the breaker is open for another {row['open_for_seconds']:.0f} s")
-    return Health(row["failures"] > 0, None)
+    began_at: float
+    retry_after: float
 
 
-class Breaker:
-    """One slice's view of a system's health while it works."""
+@dataclass
+class Failures:
+    """The last failures of one caller that nothing contradicts: nothing was answered since any of them began."""
 
-    def __init__(self, system: System, *, on_probation: bool) -> None:
-        self.system = system
-        self.reason = ""
-        self._on_probation = on_probation
-        self._failures_in_a_row = 0
-        self._retry_after = 0.0
-        self._has_answered = False
-        self._is_told_to_stop = False
+    latest: deque[Failure] = field(default_factory=lambda: deque(maxlen=1000))
+    reason: str = ""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the slice must stop calling."""
-        return self._is_told_to_stop or self._failures_in_a_row >= FAILURES_THAT_OPEN or self._retry_after > 0
-
-    async def heed(self, connection: AsyncConnection[DictRow]) -> None:
-        """Open as well if another slice has met the outage, or if somebody has paused the system."""
-        if not self.is_open and (why_not := (await health_of(connection, self.system)).why_not):
-            self._is_told_to_stop, self.reason = True, why_not
-
-    @property
-    def _is_out(self) -> bool:
-        """Open; or on probation, tried, and not passed."""
-        return self.is_open or (self._on_probation and not self._has_answered and self._failures_in_a_row > 0)
-
-    def answered(self) -> None:
-        """The system took a call and answered it, whatever it thought of that request."""
-        self._failures_in_a_row = 0
-        self._has_answered = True
-
-    def failed(self, reason: str, retry_after: float | None) -> None:
-        """The system did not do its part. A Retry-After is heeded at once."""
-        self._failures_in_a_row += 1
+    def failed(self, began_at: float, reason: str, retry_after: float | None) -> None:
+        """Add a call that failed."""
+        self.latest.append(Failure(began_at, retry_after or 0.0))
         self.reason = reason
-        self._retry_after = max(self._retry_after, retry_after or 0.0)
 
-    async def share(self, connection: AsyncConnection[DictRow]) -> None:
-        """Tell the other slices: open for all where it opened here, closed where the system has answered."""
-        if self._is_told_to_stop:
-            return
-        if self._is_out:
-            await database.rows(
-                connection,
-                "open_breaker",
-                system=self.system,
-                error=self.reason,
-                retry_after_seconds=self._retry_after,
-                base_seconds=BASE_SECONDS,
-                maximum_seconds=MAXIMUM_SECONDS,
-            )
-        elif self._has_answered:
-            await database.execute(connection, "close_breaker", system=self.system)
+    def answered_at(self, at: float) -> None:
+        """Something was answered, here or elsewhere: drop the failures of calls that had begun by then."""
+        self.latest = deque((it for it in self.latest if it.began_at > at), maxlen=self.latest.maxlen)
+
+    def clear(self) -> None:
+        """Forget them: they have been booked as an outage."""
+        self.latest.clear()
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self.latest)
+
+    @property
+    def longest_retry_after(self) -> float:
+        """What the system asked for, in seconds."""
+        return max((it.retry_after for it in self.latest), default=0.0)
+
+
+@dataclass(frozen=True)
+class Booking:
+    """What one caller met since it last told the others.
+
+    ``failures`` is the number of its last failures in a row that nothing contradicts. ``probe_answered`` tells how its
+    probe of an open breaker went; None where it made none.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    failures: int = 0
+    retry_after: float = 0.0
+    reason: str = ""
+    probe_answered: bool | None = None
+
+
+@dataclass(frozen=True)
+class BreakerState:
+    """What all slices share. Times are seconds since the epoch, by the database's clock."""
+
+    open_until: float | None = None  # None: closed
+    opened: int = 0  # times in a row, without ANSWERS_THAT_PROVE between them
+    recent_answered: float = 0.0
+    recent_failed: float = 0.0
+    reason: str | None = None
+
+    def is_open(self, now: float) -> bool:
+        """Whether nobody may call."""
+        return self.open_until is not None and self.open_until > now
+
+    def is_half_open(self, now: float) -> bool:
+        """Whether one caller may make a probe."""
+        return self.open_until is not None and self.open_until <= now
+
+
+def booked(state: BreakerState, booking: Booking, now: float) -> BreakerState:
+    """The state after a booking."""
+    if booking.probe_answered:
+        return replace(state, open_until=None, recent_answered=float(booking.answered), recent_failed=0.0)
+    if booking.probe_answered is False:
+        return _opened(state, booking, now)
+    if state.open_until is not None:  # calls that were on their way when it opened say nothing new
+        return state
+    kept = (1 - 1 / WINDOW_CALLS) ** (booking.answered + booking.failed)
+    answered = state.recent_answered * kept + booking.answered
+    failed = state.recent_failed * kept + booking.failed
+    share_opens = (
+        booking.failed > 0 and answered + failed >= LEAST_CALLS and failed > SHARE_THAT_OPENS * (answered + failed)
+    )
+    if booking.failures >= FAILURES_THAT_OPEN or share_opens:
+        return _opened(state, booking, now)
+    opened = 0 if answered >= ANSWERS_THAT_PROVE and failed < answered else state.opened
+    return replace(state, opened=opened, recent_answered=answered, recent_failed=failed)
+
+
+def with_probe_given(state: BreakerState, now: float, probe_seconds: float) -> BreakerState:
+    """One caller makes a probe: nobody else does before it has told how it went, or has died."""
+    return replace(state, open_until=now + probe_seconds)
+
+
+def _opened(state: BreakerState, booking: Booking, now: float) -> BreakerState:
+    pause = max(min(BASE_SECONDS * 2 ** min(state.opened, 20), MAXIMUM_SECONDS), booking.retry_after)
+    return BreakerState(
+        open_until=now + pause, opened=state.opened + 1, reason=booking.reason or state.reason or "it does not answer"
+    )

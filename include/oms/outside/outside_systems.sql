@@ -1,74 +1,61 @@
 -- breaker_state --
--- Whether an outside system may be called now, and whether it is on probation after an outage.
-SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, failures,
+-- Whether an outside system may be called now, and whether nobody knows yet that an outage is over.
+SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, open_until IS NOT NULL AS on_probation,
        coalesce(open_until > now(), false) AS open,
-       coalesce(extract(epoch FROM open_until - now()), 0)::float AS open_for_seconds
+       coalesce(extract(epoch FROM open_until - now()), 0)::float AS open_for_seconds, last_error,
+       least(most_per_second, bearable_per_second)::float AS per_second
 FROM outside_systems WHERE system = %(system)s AND document_type = '*';
 
--- open_breaker --
--- An outage was met: nobody calls for a while, longer each time in a row, or for as long as the system asked. Slices
--- that meet the same outage together count once.
-UPDATE outside_systems
-SET failures = failures + (open_until IS NULL OR open_until <= now())::integer, last_error = %(error)s, updated_at = now(),
-    open_until = greatest(open_until, now() + greatest(
-        %(retry_after_seconds)s, CASE WHEN open_until > now() THEN 0
-             ELSE least(%(maximum_seconds)s, %(base_seconds)s * 2 ^ least(failures, 20)) END)
-        * interval '1 second')
-WHERE system = %(system)s AND document_type = '*'
-RETURNING extract(epoch FROM open_until - now())::float AS open_for_seconds;
+-- lock_outside_system --
+-- What all callers of an outside system share, locked until it is saved. Times in seconds since the epoch.
+SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, failures, last_error, recent_answered, recent_failed,
+       extract(epoch FROM open_until)::float AS open_until, extract(epoch FROM answered_at)::float AS answered_at,
+       most_per_second::float AS most_per_second, bearable_per_second::float AS bearable_per_second, growth,
+       extract(epoch FROM limited_at)::float AS limited_at, extract(epoch FROM paced_at)::float AS paced_at,
+       extract(epoch FROM window_began_at)::float AS window_began_at, answered_in_window, answered_per_second,
+       answered_before, extract(epoch FROM clock_timestamp())::float AS now,
+       (SELECT coalesce(jsonb_object_agg(t.document_type, t.paused_at IS NOT NULL), '{}') FROM outside_systems t
+        WHERE t.system = o.system AND t.document_type <> '*'
+          AND (t.paused_at IS NOT NULL OR t.most_per_second IS NOT NULL)) AS document_types
+FROM outside_systems o WHERE system = %(system)s AND document_type = '*' FOR UPDATE;
 
--- close_breaker --
--- Close the breaker: the system answered. From here on, a failure counts against the request that met it.
-UPDATE outside_systems SET failures = 0, open_until = NULL, answered_at = now(), updated_at = now()
-WHERE system = %(system)s AND document_type = '*';
-
--- lowest_rate --
--- The lowest of the rate limits and found rates of a system and its document types.
-SELECT min(least(most_per_second, bearable_per_second)) AS rate FROM outside_systems WHERE system = %(system)s;
+-- save_outside_system --
+-- What one caller has met, added to what all share. Whoever waits for the end of an outage is told.
+WITH saved AS (
+    UPDATE outside_systems o
+    SET failures = %(failures)s, last_error = %(last_error)s, updated_at = now(),
+        open_until = to_timestamp(%(open_until)s), recent_answered = %(recent_answered)s, recent_failed = %(recent_failed)s,
+        answered_at = coalesce(to_timestamp(%(answered_at)s), o.answered_at),
+        submit_answered_at = coalesce(to_timestamp(%(submit_answered_at)s), o.submit_answered_at),
+        bearable_per_second = round(%(bearable_per_second)s::numeric, 2), growth = %(growth)s,
+        limited_at = to_timestamp(%(limited_at)s), paced_at = to_timestamp(%(paced_at)s),
+        window_began_at = to_timestamp(%(window_began_at)s), answered_in_window = %(answered_in_window)s,
+        answered_per_second = %(answered_per_second)s, answered_before = %(answered_before)s
+    WHERE system = %(system)s AND document_type = '*'
+)
+SELECT pg_notify('oms_work', job) FROM watchers WHERE waiting AND %(is_over)s;
 
 -- take_places --
--- Take the next places in the lines of a system's calls: seconds until the first one, and between two.
-UPDATE outside_systems o
-SET next_call_at = greatest(o.next_call_at, now()) + w.n / least(o.most_per_second, o.bearable_per_second) * interval '1 second'
-FROM unnest(%(document_types)s::text[], %(numbers)s::integer[]) AS w (document_type, n)
-WHERE o.system = %(system)s AND o.document_type = w.document_type
-  AND least(o.most_per_second, o.bearable_per_second) IS NOT NULL
-RETURNING o.document_type, 1 / least(o.most_per_second, o.bearable_per_second) AS gap,
-    extract(epoch FROM o.next_call_at - now()) - w.n / least(o.most_per_second, o.bearable_per_second) AS first_in;
-
--- call_later --
--- It has asked for a pause.
-UPDATE outside_systems
-SET next_call_at = greatest(next_call_at, now() + %(retry_after_seconds)s * interval '1 second')
-WHERE system = %(system)s AND document_type = '*';
-
--- slow_down --
--- It has asked for fewer calls, or is slow. Slices that are asked in the same second count once.
-UPDATE outside_systems
-SET bearable_before = bearable_per_second, borne_per_second = 0, limited_at = now()
-WHERE system = %(system)s AND document_type = '*' AND (limited_at > now() - interval '1 second') IS NOT TRUE;
-
--- add_calls_borne --
--- All together call less than they got through, as they add it up in that second, and less than they were allowed to.
-UPDATE outside_systems
-SET borne_per_second = borne_per_second + %(calls)s::integer, paced_at = now(),
-    bearable_per_second = CASE WHEN coalesce(bearable_before, borne_per_second + %(calls)s::integer) IS NOT NULL
-        THEN round(greatest(1, %(factor)s::numeric * least(bearable_before, borne_per_second + %(calls)s::integer)), 2) END
-WHERE system = %(system)s AND document_type = '*' AND limited_at > now() - interval '1 second'
-RETURNING bearable_per_second;
-
--- speed_up --
--- It bears what it gets: a little more each second, by whichever slice comes first; without a limit in the end.
-UPDATE outside_systems
-SET bearable_per_second = CASE WHEN limited_at > now() - %(forget_seconds)s * interval '1 second'
-        THEN bearable_per_second + greatest(1, bearable_per_second * %(growth)s) END,
-    paced_at = now()
-WHERE system = %(system)s AND document_type = '*' AND bearable_per_second IS NOT NULL
-  AND paced_at < now() - interval '1 second';
-
--- part_of_rate --
--- What one slice may call a second of the rate that was found; null where there is none.
-SELECT (bearable_per_second / (
-    SELECT greatest(count(*), 1) FROM slices
-    WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()))::float AS per_second
-FROM outside_systems WHERE system = %(system)s AND document_type = '*';
+-- Take the next places in the lines of an outside system's calls, its own and its document type's, as far as they lie
+-- within a moment. So nobody holds a place that has to be given back when the dial turns or its caller dies.
+WITH lines AS (
+    SELECT document_type, 1 / least(most_per_second, bearable_per_second)::float AS gap,
+           -- never farther ahead than places are taken by the rate of now: the dial may have been turned
+           least(extract(epoch FROM greatest(next_call_at - now(), %(catch_up_seconds)s * interval '-1 second'))::float,
+                 %(ahead_seconds)s + 1 / least(most_per_second, bearable_per_second)::float) AS starts_in
+    FROM outside_systems
+    WHERE system = %(system)s AND document_type IN ('*', %(document_type)s)
+      AND least(most_per_second, bearable_per_second) IS NOT NULL
+    ORDER BY document_type FOR UPDATE
+), granted AS (
+    SELECT min(CASE WHEN coalesce(starts_in, 0) > %(ahead_seconds)s THEN 0
+                    ELSE least(%(wanted)s, 1 + floor((%(ahead_seconds)s - coalesce(starts_in, 0)) / gap)) END)::integer AS number,
+           max(coalesce(starts_in, 0)) AS first_in, max(gap) AS gap
+    FROM lines
+), taken AS (
+    UPDATE outside_systems o
+    SET next_call_at = now() + (coalesce(l.starts_in, 0) + g.number * l.gap) * interval '1 second'
+    FROM lines l, granted g
+    WHERE o.system = %(system)s AND o.document_type = l.document_type AND g.number > 0
+)
+SELECT number, first_in, gap FROM granted WHERE gap IS NOT NULL;

@@ -1,45 +1,159 @@
-"""The rate limit of an outside system, shared by all slices.
+"""What all callers of an outside system share, in the table `outside_systems`: pauses, breaker, rates, and one line.
 
-Every slice takes places in one line (``outside_systems.next_call_at``), for a second's worth of calls at a time.
+An operator turns the dial in the console (paused, most per second); the callers keep the rest (`breaker.py`,
+`adaptive_limit.py`). Few statements: each caller tells what it met some times a second, and takes places in line for a
+moment's worth of calls.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
-from include.oms.outside.breaker import System
+from include.oms.outside.adaptive_limit import RateState, rate_booked
+from include.oms.outside.breaker import (
+    FAILURES_THAT_OPEN,
+    Booking,
+    BreakerState,
+    System,
+    booked,
+    with_probe_given,
+)
 
 EVERY_TYPE = "*"
+AHEAD_SECONDS = 0.25  # places in line are taken for so long: what a caller that dies takes with it
+CATCH_UP_SECONDS = 0.1  # of lateness that the next calls make up for: an event loop wakes nobody to the moment
 
 
-async def calls_per_second(connection: AsyncConnection[DictRow], system: System) -> float | None:
-    """The lowest rate limit of ``system`` and its document types, calls a second; None if there is none."""
-    (row,) = await database.rows(connection, "lowest_rate", system=system)
-    return None if row["rate"] is None else float(row["rate"])
+@dataclass(frozen=True)
+class Health:
+    """Whether an outside system may be called now; ``why_not`` is None where it may.
 
-
-async def places_in_line(
-    connection: AsyncConnection[DictRow], system: System, document_types: Sequence[str]
-) -> list[float]:
-    """When each of these calls may be made, in seconds from now, in their order.
-
-    A call keeps to the rate of its own document type and to that of the whole system.
+    ``per_second`` is the rate that the dial sets or that was found; None: no limit.
     """
-    lines = Counter(document_types) + Counter({EVERY_TYPE: len(document_types)})
-    taken = await database.rows(
-        connection, "take_places", system=system, document_types=list(lines), numbers=list(lines.values())
+
+    on_probation: bool
+    why_not: str | None
+    per_second: float | None
+
+
+async def health_of(connection: AsyncConnection[DictRow], system: System) -> Health:
+    """Whether ``system`` may be called now, and if not, why."""
+    (row,) = await database.rows(connection, "breaker_state", system=system)
+    why_not = None
+    if row["paused"]:
+        why_not = _paused_text(system, row)
+    elif row["open"]:
+        why_not = (
+            f"{system} is out; the breaker is open for another {row['open_for_seconds']:.0f} s"
+            f" ({row['last_error'] or 'no reason known'})"
+        )
+    return Health(row["on_probation"], why_not, row["per_second"])
+
+
+@dataclass(frozen=True)
+class Met:
+    """What one caller met since it last told, and what it wants to know."""
+
+    booking: Booking
+    submits_answered: bool = False
+    is_too_fast: bool = False
+    failing_for_seconds: float = 0.0  # since the first of ``booking.failures`` began
+    wants_probe: bool = False
+    probe_seconds: float = 0.0  # how long a probe may take
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How an outside system may be called now, as all callers see it."""
+
+    why_paused: str | None
+    open_seconds: float | None  # None: closed; not positive: half open
+    reason: str
+    has_probe: bool  # this caller may make the one probe
+    per_second: float | None
+    answered_seconds_ago: float | None  # since anybody was answered
+    document_types: Mapping[str, bool]  # those with a dial of their own, and whether it is paused
+
+
+async def tell(connection: AsyncConnection[DictRow], system: System, met: Met) -> Shared:
+    """Tell what was met, and learn what all have met."""
+    async with connection.transaction():
+        (row,) = await database.rows(connection, "lock_outside_system", system=system)
+        now = float(row["now"])
+        before = _breaker_of(row)
+        breaker = booked(before, _seen_by_all(met, row["answered_at"], now), now)
+        has_probe = met.wants_probe and breaker.is_half_open(now)
+        if has_probe:
+            breaker = with_probe_given(breaker, now, met.probe_seconds)
+        rate = rate_booked(_rate_of(row), met.booking.answered, now, is_too_fast=met.is_too_fast)
+        await database.rows(
+            connection, "save_outside_system", system=system, failures=breaker.opened, last_error=breaker.reason,
+            open_until=breaker.open_until, recent_answered=breaker.recent_answered, recent_failed=breaker.recent_failed,
+            answered_at=now if met.booking.answered else None,
+            submit_answered_at=now if met.submits_answered else None,
+            bearable_per_second=rate.per_second, growth=rate.growth, limited_at=rate.limited_at, paced_at=rate.grown_at,
+            window_began_at=rate.window_began_at, answered_in_window=rate.answered_in_window,
+            answered_per_second=rate.answered_per_second, answered_before=rate.answered_before,
+            is_over=before.open_until is not None and breaker.open_until is None,
+        )  # fmt: skip
+    answered_at = now if met.booking.answered else row["answered_at"]
+    return Shared(
+        why_paused=_paused_text(system, row) if row["paused"] else None,
+        open_seconds=None if breaker.open_until is None else breaker.open_until - now,
+        reason=breaker.reason or "",
+        has_probe=has_probe,
+        per_second=min((it for it in (row["most_per_second"], rate.per_second) if it is not None), default=None),
+        answered_seconds_ago=None if answered_at is None else now - answered_at,
+        document_types=row["document_types"],
     )
-    ahead = {row["document_type"]: float(row["first_in"]) for row in taken}
-    gaps = {row["document_type"]: float(row["gap"]) for row in taken}
-    places = []
-    for document_type in document_types:
-        mine = [line for line in (document_type, EVERY_TYPE) if line in ahead]
-        places.append(max((ahead[line] for line in mine), default=0.0))
-        for line in mine:
-            ahead[line] += gaps[line]
-    return places
+
+
+class Places(NamedTuple):
+    """Places in line: how many, when the first one is (seconds from now), and what lies between two."""
+
+    number: int
+    first_in: float
+    gap: float
+
+
+async def take_places(
+    connection: AsyncConnection[DictRow], system: System, document_type: str, *, wanted: int
+) -> Places | None:
+    """Take the next places in line, as many as lie within a moment; None where there is no rate to keep to."""
+    found = await database.rows(
+        connection, "take_places", system=system, document_type=document_type, wanted=wanted,
+        ahead_seconds=AHEAD_SECONDS, catch_up_seconds=CATCH_UP_SECONDS,
+    )  # fmt: skip
+    return Places(found[0]["number"], found[0]["first_in"], found[0]["gap"]) if found else None
+
+
+def _seen_by_all(met: Met, answered_at: float | None, now: float) -> Booking:
+    """The booking, without failures that an answer to another caller contradicts."""
+    booking = met.booking
+    contradicted = answered_at is not None and answered_at > now - met.failing_for_seconds
+    if booking.failures >= FAILURES_THAT_OPEN and contradicted:
+        return Booking(booking.answered, booking.failed, 0, booking.retry_after, booking.reason, booking.probe_answered)
+    return booking
+
+
+def _breaker_of(row: DictRow) -> BreakerState:
+    return BreakerState(
+        row["open_until"], row["failures"], row["recent_answered"], row["recent_failed"], row["last_error"]
+    )
+
+
+def _rate_of(row: DictRow) -> RateState:
+    return RateState(
+        row["bearable_per_second"], row["growth"], row["limited_at"], row["paced_at"], row["window_began_at"],
+        row["answered_in_window"], row["answered_per_second"], row["answered_before"],
+    )  # fmt: skip
+
+
+def _paused_text(system: System, row: DictRow) -> str:
+    return f"{system} is paused by {row['paused_by']}: {row['paused_why'] or 'no reason given'}"

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiohttp
-
-from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
-from include.oms.outside.transport import Answer, Transport
-from include.oms.words.errors import NotConfigured, Unavailable
+from include.oms.outside.door import Door
+from include.oms.outside.transport import Answer
+from include.oms.words.errors import Limited, NotConfigured, Unavailable
 from include.oms.words.names import name_fault
 
 MOST_ROWS = 1000
@@ -23,40 +21,33 @@ LONGEST_VALUE = 4000  # characters
 class ReferenceData:
     """A client of the Reference Data API that asks once for each (document, footer) and then remembers."""
 
-    def __init__(self, transport: Transport, settings: Settings) -> None:
-        self._transport = transport
+    def __init__(self, door: Door, settings: Settings) -> None:
+        self.door = door
         self._settings = settings
         self._known: dict[tuple[str, str], dict[str, str] | NotConfigured] = {}
 
     async def configuration(self, document_name: str, footer_id: str) -> dict[str, str]:
         """The configuration in force, value by code (BATCH_CONFIG_ID, SIGNEE_1 ...).
 
-        Raises Unavailable where the API is out. Raises NotConfigured where it answered, and the answer for this
-        document cannot be used.
+        Raises Unavailable where the API is out, NotInTime where it cannot be asked in time. Raises NotConfigured where
+        it answered, and the answer for this document cannot be used.
         """
         key = (document_name, footer_id)
         if key not in self._known:
-            answer = await self._search(document_name, footer_id)
             try:
-                self._known[key] = _configuration_in(answer)
+                self._known[key] = await self.door.call(
+                    "GET",
+                    "/v1/document-configurations/search",
+                    params={"documentName": document_name, "footerId": footer_id},
+                    read=_configuration_in,
+                    timeout_seconds=self._settings.poll_timeout_seconds,
+                )
             except NotConfigured as error:
                 self._known[key] = error
         known = self._known[key]
         if isinstance(known, NotConfigured):
             raise known
         return known
-
-    async def _search(self, document_name: str, footer_id: str) -> Answer:
-        try:
-            return await self._transport(
-                "GET",
-                "/v1/document-configurations/search",
-                params={"documentName": document_name, "footerId": footer_id},
-                timeout_seconds=self._settings.poll_timeout_seconds,
-                max_bytes=MOST_ANSWER_BYTES,
-            )
-        except (TimeoutError, aiohttp.ClientError) as error:
-            raise Unavailable(f"no answer: {error.__class__.__name__}") from error
 
 
 def _configuration_in(answer: Answer) -> dict[str, str]:
@@ -68,7 +59,8 @@ def _configuration_in(answer: Answer) -> dict[str, str]:
     if answer.status in (400, 414, 422):
         raise NotConfigured(f"the Reference Data API answered {answer.status}: it cannot be asked about this document")
     if answer.status != 200:
-        raise Unavailable(f"answered {answer.status}, no configuration", retry_after=answer.retry_after)
+        kind = Limited if answer.status == 429 else Unavailable
+        raise kind(f"answered {answer.status}, no configuration", retry_after=answer.retry_after)
     if answer.body is None:
         raise NotConfigured("the configuration is longer than OMS_MAX_ANSWER_BYTES")
     if not isinstance(answer.content, list):

@@ -5,21 +5,23 @@ Source: contracts/thunderhead.openapi.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-import aiohttp
-
-from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
 from include.oms.outside.answers import clean_text, problem_text
-from include.oms.outside.transport import Answer, Transport
+from include.oms.outside.door import Door
+from include.oms.outside.rate_limit import EVERY_TYPE
+from include.oms.outside.transport import Answer
 from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
 from include.oms.words.model import Category
 
+T = TypeVar("T")
+
 MOST_IDS_A_CALL = 100  # contract: batchIds
-LONGEST_PAUSE_SECONDS = 5.0  # a 429 that asks for less slows us down; for more, it stops us as an outage does
+MOST_BYTES_OF_A_PDF = 64 * 1024 * 1024
 _BIGINT = range(1, 2**63)
 _ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # readable, and surely nothing was made
 _NEVER_ACCEPTED = {400, 413, 422}
@@ -44,28 +46,40 @@ class GenerationError:
 
 
 class Thunderhead:
-    """A client of Thunderhead. Every call is bounded in time and size and made once."""
+    """A client of Thunderhead. Every call goes through the door: bounded in time and size, made once.
 
-    def __init__(self, transport: Transport, settings: Settings) -> None:
-        self._transport = transport
+    Beside what each says, calls raise Closed, an Unavailable, where Thunderhead is paused or out, and NotInTime.
+    """
+
+    def __init__(self, door: Door, settings: Settings) -> None:
+        self.door = door
         self._settings = settings
 
-    async def submit(self, *, batch_name: str, batch_config_id: str, xml: str) -> int:
+    async def submit(
+        self,
+        *,
+        batch_name: str,
+        batch_config_id: str,
+        xml: str,
+        document_type: str = EVERY_TYPE,
+        before: Callable[[], None] = lambda: None,
+    ) -> int:
         """Hand one document to Thunderhead, once; never repeats by itself.
 
-        Returns the batch id. Raises Unavailable (nobody's fault, no effect; carries retry_after in seconds),
+        ``document_type`` may have a rate of its own. ``before`` is called in the last moment; what it raises stops the
+        submit. Returns the batch id. Raises Unavailable (nobody's fault, no effect; carries retry_after in seconds),
         Rejected (this payload, for good) or OutcomeUnknown (look the name up before trying again).
         """
-        document = {"batchName": batch_name, "batchConfigId": batch_config_id, "payload": xml}
-        try:
-            answer = await self._call(
-                "POST", "/v1/batches", timeout_seconds=self._settings.submit_timeout_seconds, json=document
-            )
-        except TimeoutError as error:
-            raise OutcomeUnknown("no answer in time", category=Category.TIMEOUT_ERROR) from error
-        except aiohttp.ClientError as error:
-            raise OutcomeUnknown(f"lost: {error.__class__.__name__}", category=Category.INTERNAL_ERROR) from error
-        return _submitted(answer, batch_name)
+        return await self.door.call(
+            "POST",
+            "/v1/batches",
+            json={"batchName": batch_name, "batchConfigId": batch_config_id, "payload": xml},
+            read=partial(_submitted, batch_name=batch_name),
+            timeout_seconds=self._settings.submit_timeout_seconds,
+            document_type=document_type,
+            has_effect=True,
+            before=before,
+        )
 
     async def find_by_name(self, batch_name: str) -> Batch | None:
         """The newest batch of exactly this name, or None. Raises Unavailable where that cannot be told."""
@@ -76,45 +90,76 @@ class Thunderhead:
 
         "None" leads to a submit, so it has to be said: what cannot be read, or has another name, is no answer.
         """
-        found = await self._batches({"batchName": batch_name})
-        batches = [batch for batch in found if batch is not None and batch.batch_name == batch_name]
-        if len(batches) < len(found):
-            raise Unavailable("the answer to a look-up by name does not fit the name")
-        return batches
+
+        def read(answer: Answer) -> list[Batch]:
+            found = _batches(answer)
+            batches = [batch for batch in found if batch is not None and batch.batch_name == batch_name]
+            if len(batches) < len(found):
+                raise Unavailable("the answer to a look-up by name does not fit the name")
+            return batches
+
+        return await self._read("/v1/batches", read, {"batchName": batch_name})
 
     async def find_by_ids(self, batch_ids: Sequence[int]) -> dict[int, Batch]:
         """Batches by id, at most 100 a call; unknown ids are left out. Raises Unavailable."""
-        found = await self._batches({"batchIds": ",".join(map(str, batch_ids))})
+        found = await self._read("/v1/batches", _batches, {"batchIds": ",".join(map(str, batch_ids))})
         return {batch.batch_id: batch for batch in found if batch is not None}
 
     async def errors_of(self, batch_id: int) -> list[GenerationError]:
         """Why a batch failed; empty where Thunderhead does not say. Raises Unavailable."""
-        content = await self._read(f"/v1/batches/{batch_id}/errors")
-        errors = content.get("errors") if isinstance(content, dict) else None
-        if not isinstance(errors, list):
-            raise Unavailable("the errors of a batch cannot be read")
-        return [_generation_error(error) for error in errors[:20] if isinstance(error, dict)]
+        return await self._read(f"/v1/batches/{batch_id}/errors", _errors)
 
-    async def _batches(self, params: dict[str, str]) -> list[Batch | None]:
-        """What was found, None for each that cannot be read. Raises Unavailable where there is no list at all."""
-        content = await self._read("/v1/batches", params)
-        batches = content.get("batches") if isinstance(content, dict) else None
-        if not isinstance(batches, list):
-            raise Unavailable("the answer to a look-up cannot be read")
-        return [_batch(batch) for batch in batches]
+    async def document(self, document_id: int, *, document_type: str = EVERY_TYPE) -> bytes:
+        """A finished PDF. Raises Unavailable (ask again) or Rejected (it is not there, or is none)."""
+        return await self.door.call(
+            "GET",
+            f"/v1/documents/{document_id}",
+            read=partial(_pdf, document_id=document_id),
+            timeout_seconds=self._settings.poll_timeout_seconds,
+            max_bytes=MOST_BYTES_OF_A_PDF,
+            document_type=document_type,
+        )
 
-    async def _read(self, path: str, params: dict[str, str] | None = None) -> Any:
-        """A read: whatever goes wrong with it, it can be asked again."""
-        try:
-            answer = await self._call("GET", path, timeout_seconds=self._settings.poll_timeout_seconds, params=params)
-        except (TimeoutError, aiohttp.ClientError) as error:
-            raise Unavailable(f"no answer: {error.__class__.__name__}") from error
-        if answer.status != 200:
-            raise _unavailable(answer, f"answered {answer.status}")
-        return answer.content
+    async def _read(self, path: str, read: Callable[[Answer], T], params: dict[str, str] | None = None) -> T:
+        return await self.door.call(
+            "GET", path, read=read, params=params, timeout_seconds=self._settings.poll_timeout_seconds
+        )
 
-    async def _call(self, method: str, path: str, *, timeout_seconds: float, **more: Any) -> Answer:
-        return await self._transport(method, path, timeout_seconds=timeout_seconds, max_bytes=MOST_ANSWER_BYTES, **more)
+
+def _batches(answer: Answer) -> list[Batch | None]:
+    """What was found, None for each that cannot be read. Raises Unavailable where there is no list at all."""
+    content = _content(answer)
+    batches = content.get("batches") if isinstance(content, dict) else None
+    if not isinstance(batches, list):
+        raise Unavailable("the answer to a look-up cannot be read")
+    return [_batch(batch) for batch in batches]
+
+
+def _errors(answer: Answer) -> list[GenerationError]:
+    content = _content(answer)
+    errors = content.get("errors") if isinstance(content, dict) else None
+    if not isinstance(errors, list):
+        raise Unavailable("the errors of a batch cannot be read")
+    return [_generation_error(error) for error in errors[:20] if isinstance(error, dict)]
+
+
+def _pdf(answer: Answer, document_id: int) -> bytes:
+    if answer.status in (404, 410):
+        raise Rejected(f"Thunderhead has no document {document_id}: {answer.status}")
+    if answer.status != 200:
+        raise _unavailable(answer, f"answered {answer.status}")
+    if answer.body is None:
+        raise Rejected(f"document {document_id} is larger than {MOST_BYTES_OF_A_PDF} bytes")
+    if not answer.body.startswith(b"%PDF"):
+        raise Rejected(f"document {document_id} is no PDF")
+    return answer.body
+
+
+def _content(answer: Answer) -> Any:
+    """The content of a read: whatever goes wrong with it, it can be asked again."""
+    if answer.status != 200:
+        raise _unavailable(answer, f"answered {answer.status}")
+    return answer.content
 
 
 def _submitted(answer: Answer, batch_name: str) -> int:
@@ -137,9 +182,8 @@ def _submitted(answer: Answer, batch_name: str) -> int:
 
 
 def _unavailable(answer: Answer, message: str) -> Unavailable:
-    """What refuses us for a moment, and what is out."""
-    is_short = answer.retry_after is not None and answer.retry_after <= LONGEST_PAUSE_SECONDS
-    kind = Limited if answer.status == 429 and is_short else Unavailable
+    """A call too many, or an outage."""
+    kind = Limited if answer.status == 429 else Unavailable
     return kind(message, retry_after=answer.retry_after)
 
 
@@ -151,8 +195,8 @@ def _batch(content: Any) -> Batch | None:
     document_id = content.get("dmsDocumentId")
     if type(batch_id) is not int or batch_id not in _BIGINT or not isinstance(name, str) or not isinstance(status, str):
         return None
-    if document_id is not None and (type(document_id) is not int or document_id not in _BIGINT):
-        return None
+    if type(document_id) is not int or document_id not in _BIGINT:
+        document_id = None  # not there, or no id
     return Batch(batch_id, name, status, document_id)
 
 

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
-from include.oms.outside.breaker import Breaker
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.processing.work import Document, HeldRequest, Result, failed, unavailable
 from include.oms.processing.xml_document import document_xml, fits_in_xml
-from include.oms.words.errors import NotConfigured, Unavailable
+from include.oms.words.errors import Closed, NotConfigured, NotInTime, Unavailable
 from include.oms.words.model import Category, Stage
 
 DEFAULT_FOOTER = "0"
 _CONFIG_ID = re.compile(r"\S{1,100}")
 
 
-async def enrich(
-    requests: Sequence[HeldRequest], reference_data: ReferenceData, breaker: Breaker, settings: Settings
-) -> tuple[list[Document], list[Result]]:
-    """Documents for the requests that can be made now, and results for those that cannot.
+async def enrich(request: HeldRequest, reference_data: ReferenceData, settings: Settings) -> Document | Result:
+    """The document of a request, or the result where it cannot be made now.
 
-    The Reference Data API is asked once for each (document, footer), so the loop is bound by memory, not by calls.
+    The Reference Data API is asked once for each (document, footer): most calls are answered from memory.
     """
-    documents: list[Document] = []
-    results: list[Result] = []
-    for request in requests:
-        try:
-            documents.append(document_of(request, await _configuration(request, reference_data, breaker), settings))
-        except Unavailable as error:
-            results.append(unavailable(request, Stage.ENRICHMENT, error))
-        except NotConfigured as error:
-            results.append(_failed(request, Category.CONFIGURATION_ERROR, str(error), settings.max_attempts))
-        except (ValueError, RecursionError) as error:
-            results.append(
-                _failed(request, Category.VALIDATION_ERROR, f"no XML can be made of it: {error}", settings.max_attempts)
-            )
-    return documents, results
+    try:
+        configuration = await reference_data.configuration(
+            request.document_name, request.metadata.get("FOOTER_ID", DEFAULT_FOOTER)
+        )
+        return document_of(request, configuration, settings)
+    except Unavailable as error:
+        return unavailable(request, Stage.ENRICHMENT, error)
+    except NotInTime as error:
+        return unavailable(request, Stage.ENRICHMENT, Closed(str(error)))
+    except NotConfigured as error:
+        return _failed(request, Category.CONFIGURATION_ERROR, str(error), settings.max_attempts)
+    except (ValueError, RecursionError) as error:
+        return _failed(request, Category.VALIDATION_ERROR, f"no XML can be made of it: {error}", settings.max_attempts)
 
 
 def document_of(request: HeldRequest, configuration: dict[str, str], settings: Settings) -> Document:
@@ -76,23 +71,6 @@ def _checked(configuration: dict[str, str], document_name: str, settings: Settin
     if topic and (fault := topic_fault(topic, settings)):
         raise NotConfigured(fault)
     return config_id, topic or None
-
-
-async def _configuration(request: HeldRequest, reference_data: ReferenceData, breaker: Breaker) -> dict[str, str]:
-    if breaker.is_open:
-        raise Unavailable(breaker.reason)
-    try:
-        configuration = await reference_data.configuration(
-            request.document_name, request.metadata.get("FOOTER_ID", DEFAULT_FOOTER)
-        )
-    except Unavailable as error:
-        breaker.failed(f"Reference Data API: {error}", error.retry_after)
-        raise
-    except NotConfigured:
-        breaker.answered()
-        raise
-    breaker.answered()
-    return configuration
 
 
 def _failed(request: HeldRequest, category: Category, description: str, max_attempts: int) -> Result:

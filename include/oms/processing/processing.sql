@@ -66,24 +66,26 @@ WITH accepted AS (
 SELECT request_id FROM moved LEFT JOIN woken ON true;
 
 -- put_back_requests --
--- Let held requests go, to be taken up on a later run. An error is kept where they have one.
--- A submit that again gets no readable answer, where others have been answered since the last time, is no outage: it
--- spends an attempt.
+-- Let held requests go, to be taken up on a later run; or keep them in the slice, for another try of the same worker.
+-- An error is noted where they have one. A submit that gets no readable answer again and again, while other submits are
+-- answered, is no outage and no rain: it spends an attempt. Deaths of workers count on until a try was survived.
 WITH wanted AS (
     SELECT * FROM unnest(
         %(request_ids)s::bigint[], %(stages)s::text[], %(wait_seconds)s::float[], %(spends)s::boolean[],
-        %(in_doubt)s::boolean[], %(categories)s::text[], %(descriptions)s::text[])
-        AS w (request_id, stage, wait_seconds, spends, in_doubt, category, description)
+        %(in_doubt)s::boolean[], %(kept)s::boolean[], %(categories)s::text[], %(descriptions)s::text[])
+        AS w (request_id, stage, wait_seconds, spends, in_doubt, kept, category, description)
 ), moved AS (
     UPDATE document_requests r
-    SET status = 'QUEUED', stage = w.stage, due_at = now() + w.wait_seconds * interval '1 second',
+    SET status = CASE WHEN w.kept THEN r.status ELSE 'QUEUED' END, stage = w.stage, due_at = now() + w.wait_seconds * interval '1 second',
         spent = r.spent + (w.spends OR (w.in_doubt AND EXISTS (
-            SELECT FROM thunderhead_batches b JOIN outside_systems o ON o.answered_at > b.unsure_since
-            WHERE b.request_id = r.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_submits > 0
-              AND o.system = 'THUNDERHEAD' AND o.document_type = '*')) IS TRUE)::integer, lease_token = NULL, lease_until = NULL, takeovers = 0
+            SELECT FROM thunderhead_batches b JOIN outside_systems o ON o.submit_answered_at > b.unsure_since
+            WHERE b.request_id = r.request_id AND b.status || '' = 'PROCESSING_OMS' AND b.unsure_submits >= %(submits_for_free)s
+              AND o.system = 'THUNDERHEAD' AND o.document_type = '*')) IS TRUE)::integer,
+        lease_token = CASE WHEN w.kept THEN r.lease_token END, lease_until = CASE WHEN w.kept THEN r.lease_until END,
+        takeovers = CASE WHEN w.spends OR w.in_doubt THEN 0 ELSE r.takeovers END
     FROM wanted w
     WHERE r.request_id = w.request_id AND r.lease_token + 0 = %(lease_token)s
-    RETURNING r.request_id, r.revision, r.attempts, r.due_at, r.stage, w.in_doubt, w.category, w.description
+    RETURNING r.request_id, r.revision, r.attempts, r.due_at, r.stage, w.kept, w.in_doubt, w.category, w.description
 ), batch AS (
     UPDATE thunderhead_batches b
     SET unsure_since = CASE WHEN m.in_doubt THEN now() END, unsure_submits = b.unsure_submits + m.in_doubt::integer
@@ -99,4 +101,4 @@ WITH wanted AS (
         'stage', stage, 'due_at', utc_text(due_at), 'category', category, 'description', description)), %(slice_id)s
     FROM moved
 )
-SELECT request_id FROM moved;
+SELECT request_id, kept FROM moved;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from include.oms.base.settings import Settings
@@ -11,6 +12,8 @@ from include.oms.slices.recording import record_ends
 from include.oms.words.failure_rules import backoff_of, backoff_seconds
 from include.oms.words.model import Job, Status
 from include.oms.words.state_machine import Outcome, Wait
+
+SUBMITS_FOR_FREE = 5  # that get no answer; a request that meets that more often, while others are answered, pays for it
 
 
 async def record(hold: Hold, results: Sequence[Result]) -> None:
@@ -43,24 +46,33 @@ async def _record_put_backs(hold: Hold, results: Sequence[Result]) -> None:
         "put_back_requests",
         request_ids=[result.request_id for result in results],
         stages=[result.move.stage for result in results],
-        wait_seconds=[wait_seconds(result, hold.settings) for result in results],
+        wait_seconds=[
+            wait_seconds(result, hold.settings) if result.wait_seconds is None else result.wait_seconds
+            for result in results
+        ],
+        kept=[result.is_kept for result in results],
+        submits_for_free=SUBMITS_FOR_FREE,
         spends=[result.move.spends_attempt for result in results],
         in_doubt=[result.in_doubt for result in results],
         categories=[result.category for result in results],
         descriptions=[result.description for result in results],
     )
-    hold.report.count("put back", len(moved))
+    hold.report.count("put back", sum(not row["kept"] for row in moved))
+    hold.report.count("tried again", sum(row["kept"] for row in moved))
 
 
-def wait_seconds(result: Result, settings: Settings) -> float:
-    """How long the request waits before it is due again."""
+def wait_seconds(result: Result, settings: Settings, *, tries: int = 0) -> float:
+    """How long the request waits before it is tried again, after ``tries`` that were turned back before this one."""
     match result.move.wait:
         case Wait.SETTLING:
             least = settings.settling_seconds if result.in_doubt else 0.0
             return max(least, result.wait_seconds or 0.0)
+        case Wait.OUTAGE if not result.was_called:
+            return result.wait_seconds or 0.0
+        case Wait.OUTAGE if result.wait_seconds:
+            return result.wait_seconds + random.uniform(0, min(result.wait_seconds / 10, 1))  # noqa: S311 - a jitter
         case Wait.OUTAGE:
-            jitter = backoff_seconds(1, base=settings.backoff_base_seconds, maximum=settings.backoff_max_seconds)
-            return (result.wait_seconds or 0.0) + jitter
+            return backoff_seconds(tries + 1, base=settings.backoff_base_seconds, maximum=settings.backoff_max_seconds)
         case Wait.BACKOFF:
             return backoff_of(result.stage, result.category, result.request.spent, settings)
         case _:

@@ -1,95 +1,108 @@
 """Submission: the intent, then the submit, with many calls in flight; never twice for one document.
 
-Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit; a worker that finds a
-name that may have been submitted looks it up first, and adopts what is there.
+Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit; whoever finds a
+name that may have been submitted looks it up first, and adopts what is there. What was turned back goes again inside
+the slice, where its wait ends within the worker's stay.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from math import inf
 from time import monotonic
 
+from include.oms.base.chunks import chunks
 from include.oms.base.traces import span_of
-from include.oms.outside.adaptive_rate import AdaptiveRate
-from include.oms.outside.breaker import Breaker, System
-from include.oms.outside.rate_limit import calls_per_second, places_in_line
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.processing.recording import record
-from include.oms.processing.work import Document, HeldRequest, Result, failed, unavailable, unsure
+from include.oms.processing.recording import record, wait_seconds
+from include.oms.processing.work import Document, HeldRequest, Result, failed, not_called, unavailable, unsure
+from include.oms.slices.delay_queue import DelayQueue
 from include.oms.slices.hold import Hold
-from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
+from include.oms.words.errors import LeaseTooShort, NotInTime, OutcomeUnknown, Rejected, Unavailable
 from include.oms.words.model import Category, Stage
 from include.oms.words.state_machine import Outcome
 
 INTENTS_A_COMMIT = 100  # few enough that an intent is submitted soon after it is written
-AT_ONCE_SECONDS = 0.2  # where there is a rate: so long a time's worth of calls goes out together
 RECORD_EVERY_SECONDS = 0.1  # answers that come together are written together
+TRIES_IN_A_SLICE = 4  # of one document; what spends attempts after that is the database's to count
+MEANWHILE = "this worker gives back what it did not get to"
 
 
 class Submission:
     """One worker's submits."""
 
-    def __init__(self, hold: Hold, thunderhead: Thunderhead, breaker: Breaker) -> None:
+    def __init__(self, hold: Hold, thunderhead: Thunderhead) -> None:
         self._hold = hold
-        self._connection = hold.connection
         self._settings = hold.settings
         self._thunderhead = thunderhead
-        self._breaker = breaker
-        self._rate = AdaptiveRate(
-            System.THUNDERHEAD, slow_seconds=hold.settings.submit_timeout_seconds / 3, finds_the_rate=True
-        )
+        self._queue: asyncio.Queue[Document | None] = asyncio.Queue(maxsize=INTENTS_A_COMMIT)
+        self._waiting: DelayQueue[Document] = DelayQueue()
         self._results: list[Result] = []
+        self._busy = 0
 
-    async def submit_all(self, prepared: AsyncIterator[Sequence[Document]], submitters: int) -> None:
-        """Every document to Thunderhead, and every result into the database. Stops early where the breaker opens.
+    @property
+    def in_hands(self) -> int:
+        """Documents that were handed over and have not been recorded; those that wait for their next try included."""
+        return self._busy + len(self._waiting) + len(self._results)
 
-        ``submitters`` calls are in flight at most.
-        """
-        queue: asyncio.Queue[Document | None] = asyncio.Queue(maxsize=INTENTS_A_COMMIT)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Submit what is handed over while the block runs; what still waits at its end is put back."""
         finished = asyncio.Event()
         async with asyncio.TaskGroup() as recording:
             recording.create_task(self._record_until(finished))
             async with asyncio.TaskGroup() as working:
-                working.create_task(self._feed_all(queue, prepared, submitters))
-                for _ in range(submitters):
-                    working.create_task(self._submit_from(queue))
+                for _ in range(self._settings.concurrency):
+                    working.create_task(self._submit_from_queue())
+                yield
+                for document in self._waiting.clear():
+                    self._results.append(not_called(document, MEANWHILE))
+                for _ in range(self._settings.concurrency):
+                    await self._queue.put(None)
             finished.set()
 
-    async def _feed_all(
-        self, queue: asyncio.Queue[Document | None], prepared: AsyncIterator[Sequence[Document]], submitters: int
-    ) -> None:
-        async for documents in prepared:
-            await self._feed(queue, documents)
-        for _ in range(submitters):
-            await queue.put(None)
+    async def hand_over(self, documents: Sequence[Document]) -> None:
+        """Write their intents and queue them; returns when the last of them is queued."""
+        for chunk in chunks(documents, INTENTS_A_COMMIT):
+            if (closed_for := self._thunderhead.door.closed_for) is not None:  # no intent for what is not submitted
+                wait = None if closed_for == inf else closed_for  # a pause ends when somebody ends it
+                for document in chunk:
+                    self._keep_or_put_back(document, not_called(document, "Thunderhead is not called now", wait))
+            elif self._hold.stay.seconds_left <= 0:
+                self._results += [not_called(document, MEANWHILE) for document in chunk]
+            else:
+                await self._enqueue(await self._with_intents(chunk))
 
-    async def _feed(self, queue: asyncio.Queue[Document | None], documents: Sequence[Document]) -> None:
-        fed = 0
-        while fed < len(documents):
-            await self._breaker.heed(self._connection)
-            rate = await calls_per_second(self._connection, System.THUNDERHEAD)
-            size = INTENTS_A_COMMIT if rate is None else min(max(int(rate * AT_ONCE_SECONDS), 1), INTENTS_A_COMMIT)
-            chunk = documents[fed : fed + size]
-            if rate is not None and not self._breaker.is_open:
-                await self._wait_in_line(chunk)
-            for document in await self._with_intents(chunk):
-                await queue.put(document)
-            fed += size
+    async def hand_over_again(self) -> None:
+        """Queue the documents whose wait is over; while Thunderhead is out, one at a time: it may be the probe."""
+        door = self._thunderhead.door
+        if len(self._waiting) and door.closed_for is not None:
+            await door.look()
+        if door.closed_for == 0 and self._busy:
+            return
+        most = INTENTS_A_COMMIT if door.closed_for is None else 1 if door.closed_for == 0 else 0
+        await self.hand_over_now(self._waiting.due(most))
 
-    async def _wait_in_line(self, documents: Sequence[Document]) -> None:
-        """Until the last of them may be called."""
-        types = [document.request.document_type for document in documents]
-        await asyncio.sleep(max(await places_in_line(self._connection, System.THUNDERHEAD, types)))
+    async def hand_over_now(self, documents: Sequence[Document]) -> None:
+        """Queue documents, with an intent for those that have none."""
+        await self._enqueue([it for it in documents if it.batch_name])
+        if fresh := [it for it in documents if not it.batch_name]:
+            await self._enqueue(await self._with_intents(fresh))
+
+    async def _enqueue(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            self._busy += 1
+            await self._queue.put(document)
 
     async def _with_intents(self, documents: Sequence[Document]) -> list[Document]:
         """The documents under their batches' names; what this worker no longer holds is dropped."""
         in_doubt = [document for document in documents if document.in_doubt]
         fresh = {document.request.request_id: document for document in documents if not document.in_doubt}
-        if self._breaker.is_open or not fresh:  # no intent for what will not be submitted
-            return list(documents)
+        if not fresh:
+            return in_doubt
         intents = await self._hold.rows(
             "write_intents",
             request_ids=list(fresh),
@@ -100,50 +113,55 @@ class Submission:
         )
         return in_doubt + [replace(fresh[row["request_id"]], batch_name=row["batch_name"]) for row in intents]
 
-    async def _submit_from(self, queue: asyncio.Queue[Document | None]) -> None:
-        while (document := await queue.get()) is not None:
+    async def _submit_from_queue(self) -> None:
+        while (document := await self._queue.get()) is not None:
             request = document.request
             with span_of("submit", request_id=request.request_id, traceparent=request.traceparent):
                 result = await self._submit(document)
-            self._results.append(result)  # only now: the list is a new one after every write
+            self._busy -= 1
+            if result.outcome in (Outcome.UNAVAILABLE, Outcome.UNSURE):
+                self._keep_or_put_back(document, result)
+            else:
+                self._results.append(result)
 
     async def _submit(self, document: Document) -> Result:
         """Hand one document over, unless it is there already."""
-        request, in_doubt = document.request, document.in_doubt
-        if self._breaker.is_open:
-            error = Unavailable(self._breaker.reason)
-            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
+        request, looks_up = document.request, document.in_doubt
         try:
-            if in_doubt and (found := await self._thunderhead.find_by_name(document.batch_name)):
-                self._breaker.answered()
+            if looks_up and (found := await self._thunderhead.find_by_name(document.batch_name)):
                 return Result(
                     request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=found.batch_id, adopted=True
                 )
-            if in_doubt and request.spent >= self._settings.max_attempts:
+            if looks_up and request.spent >= self._settings.max_attempts:
                 return self._never_answered(request)
-            in_doubt = False
-            await self._rate.wait()
-            began = monotonic()
+            looks_up = False
             batch_id = await self._submit_once(document)
-            self._rate.answered(monotonic() - began)
         except Rejected as error:
-            self._breaker.answered()
             return failed(
                 request, Stage.SUBMISSION, Category.VALIDATION_ERROR, str(error),
                 max_attempts=self._settings.max_attempts,
             )  # fmt: skip
-        except Limited as error:
-            self._breaker.answered()
-            self._rate.limited(error.retry_after or 0.0)
-            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
+        except (NotInTime, LeaseTooShort) as error:
+            return not_called(replace(document, in_doubt=looks_up), str(error))
         except Unavailable as error:
-            self._breaker.failed(str(error), error.retry_after)
-            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if in_doubt else False)
+            return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if looks_up else False)
         except OutcomeUnknown as error:
-            self._breaker.failed(str(error), error.retry_after)
             return unsure(request, error)
-        self._breaker.answered()
         return Result(request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=batch_id)
+
+    def _keep_or_put_back(self, document: Document, result: Result) -> None:
+        """Try the document again in this slice, where its wait ends in time; else put its request back.
+
+        What is unsure is written in both cases: whoever looks at the request sees what happened.
+        """
+        wait = wait_seconds(result, self._settings, tries=document.tries)
+        is_kept = self._hold.stay.keeps_for(wait) and document.tries < TRIES_IN_A_SLICE and result.may_be_kept
+        if is_kept:
+            looks_up = document.in_doubt if result.in_doubt is None else result.in_doubt
+            again = replace(document, in_doubt=looks_up, tries=document.tries + result.was_called)
+            self._waiting.put(again, monotonic() + wait)
+        if not is_kept or result.outcome is Outcome.UNSURE:
+            self._results.append(replace(result, is_kept=is_kept, wait_seconds=wait))
 
     def _never_answered(self, request: HeldRequest) -> Result:
         """It is not there, and its submits alone get no answer while others do."""
@@ -153,14 +171,18 @@ class Submission:
         )
 
     async def _submit_once(self, document: Document) -> int:
-        """Submit while the lease surely outlives the call: a worker that takes over looks the name up after it."""
+        """Submit while the lease surely outlives the call: whoever takes over later looks the name up after it."""
         if not document.xml:  # an intent in doubt that was found nowhere, retriggered after its retention
             raise Rejected("its content was erased at the end of its retention")
-        if not self._hold.lease.holds_for(self._settings.submit_timeout_seconds):
-            raise Unavailable("the worker's lease would not outlive a submit")
+
+        def lease_outlives_it() -> None:
+            if not self._hold.lease.holds_for(self._settings.submit_timeout_seconds):
+                raise LeaseTooShort("the worker's lease would not outlive a submit")
+
         return await self._thunderhead.submit(
-            batch_name=document.batch_name, batch_config_id=document.config_id, xml=document.xml
-        )
+            batch_name=document.batch_name, batch_config_id=document.config_id, xml=document.xml,
+            document_type=document.request.document_type, before=lease_outlives_it,
+        )  # fmt: skip
 
     async def _record_until(self, finished: asyncio.Event) -> None:
         while not finished.is_set():
@@ -168,9 +190,7 @@ class Submission:
                 await asyncio.wait_for(finished.wait(), RECORD_EVERY_SECONDS)
             await self._record()
         await self._record()  # what came in during the last write
-        await self._rate.share(self._connection, at_the_end=True)
 
     async def _record(self) -> None:
         results, self._results = self._results, []
-        await self._rate.share(self._connection)
         await record(self._hold, results)

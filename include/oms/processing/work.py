@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
+from time import monotonic
 
 from include.oms.slices.cutting import slice_label
 from include.oms.slices.recording import Tried
-from include.oms.words.errors import OutcomeUnknown, Unavailable
+from include.oms.words.errors import Closed, OutcomeUnknown, Unavailable
 from include.oms.words.model import Stage
 from include.oms.words.state_machine import Outcome, own_failure
 
@@ -37,6 +38,7 @@ class HeldRequest:
     xml: str | None
     unsure_since: datetime | None
     unsure_for_seconds: float | None  # negative: so long ago; positive: a former worker may live for so long
+    read_at: float = field(default_factory=monotonic)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Document:
     topic: str | None = None
     batch_name: str = ""  # once its intent is written
     in_doubt: bool = False  # an earlier submit may have arrived: its name is looked up first
+    tries: int = 0  # that this worker has made and that were turned back
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Result(Tried):
     adopted: bool = False
     in_doubt: bool | None = None  # whether a submit may have arrived; None leaves that as it was
     wait_seconds: float | None = None  # where the try itself tells how long to wait
+    was_called: bool = True
+    may_be_kept: bool = True  # in the slice, for the next try
+    is_kept: bool = False
 
     @property
     def request_id(self) -> int:
@@ -77,7 +83,16 @@ def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_do
     """Nobody's failure: an outside system was out of reach."""
     return Result(
         request, stage=stage, outcome=Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after,
-        description=str(error),
+        was_called=not isinstance(error, Closed), description=str(error),
+    )  # fmt: skip
+
+
+def not_called(document: Document, reason: str, wait_seconds: float | None = None) -> Result:
+    """Nobody's failure: no call was made. ``wait_seconds``: until one may be made; None: this worker makes none."""
+    return Result(
+        document.request, stage=Stage.SUBMISSION, outcome=Outcome.UNAVAILABLE,
+        in_doubt=None if document.in_doubt else False, wait_seconds=wait_seconds, was_called=False,
+        may_be_kept=wait_seconds is not None, description=reason,
     )  # fmt: skip
 
 
@@ -89,31 +104,11 @@ def unsure(request: HeldRequest, error: OutcomeUnknown) -> Result:
     )  # fmt: skip
 
 
-def in_doubt(requests: Sequence[HeldRequest], settling_seconds: float) -> tuple[list[Document], list[Result]]:
-    """What an earlier worker may have submitted: the very same document again, to be looked up first.
-
-    A look-up can be believed once the settling time has passed since the worker may have been at it; before that
-    the request is put back until then.
-    """
-    documents: list[Document] = []
-    results: list[Result] = []
-    for request in requests:
-        if request.unsure_since is None:
-            continue
-        settled_in = settling_seconds + (request.unsure_for_seconds or 0.0)
-        if settled_in > 0:
-            results.append(Result(request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, wait_seconds=settled_in))
-        else:
-            documents.append(
-                Document(
-                    request,
-                    request.batch_config_id or "",
-                    request.xml or "",
-                    batch_name=request.batch_name or "",
-                    in_doubt=True,
-                )
-            )
-    return documents, results
+def in_doubt_document(request: HeldRequest) -> Document:
+    """What an earlier worker may have submitted: the very same document again, to be looked up first."""
+    return Document(
+        request, request.batch_config_id or "", request.xml or "", batch_name=request.batch_name or "", in_doubt=True
+    )
 
 
 @dataclass
@@ -124,11 +119,17 @@ class Contents:
     systems: Counter[str] = field(default_factory=Counter)
     first_id: float = inf
     last_id: int = 0
+    _ids: set[int] = field(default_factory=set)
+
+    def is_new(self, request: HeldRequest) -> bool:
+        """Whether the request was not yet added."""
+        return request.request_id not in self._ids
 
     def add(self, requests: Sequence[HeldRequest]) -> None:
         """Requests that it was cut with, or took later."""
         ids = [request.request_id for request in requests]
         self.first_id, self.last_id = min(self.first_id, *ids), max(self.last_id, *ids)
+        self._ids.update(ids)
         self.systems.update(request.source_system for request in requests)
         self.times += 1
 

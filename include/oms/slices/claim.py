@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TypedDict
 
 from psycopg import AsyncConnection
@@ -10,9 +12,11 @@ from psycopg.rows import DictRow
 
 from include.oms.base import database
 from include.oms.base.settings import Settings
-from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System, health_of
+from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System
+from include.oms.outside.rate_limit import Health, health_of
 from include.oms.slices.claim_statements import claim_into_new_slices, claim_into_slice, cut_slice
 from include.oms.slices.hold import Hold
+from include.oms.slices.stay import longest_stay_seconds
 from include.oms.slices.timing import RECENTLY_DUE_SECONDS
 from include.oms.words.model import Job
 
@@ -49,7 +53,7 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     why_not = next((health.why_not for health in healths if health.why_not), None)
     found: list[DictRow] = []
     if not why_not and (slices := await _free_slices(connection, job, settings)):
-        limit = settings.slice_size * slices
+        limit = await _in_time(connection, job, healths, settings.slice_size * slices, longest_stay_seconds(settings))
         if any(health.on_probation for health in healths):
             limit = min(limit, REQUESTS_ON_PROBATION)
         found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit)
@@ -63,12 +67,25 @@ async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
 
     Claims nothing while a system that the job needs is paused, out or on probation.
     """
-    for system in NEEDS[job]:
-        health = await health_of(hold.connection, system)
-        if health.why_not or health.on_probation:
+    async with hold.lock:
+        healths = [await health_of(hold.connection, system) for system in NEEDS[job]]
+        if any(health.why_not or health.on_probation for health in healths):
             return False
-    limit = min(most, hold.settings.slice_size)
-    return limit > 0 and await claim_into_slice(hold.connection, job, hold.lease, hold.settings, limit=limit)
+        limit = await _in_time(
+            hold.connection, job, healths, min(most, hold.settings.slice_size), hold.stay.seconds_left
+        )
+        return limit > 0 and await claim_into_slice(hold.connection, job, hold.lease, hold.settings, limit=limit)
+
+
+async def _in_time(
+    connection: AsyncConnection[DictRow], job: Job, healths: Sequence[Health], limit: int, seconds: float
+) -> int:
+    """No more requests than Thunderhead takes within so many seconds at the rate of now, those in hands included."""
+    per_second = min((it.per_second for it in healths if it.per_second is not None), default=None)
+    if job is not Job.PROCESSING or per_second is None:
+        return limit
+    (row,) = await database.rows(connection, "requests_in_hands")
+    return max(min(limit, ceil(per_second * seconds) - int(row["number"])), 0)
 
 
 async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:

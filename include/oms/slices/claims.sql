@@ -179,3 +179,7 @@ WITH closed AS (
     RETURNING job
 )
 SELECT pg_notify('oms_work', job) FROM closed;
+
+-- requests_in_hands --
+-- How many requests workers of document_processing hold.
+SELECT count(*)::integer AS number FROM document_requests WHERE lease_until >= now();

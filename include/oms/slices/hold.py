@@ -7,22 +7,25 @@ clear from a crash; the try number does not. See docs/decisions/0006-workers-sta
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from time import monotonic
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, class_row
 
 from include.oms.base import database
+from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.final_status import red_ends_of_slice
 from include.oms.ending.retrigger import retrigger_slice
-from include.oms.slices.lease import Lease, renewed
+from include.oms.slices.lease import Lease, awake_or_asleep, renewed
 from include.oms.slices.report import SliceReport
 from include.oms.slices.stay import Stay
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,30 @@ class Hold:
     stay: Stay
     report: SliceReport = field(default_factory=SliceReport)
     tell_ends: Callable[[], None] = lambda: None
+    lock: AbstractAsyncContextManager[Any] = field(default_factory=asyncio.Lock)  # the connection's users take turns
 
     async def rows(self, name: str, **values: Any) -> list[DictRow]:
         """Run the query called ``name`` for this slice, under this worker's token, and return all its rows."""
-        return await database.rows(self.connection, name, **self._fenced(values))
+        async with self.lock:
+            return await database.rows(self.connection, name, **self._fenced(values))
+
+    async def objects(self, kind: type[T], name: str, **values: Any) -> list[T]:
+        """Run the query called ``name`` in the same way; each row as a ``kind``."""
+        async with self.lock:
+            cursor = self.connection.cursor(row_factory=class_row(kind))
+            await cursor.execute(query(name), self._fenced(values))
+            return await cursor.fetchall()
 
     async def execute(self, name: str, **values: Any) -> int:
         """Run the query called ``name`` in the same way, for its effect; the number of rows it changed."""
-        return await database.execute(self.connection, name, **self._fenced(values))
+        async with self.lock:
+            return await database.execute(self.connection, name, **self._fenced(values))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Hold]:
+        """One transaction, which nobody else's statement gets into; the same hold for use inside it."""
+        async with self.lock, self.connection.transaction():
+            yield replace(self, lock=nullcontext())
 
     def _fenced(self, values: dict[str, Any]) -> dict[str, Any]:
         return {"slice_id": self.lease.slice_id, "lease_token": self.lease.token, **values}
@@ -89,7 +108,9 @@ async def held_slice(
     opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
     hold = Hold(connection, opened.lease, settings, Stay(settings, takes_more=not opened.reopened), tell_ends=tell_ends)
     await _take_over(hold, opened, queries)
-    async with renewed(hold.lease, connection, renewal=queries.renew, lease_seconds=settings.lease_seconds):
+    async with renewed(
+        hold.lease, connection, renewal=queries.renew, lease_seconds=settings.lease_seconds, lock=hold.lock
+    ):
         yield hold
     await hold.execute("close_slice", label=hold.report.label)
     hold.report.red_ends = await red_ends_of_slice(connection, slice_id)
@@ -99,7 +120,7 @@ async def open_slice(
     connection: AsyncConnection[DictRow], slice_id: int, *, generation: int, map_index: int
 ) -> OpenedSlice:
     """Open the slice under a token that fences off earlier workers. Raises LookupError if there is no such slice."""
-    asked_at = monotonic()
+    asked_at = awake_or_asleep()
     found = await database.rows(connection, "open_slice", slice_id=slice_id, generation=generation, map_index=map_index)
     if not found:
         raise LookupError(f"there is no slice {slice_id}")
@@ -118,10 +139,10 @@ async def _take_over(hold: Hold, opened: OpenedSlice, queries: HoldQueries) -> N
     if opened.reopened and queries.reclaim:
         await hold.execute(queries.reclaim, former_token=opened.former_token, lease_seconds=lease_seconds)
     if opened.cleared and queries.take:
-        async with hold.connection.transaction():
+        async with hold.transaction() as inside:
             slice_id = hold.lease.slice_id
             cleared_by = await database.rows(hold.connection, "who_cleared", slice_id=slice_id)
             actor = f"{cleared_by[0]['actor']}, by clearing" if cleared_by else "airflow:clear"
             again = await retrigger_slice(hold.connection, slice_id, actor=actor)
-            await hold.execute(queries.take, request_ids=again, lease_seconds=lease_seconds)
+            await inside.execute(queries.take, request_ids=again, lease_seconds=lease_seconds)
         hold.report.count("retriggered", len(again))

@@ -1,11 +1,12 @@
-"""A worker's lease on its slice: renewed while it works, and known to be lost as soon as it is lost."""
+"""A worker's lease on its slice: renewed while it works, and known to be lost when it is."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from time import monotonic
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -14,25 +15,29 @@ from psycopg.rows import DictRow
 from include.oms.base import database
 
 
+def awake_or_asleep() -> float:
+    """Seconds on a clock that goes on while the machine is suspended, as the database's does.
+
+    Python's monotonic clock stands still meanwhile on Linux: a worker that wakes up would take its lease for fresh.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Lease:
     """The fencing token of a slice, and until when it is valid for sure by this process's monotonic clock."""
 
     def __init__(self, slice_id: int, token: int, holds_until: float | None = None) -> None:
         self.slice_id = slice_id
         self.token = token
-        self._holds_until = monotonic() if holds_until is None else holds_until  # not valid before the first renewal
+        self._holds_until = awake_or_asleep() if holds_until is None else holds_until  # not sure before a renewal
 
     def holds_for(self, seconds: float) -> bool:
-        """Whether nobody else can take the slice over within ``seconds``. Ask this before each submit."""
-        return monotonic() + seconds < self._holds_until
-
-    def took_all_at(self, asked_at: float, lease_seconds: float) -> None:
-        """Note that everything it holds was leased at ``asked_at`` (time.monotonic)."""
-        self._holds_until = asked_at + lease_seconds
+        """Whether nobody else can take the slice over within ``seconds``. A submit asks before it starts."""
+        return awake_or_asleep() + seconds < self._holds_until
 
     async def renew(self, connection: AsyncConnection[DictRow], renewal: str, lease_seconds: float) -> None:
-        """Renew by the query named ``renewal``. If that renews no row, the lease holds nothing any more."""
-        asked_at = monotonic()
+        """Prolong by the query ``renewal``; where it renews nothing, the worker holds nothing (any more)."""
+        asked_at = awake_or_asleep()
         renewed = await database.rows(
             connection, renewal, slice_id=self.slice_id, lease_token=self.token, lease_seconds=lease_seconds
         )
@@ -41,18 +46,25 @@ class Lease:
 
 @asynccontextmanager
 async def renewed(
-    lease: Lease, connection: AsyncConnection[DictRow], *, renewal: str, lease_seconds: float
+    lease: Lease,
+    connection: AsyncConnection[DictRow],
+    *,
+    renewal: str,
+    lease_seconds: float,
+    lock: AbstractAsyncContextManager[Any],
 ) -> AsyncIterator[None]:
     """Renew the lease now, unless it is fresh, and then every third of its length while the block runs.
 
-    A renewal that fails is repeated at the next turn. Until one succeeds, ``holds_for`` returns false.
+    A renewal that fails is tried again at the next turn; until it succeeds ``holds_for`` says no. ``lock`` is what the
+    connection's users take turns by.
     """
 
     async def keep_renewing() -> None:
         while True:
             await asyncio.sleep(lease_seconds / 3)
             with suppress(psycopg.Error):
-                await lease.renew(connection, renewal, lease_seconds)
+                async with lock:
+                    await lease.renew(connection, renewal, lease_seconds)
 
     if not lease.holds_for(lease_seconds * 2 / 3):
         await lease.renew(connection, renewal, lease_seconds)

@@ -49,9 +49,10 @@ async def record_ends(hold: Hold, tried: Sequence[Tried], *, job: Job, lease_tok
     ]
     if not ends:
         return []
-    ended = await bring_to_end(
-        hold.connection, ends, from_status=Status.PROCESSING, lease_token=lease_token,
-        slice_id=hold.lease.slice_id, actor=job,
-    )  # fmt: skip
+    async with hold.lock:
+        ended = await bring_to_end(
+            hold.connection, ends, from_status=Status.PROCESSING, lease_token=lease_token,
+            slice_id=hold.lease.slice_id, actor=job,
+        )  # fmt: skip
     hold.report.ended_red += sum(end.status is not Status.COMPLETED for end in ended)
     return ended

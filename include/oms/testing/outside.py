@@ -7,12 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from include.oms.base.settings import Settings
 from include.oms.outside import transport
+from include.oms.outside.breaker import System
+from include.oms.outside.door import Door
+from include.oms.outside.rate_limit import Shared
 from include.oms.outside.transport import Transport
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -149,6 +154,18 @@ def plain_transport(session: aiohttp.ClientSession, base_url: str) -> Transport:
         return await transport.answer_to(sent, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
 
     return call
+
+
+class OpenDoor(Door):
+    """A door without a database: nothing is shared, nobody waits."""
+
+    def __init__(self, system: System, call: Transport, settings: Settings) -> None:
+        super().__init__(system, call, None, settings)  # type: ignore[arg-type]
+
+    async def _tell_now(self, *, wants_probe: bool = False) -> Shared:
+        self._shared, self._told_at = Shared(None, None, "", False, None, None, {}), monotonic()
+        self._forget_met()
+        return self._shared
 
 
 def problem(status: int, headers: dict[str, str] | None = None) -> Answer:

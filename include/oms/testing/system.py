@@ -15,6 +15,8 @@ from psycopg.rows import DictRow
 from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.monitoring.worker import poll_slice
+from include.oms.outside.breaker import System
+from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.worker import process_slice
@@ -29,7 +31,8 @@ QUICK: dict[str, Any] = {
     "settling_seconds": 0.4,
     "submit_timeout_seconds": 0.3,
     "poll_timeout_seconds": 0.3,
-    "lease_seconds": 2.0,
+    "lease_seconds": 4.0,
+    "statement_timeout_seconds": 3.0,
     "backoff_base_seconds": 0.01,
     "first_poll_seconds": 0.001,
     "slice_size": 10,
@@ -86,7 +89,7 @@ class Oms:
 
     async def process(self, slice_id: int, generation: int = 0) -> SliceReport:
         """Work a processing slice, as its mapped task does."""
-        self.reference_data_client._known.clear()  # a task of its own each time
+        self.begin_a_task()
         return await process_slice(
             self.connection, slice_id, generation=generation, map_index=0, thunderhead=self.thunderhead_client,
             reference_data=self.reference_data_client, settings=self.settings,
@@ -94,10 +97,18 @@ class Oms:
 
     async def poll(self, slice_id: int, generation: int = 0) -> SliceReport:
         """Work a monitoring slice, as its mapped task does."""
+        self.begin_a_task()
         return await poll_slice(
             self.connection, slice_id, generation=generation, map_index=0, thunderhead=self.thunderhead_client,
             settings=self.settings,
         )  # fmt: skip
+
+    def begin_a_task(self) -> None:
+        """A task has doors of its own, and remembers no configuration."""
+        for client in (self.thunderhead_client, self.reference_data_client):
+            old = client.door
+            client.door = Door(old.system, old._transport, old._connection, self.settings)
+        self.reference_data_client._known.clear()
 
     async def run_processing(self) -> list[SliceReport]:
         """One run of document_processing."""
@@ -157,14 +168,19 @@ async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
         served(reference_data.app()) as reference_data_url,
         aiohttp.ClientSession() as session,
         await database.connect(oms_database_url, settings, application_name="test") as connection,
+        await database.connect(oms_database_url, settings, application_name="test doors") as doors,
     ):
+
+        def door(system: System, url: str) -> Door:
+            return Door(system, plain_transport(session, url), doors, settings)
+
         yield Oms(
             connection=connection,
             url=oms_database_url,
             thunderhead=thunderhead,
             reference_data=reference_data,
-            thunderhead_client=Thunderhead(plain_transport(session, thunderhead_url), settings),
-            reference_data_client=ReferenceData(plain_transport(session, reference_data_url), settings),
+            thunderhead_client=Thunderhead(door(System.THUNDERHEAD, thunderhead_url), settings),
+            reference_data_client=ReferenceData(door(System.REFERENCE_DATA, reference_data_url), settings),
             settings=settings,
             thunderhead_url=thunderhead_url,
         )

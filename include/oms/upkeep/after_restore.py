@@ -60,6 +60,7 @@ async def catch_up(connection: AsyncConnection[DictRow], thunderhead: Thunderhea
     not answer; run again, it goes on. Run twice, it does no harm.
     """
     await database.execute(connection, "pause_after_restore")
+    thunderhead.door.heeds_pause = False  # it is this pause's reason
     (row,) = await database.rows(connection, "last_request_id")
     await database.rows(connection, "leave_ids_behind", gap=IDS_LEFT_BEHIND)
     await database.execute(connection, "doubt_all_intents")

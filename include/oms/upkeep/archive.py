@@ -10,23 +10,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
-import aiohttp
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.settings import Settings
-from include.oms.outside.breaker import Breaker, System, health_of
-from include.oms.outside.rate_limit import places_in_line
-from include.oms.outside.transport import Transport
+from include.oms.outside.breaker import System
+from include.oms.outside.rate_limit import health_of
+from include.oms.outside.thunderhead import Thunderhead
 from include.oms.slices.claim import Claim, SliceRef
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
-from include.oms.words.errors import Rejected, Unavailable
+from include.oms.words.errors import NotInTime, Rejected, Unavailable
 
 QUERIES = HoldQueries(renew="renew_archive_leases")
-MOST_BYTES = 64 * 1024 * 1024  # of one PDF
 COMPARE_SECONDS = 30.0  # of the claim's two minutes
 SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catches up quickly, and each look is bounded
 
@@ -35,7 +33,7 @@ SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catche
 class Documents:
     """Where documents come from, Thunderhead, and the folder they go to."""
 
-    thunderhead: Transport
+    thunderhead: Thunderhead
     folder: Path
 
 
@@ -91,68 +89,34 @@ async def archive_slice(
 
 
 async def _archive(hold: Hold, held: Sequence[DictRow], documents: Documents) -> None:
-    """With many calls in flight, within the rate limit; what the breaker keeps back waits for a later run."""
-    connection, settings = hold.connection, hold.settings
-    health = await health_of(connection, System.THUNDERHEAD)
-    breaker = Breaker(System.THUNDERHEAD, on_probation=health.on_probation)
-    for chunk in chunks(held, settings.concurrency):
-        await breaker.heed(connection)
-        if not breaker.is_open:
-            types = [row["document_type"] for row in chunk]
-            await asyncio.sleep(max(await places_in_line(connection, System.THUNDERHEAD, types)))
-        results = await asyncio.gather(*(_archive_one(row, breaker, documents, settings) for row in chunk))
+    """With many calls in flight; what cannot be fetched now waits for a later run."""
+    for chunk in chunks(held, hold.settings.concurrency):
+        results = await asyncio.gather(*(_archive_one(row, documents) for row in chunk))
         files, given_up = [file for file, _ in results], [why for _, why in results]
         await hold.execute(
             "record_archived", request_ids=[row["request_id"] for row in chunk], files=files, given_up=given_up
         )
         hold.report.count("archived", sum(file is not None for file in files))
         hold.report.count("given up", sum(why is not None for why in given_up))
-    await breaker.share(connection)
-    if breaker.is_open:
-        hold.report.stopped_early = f"Thunderhead: {breaker.reason}"
+    await documents.thunderhead.door.tell()
+    hold.report.stopped_early = documents.thunderhead.door.why_closed
 
 
-async def _archive_one(
-    row: DictRow, breaker: Breaker, documents: Documents, settings: Settings
-) -> tuple[str | None, str | None]:
+async def _archive_one(row: DictRow, documents: Documents) -> tuple[str | None, str | None]:
     """The file it is in, or why a person is needed; neither: it is tried again by a later run."""
-    if breaker.is_open:
-        return None, None
     try:
-        content = await fetch_document(documents, row["dms_document_id"], settings.poll_timeout_seconds)
-    except Unavailable as error:
-        breaker.failed(str(error), error.retry_after)
+        content = await documents.thunderhead.document(row["dms_document_id"], document_type=row["document_type"])
+    except (Unavailable, NotInTime):
         return None, None
     except Rejected as error:
-        breaker.answered()
         return None, str(error)
-    breaker.answered()
     file = f"{row['ended_at'].astimezone(UTC):%Y/%m/%d}/{row['request_id']}.pdf"
     await asyncio.to_thread(write_whole, documents.folder / file, content)
     return file, None
 
 
-async def fetch_document(documents: Documents, document_id: int, timeout_seconds: float) -> bytes:
-    """A finished PDF. Raises Unavailable (ask again), Rejected (it is not there, or none). GET /v1/documents/{id}."""
-    try:
-        answer = await documents.thunderhead(
-            "GET", f"/v1/documents/{document_id}", timeout_seconds=timeout_seconds, max_bytes=MOST_BYTES
-        )
-    except (TimeoutError, aiohttp.ClientError) as error:
-        raise Unavailable(f"no answer: {type(error).__name__}") from error
-    if answer.status in (404, 410):
-        raise Rejected(f"Thunderhead has no document {document_id}: {answer.status}")
-    if answer.status != 200:
-        raise Unavailable(f"answered {answer.status}", retry_after=answer.retry_after)
-    if answer.body is None:
-        raise Rejected(f"document {document_id} is larger than {MOST_BYTES} bytes")
-    if not answer.body.startswith(b"%PDF"):
-        raise Rejected(f"document {document_id} is no PDF")
-    return answer.body
-
-
 def write_whole(file: Path, content: bytes) -> None:
-    """Write the file whole or not at all; a repeat writes the same."""
+    """The file is there as a whole or not at all, whoever dies; written again it is the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}.part")
     with draft.open("wb") as stream:

@@ -17,7 +17,8 @@ from psycopg.types.json import Jsonb
 from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.base.tables import markdown_table
-from include.oms.outside.breaker import System, health_of
+from include.oms.outside.breaker import System
+from include.oms.outside.rate_limit import health_of
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.upkeep.discrepancies import MOST_LISTED, Discrepancies, Discrepancy, Kind
 from include.oms.upkeep.thunderhead_comparison import Comparison

@@ -27,6 +27,18 @@ class Limited(Unavailable):
     """The outside system takes no more calls for ``retry_after`` seconds (429)."""
 
 
+class Closed(Unavailable):
+    """The outside system is paused, or out: no call was made. ``retry_after`` says when it may be called again."""
+
+
+class NotInTime(OmsError):
+    """No call was made: its turn would have come too late."""
+
+
+class LeaseTooShort(OmsError):
+    """No call was made: the worker's lease would not have outlived it."""
+
+
 class OutcomeUnknown(OmsError):
     """No readable answer: the call may have had its effect. Look the name up before trying again."""
 

@@ -49,6 +49,7 @@ class Category(StrEnum):
     STOPPED_AT_THUNDERHEAD = "STOPPED_AT_THUNDERHEAD"  # somebody halted the batch there
     BATCH_UNKNOWN = "BATCH_UNKNOWN"  # Thunderhead does not know the batch it accepted
     OVERDUE = "OVERDUE"  # Thunderhead has not ended the batch in time
+    DOCUMENT_ID_MISSING = "DOCUMENT_ID_MISSING"  # Thunderhead says COMPLETED, and names no document
     WORKER_DIED = "WORKER_DIED"  # every worker that took the request died
     CANCELLED = "CANCELLED"  # its client or an operator withdrew it
     UNKNOWN_ERROR = "UNKNOWN_ERROR"  # Thunderhead named a category that is not in this list

@@ -198,6 +198,12 @@ _CATEGORIES = (
         Fault.THUNDERHEAD, "An operator looks after the batch at Thunderhead, then retriggers: it is polled again.",
         False),
     Problem(
+        Category.DOCUMENT_ID_MISSING, "Thunderhead names no document",
+        "Thunderhead says that the batch is COMPLETED, but gave no dmsDocumentId that can be used, for "
+        "OMS_DOCUMENT_ID_SECONDS.",
+        Fault.THUNDERHEAD, "An operator looks after the document at Thunderhead, then retriggers: it is polled again.",
+        False),
+    Problem(
         Category.WORKER_DIED, "Every worker that took the request died",
         "The request was set aside after several workers died while they held it; it may be what kills them.",
         Fault.OMS, "An operator reads the workers' logs before retriggering it.", False),

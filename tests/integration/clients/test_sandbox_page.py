@@ -12,6 +12,8 @@ import pytest
 
 from include.oms.base import database
 from include.oms.base.settings import Settings
+from include.oms.outside.breaker import System
+from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, plain_transport, served
@@ -34,14 +36,19 @@ async def oms(oms_database_url: str, tmp_path: Path) -> AsyncIterator[Oms]:
             served(FakeReferenceData().app()) as reference_data_url,
             aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session,
             await database.connect(oms_database_url, settings, application_name="test") as connection,
+            await database.connect(oms_database_url, settings, application_name="test doors") as doors,
         ):
             yield Oms(
                 connection=connection,
                 url=oms_database_url,
                 thunderhead=FakeThunderhead(),
                 reference_data=FakeReferenceData(),
-                thunderhead_client=Thunderhead(plain_transport(session, simulator.service.url), settings),
-                reference_data_client=ReferenceData(plain_transport(session, reference_data_url), settings),
+                thunderhead_client=Thunderhead(
+                    Door(System.THUNDERHEAD, plain_transport(session, simulator.service.url), doors, settings), settings
+                ),
+                reference_data_client=ReferenceData(
+                    Door(System.REFERENCE_DATA, plain_transport(session, reference_data_url), doors, settings), settings
+                ),
                 settings=settings,
             )
 
@@ -67,7 +74,7 @@ async def test_every_value_ends_as_the_page_says(oms: Oms) -> None:
         assert time.monotonic() < until
         if [row["request_id"] for row in open_ones] == [sent["NEVER"]]:
             await oms.connection.execute(
-                "UPDATE thunderhead_batches SET submitted_at = submitted_at - interval '1 day'"
+                "UPDATE thunderhead_batches SET submitted_at = submitted_at - interval '1 day', asked_seconds = 90000"
             )
         for run in (oms.run_processing, oms.run_monitoring):
             await oms.due_now()

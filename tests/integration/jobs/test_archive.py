@@ -5,30 +5,28 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from include.jobs.testing import Airflow
+from include.oms.outside.breaker import FAILURES_THAT_OPEN
 from include.oms.slices.report import SliceReport
 from include.oms.testing.made import document
-from include.oms.testing.outside import plain_transport, problem, raw
+from include.oms.testing.outside import problem, raw
 from include.oms.testing.system import Oms
-from include.oms.upkeep import archive
 from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
 
 
 async def run(oms: Oms, folder: Path, *, generation: int = 0, run_id: str = "run") -> list[SliceReport]:
     """One run: claim, then each slice in turn."""
-    async with aiohttp.ClientSession() as session:
-        claimed = await claim_documents(oms.connection, run_id, oms.settings)
-        documents = Documents(plain_transport(session, oms.thunderhead_url), folder)
-        return [
-            await archive_slice(
-                oms.connection, each["slice_id"], generation=generation, map_index=0, documents=documents,
-                settings=oms.settings,
-            )
-            for each in claimed.slices
-        ]  # fmt: skip
+    claimed = await claim_documents(oms.connection, run_id, oms.settings)
+    oms.begin_a_task()
+    return [
+        await archive_slice(
+            oms.connection, each["slice_id"], generation=generation, map_index=0,
+            documents=Documents(oms.thunderhead_client, folder), settings=oms.settings,
+        )
+        for each in claimed.slices
+    ]  # fmt: skip
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -55,9 +53,9 @@ async def test_what_is_made_later_or_committed_late_is_archived_too(oms: Oms, tm
 
 
 async def test_an_outage_is_nobodys_failure(oms: Oms, tmp_path: Path) -> None:
-    for number in range(1, 4):
+    for number in range(1, FAILURES_THAT_OPEN + 1):
         await document(oms, number)
-    oms.thunderhead.document_answers = [problem(503, {"Retry-After": "7"})]
+    oms.thunderhead.document_answers = [problem(503, {"Retry-After": "7"})] * FAILURES_THAT_OPEN
     (report,) = await run(oms, tmp_path)
     assert "503" in (report.stopped_early or "")
     claimed = await claim_documents(oms.connection, "while it is out", oms.settings)
@@ -65,7 +63,7 @@ async def test_an_outage_is_nobodys_failure(oms: Oms, tmp_path: Path) -> None:
     assert "breaker is open" in (claimed.why_none or "")
     await oms.due_now()
     await run(oms, tmp_path, run_id="after")
-    assert len(files(tmp_path)) == 3
+    assert len(files(tmp_path)) == FAILURES_THAT_OPEN
 
 
 @pytest.mark.parametrize("answer", [problem(404), raw(200, b"<html/>", "text/html")])
@@ -96,11 +94,11 @@ async def test_a_worker_whose_slice_has_passed_on_writes_nothing(
 ) -> None:
     await document(oms, 1)
 
-    async def meanwhile(*_: object) -> bytes:
+    async def meanwhile(*_: object, **__: object) -> bytes:
         await oms.connection.execute("UPDATE archived_documents SET lease_token = nextval('lease_tokens')")
         return b"%PDF"
 
-    monkeypatch.setattr(archive, "fetch_document", meanwhile)
+    monkeypatch.setattr(oms.thunderhead_client, "document", meanwhile)
     await run(oms, tmp_path)
     (row,) = await oms.rows("SELECT archived_at FROM archived_documents")
     assert row["archived_at"] is None

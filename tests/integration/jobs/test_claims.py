@@ -138,7 +138,9 @@ async def test_dead_workers_requests_do_not_stand_in_the_way_of_a_probation(oms:
     for slice_id in await oms.claim(Job.PROCESSING):
         await oms.hold(slice_id)
     await oms.workers_die()
-    await oms.connection.execute("UPDATE outside_systems SET failures = 1 WHERE system = 'REFERENCE_DATA'")
+    await oms.connection.execute(
+        "UPDATE outside_systems SET failures = 1, open_until = now() WHERE system = 'REFERENCE_DATA'"
+    )
 
     (processed,) = await oms.run_processing()
 

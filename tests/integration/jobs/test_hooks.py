@@ -21,9 +21,10 @@ from psycopg.conninfo import conninfo_to_dict
 from include.jobs.hooks import FinalEventsHook, OmsDatabaseHook, ThunderheadHook, oms_database_url_async
 from include.jobs.testing import Airflow
 from include.oms.base.settings import Settings
+from include.oms.outside.breaker import System
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.outside.transport import Transport
-from include.oms.testing.outside import served
+from include.oms.testing.outside import OpenDoor, served
 from include.oms.testing.system import Oms
 from include.oms.words.errors import OutcomeUnknown, Unavailable
 
@@ -127,7 +128,9 @@ async def test_what_may_have_arrived_is_said_and_not_sent_again(
         with pytest.raises(error):
             await call("POST", "/v1/batches", json={"batchName": "n"}, **BOUNDS)
         with pytest.raises(OutcomeUnknown):
-            await Thunderhead(call, SETTINGS).submit(batch_name="n", batch_config_id="1", xml="<a/>")
+            await Thunderhead(OpenDoor(System.THUNDERHEAD, call, SETTINGS), SETTINGS).submit(
+                batch_name="n", batch_config_id="1", xml="<a/>"
+            )
     assert len(it.requests) == 2
 
 

@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 from include.oms.base import database
 from include.oms.base.settings import Settings
+from include.oms.outside.breaker import System
+from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing import worker
@@ -203,14 +205,19 @@ async def world(url: str) -> AsyncIterator[Oms]:
         served(thunderhead.app()) as thunderhead_url,
         served(reference_data.app()) as reference_data_url,
         aiohttp.ClientSession() as session,
+        await database.connect(url, quick, application_name="test doors") as doors,
     ):
         oms = Oms(
             connection=await database.connect(url, quick, application_name="test"),
             url=url,
             thunderhead=thunderhead,
             reference_data=reference_data,
-            thunderhead_client=Thunderhead(plain_transport(session, thunderhead_url), quick),
-            reference_data_client=ReferenceData(plain_transport(session, reference_data_url), quick),
+            thunderhead_client=Thunderhead(
+                Door(System.THUNDERHEAD, plain_transport(session, thunderhead_url), doors, quick), quick
+            ),
+            reference_data_client=ReferenceData(
+                Door(System.REFERENCE_DATA, plain_transport(session, reference_data_url), doors, quick), quick
+            ),
             settings=quick,
         )
         try:

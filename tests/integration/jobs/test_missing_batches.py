@@ -24,7 +24,9 @@ async def aged(oms: Oms, days: int) -> int:
     await oms.run_processing()
     oms.thunderhead.end("COMPLETED")
     await oms.connection.execute(
-        "UPDATE thunderhead_batches SET submitted_at = now() - %s * interval '1 day' - interval '5 minutes'", (days,)
+        "UPDATE thunderhead_batches SET submitted_at = now() - %(days)s * interval '1 day' - interval '5 minutes',"
+        " asked_seconds = %(days)s * 86400 + 300",
+        {"days": days},
     )
     await oms.due_now()
     return request_id

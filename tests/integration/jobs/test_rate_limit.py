@@ -1,11 +1,11 @@
-"""The rate limit: one line of calls, shared by all slices."""
+"""The dial's rate: one line of calls, shared by all callers; and what a worker holds at that rate."""
 
 from __future__ import annotations
 
 from time import monotonic
 
 from include.oms.outside.breaker import System
-from include.oms.outside.rate_limit import places_in_line
+from include.oms.outside.rate_limit import AHEAD_SECONDS, CATCH_UP_SECONDS, EVERY_TYPE, take_places
 from include.oms.testing.system import Oms
 
 
@@ -18,26 +18,56 @@ async def rate(oms: Oms, document_type: str, per_second: float) -> None:
     )
 
 
-async def places(oms: Oms, *document_types: str) -> list[float]:
-    """To a tenth of a second."""
-    return [round(place, 1) for place in await places_in_line(oms.connection, System.THUNDERHEAD, document_types)]
+async def places(oms: Oms, document_type: str = EVERY_TYPE, wanted: int = 100) -> int:
+    """How many places in line there are now."""
+    found = await take_places(oms.connection, System.THUNDERHEAD, document_type, wanted=wanted)
+    assert found is not None
+    return found.number
 
 
-async def test_slices_stand_in_one_line(oms: Oms) -> None:
-    await rate(oms, "*", 2)
-    assert await places(oms, "INVOICE", "INVOICE") == [0, 0.5]
-    assert await places(oms, "POLICY", "INVOICE") == [1, 1.5]
+async def test_no_rate_no_line(oms: Oms) -> None:
+    assert await take_places(oms.connection, System.THUNDERHEAD, EVERY_TYPE, wanted=1) is None
+
+
+async def test_all_callers_stand_in_one_line(oms: Oms) -> None:
+    await rate(oms, EVERY_TYPE, 100)
+    at_once = round((AHEAD_SECONDS + CATCH_UP_SECONDS) * 100)
+    assert abs(await places(oms) - at_once) <= 10
+    assert await places(oms) <= 2, "the next one comes when the time for these has passed"
+
+
+async def test_nobody_takes_a_place_that_is_far_ahead(oms: Oms) -> None:
+    await rate(oms, EVERY_TYPE, 0.1)
+    assert await places(oms) == 1
+    assert await places(oms) == 0
+    await rate(oms, EVERY_TYPE, 1000)
+    found = await take_places(oms.connection, System.THUNDERHEAD, EVERY_TYPE, wanted=100)
+    assert found is not None
+    assert found.first_in < 0.3, "the dial was turned, and nobody has to give anything back"
 
 
 async def test_a_document_type_has_a_line_of_its_own(oms: Oms) -> None:
-    await rate(oms, "POLICY", 1)
-    assert await places(oms, "POLICY", "INVOICE", "POLICY") == [0, 0, 1]
+    await rate(oms, "POLICY", 0.1)
+    await rate(oms, EVERY_TYPE, 1000)
+    assert await places(oms, "POLICY") == 1
+    assert await places(oms, "POLICY") == 0
+    assert await places(oms, "INVOICE") == 100
 
 
 async def test_the_job_keeps_to_the_rate(oms: Oms) -> None:
-    await rate(oms, "*", 10)
+    await rate(oms, EVERY_TYPE, 10)
     await oms.queued(5)
     started = monotonic()
     await oms.run_processing()
     assert len(oms.thunderhead.batches) == 5
-    assert monotonic() - started >= 0.4
+    assert monotonic() - started >= 4 / 10 - CATCH_UP_SECONDS
+
+
+async def test_a_worker_holds_no_more_than_goes_out_in_time(oms: Oms) -> None:
+    await rate(oms, EVERY_TYPE, 2)
+    oms.settings = oms.settings.model_copy(update={"slice_size": 40, "max_slices": 2})
+    await oms.queued(20)
+    (report,) = await oms.run_processing()
+    assert report.counts["held"] <= 2 * oms.settings.lease_seconds / 4
+    assert report.counts["submitted"] == report.counts["held"]
+    assert not await oms.rows("SELECT FROM document_requests WHERE takeovers > 0")

@@ -168,7 +168,8 @@ async def test_put_back_requests(world: World, stage: Stage, outcome: Outcome) -
     n, move = len(world.ids), MOVES[stage, outcome]
     await run(
         world, "put_back_requests", request_ids=world.ids, stages=[move.stage] * n, wait_seconds=[1.0] * n,
-        spends=[move.spends_attempt] * n, in_doubt=[None] * n, categories=[None] * n, descriptions=[None] * n,
+        spends=[move.spends_attempt] * n, in_doubt=[None] * n, kept=[False] * n,
+        categories=[None] * n, descriptions=[None] * n, submits_for_free=0,
     )  # fmt: skip
     await expect(world, dict.fromkeys(IN_HAND, move.place), world.in_hand())
     await expect_spent(world, move, world.in_hand())

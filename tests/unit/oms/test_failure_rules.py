@@ -16,6 +16,7 @@ FOR_GOOD = {
     (Stage.GENERATION, Category.VALIDATION_ERROR),
     (Stage.MONITORING, Category.BATCH_UNKNOWN),
     (Stage.MONITORING, Category.OVERDUE),
+    (Stage.MONITORING, Category.DOCUMENT_ID_MISSING),
 }
 
 

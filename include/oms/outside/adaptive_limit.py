@@ -1,0 +1,122 @@
+"""What an outside system bears, found out: calls in flight, by each caller; calls a second, by all together.
+
+Additive increase, multiplicative decrease. A refusal (429) or a very slow answer makes a limit smaller; time without
+one makes it larger, faster the longer it lasts. Rules without a database and without a clock; `door.py` applies them.
+Sources: V. Jacobson, *Congestion Avoidance and Control* (1988); Netflix's concurrency-limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+START_IN_FLIGHT = 4  # doubles with every round of answers, until something is refused
+SHRINK_IN_FLIGHT = 0.85
+GROW_EVERY_SECONDS = 1.0
+REFUSALS_THAT_PAUSE = 3  # in a row: the system takes nothing more for the rest of its second
+PAUSE_SECONDS = 0.5  # or what Retry-After asks for, where that is less
+SHRINK_RATE = 0.95  # of what got through
+FIRST_GROWTH = 0.01  # of the rate, a second; doubles each second
+MOST_GROWTH = 0.5
+PRESSED = 0.7  # of the rate must be used before it grows
+WINDOW_SECONDS = 1.0
+FORGET_SECONDS = 600.0
+
+
+class InFlightLimit:
+    """How many calls one caller has in flight at most. Times are by its monotonic clock."""
+
+    def __init__(self, most: int) -> None:
+        self.limit = min(START_IN_FLIGHT, most)
+        self._most = most
+        self._is_starting = True
+        self._step = 1
+        self._changed_at = 0.0
+
+    def answered(self, now: float, *, pressed: bool) -> None:
+        """A call was answered. ``pressed``: as many calls were in flight as may be."""
+        if not pressed or self.limit >= self._most:
+            return
+        if self._is_starting:
+            self.limit += 1
+        elif now - self._changed_at >= GROW_EVERY_SECONDS:
+            self.limit = min(self.limit + self._step, self._most)
+            self._step *= 2
+            self._changed_at = now
+
+    def refused(self, began_at: float, now: float) -> None:
+        """A call was refused. Calls that were on their way when the limit shrank do not shrink it again."""
+        if began_at < self._changed_at and not self._is_starting:
+            return
+        self.limit = max(1, int(self.limit * SHRINK_IN_FLIGHT))
+        self._is_starting, self._step, self._changed_at = False, 1, now
+
+    def start_again(self) -> None:
+        """After failures: one call, then two, as at the start."""
+        self.limit, self._is_starting, self._step = 1, True, 1
+
+
+@dataclass(frozen=True)
+class RateState:
+    """The found rate that all callers share; None: none was found. Times are by the database's clock."""
+
+    per_second: float | None = None
+    growth: float = FIRST_GROWTH
+    limited_at: float | None = None
+    grown_at: float | None = None
+    window_began_at: float | None = None
+    answered_in_window: int = 0
+    answered_per_second: float | None = None  # in the last whole window
+    answered_before: float | None = None  # in the one before it
+
+
+def rate_booked(state: RateState, answered: int, now: float, *, is_too_fast: bool) -> RateState:
+    """The state after ``answered`` more calls got through. ``is_too_fast``: one was refused, or very slow."""
+    state = _windowed(state, answered, now)
+    if is_too_fast:
+        if state.limited_at is not None and now - state.limited_at < GROW_EVERY_SECONDS:
+            return state  # all who are refused in one second count once
+        borne = _borne(state, now)
+        found = state.per_second if borne is None else max(1.0, SHRINK_RATE * borne)
+        return replace(state, per_second=found, growth=FIRST_GROWTH, limited_at=now, grown_at=now)
+    if state.per_second is None:
+        return state
+    if state.limited_at is not None and now - state.limited_at > FORGET_SECONDS:
+        return replace(state, per_second=None)
+    if (
+        now - (state.grown_at or 0.0) < GROW_EVERY_SECONDS
+        or (state.answered_per_second or 0) < PRESSED * state.per_second
+    ):
+        return state
+    return replace(
+        state, per_second=state.per_second * (1 + state.growth), growth=min(state.growth * 2, MOST_GROWTH), grown_at=now
+    )
+
+
+def _windowed(state: RateState, answered: int, now: float) -> RateState:
+    """The calls counted in, and the window begun anew after a second."""
+    if state.window_began_at is None or now - state.window_began_at > 3 * WINDOW_SECONDS:
+        return replace(
+            state,
+            window_began_at=now,
+            answered_in_window=answered,
+            answered_per_second=None,
+            answered_before=state.answered_per_second or state.answered_before,
+        )
+    counted = state.answered_in_window + answered
+    elapsed = now - state.window_began_at
+    if elapsed < WINDOW_SECONDS:
+        return replace(state, answered_in_window=counted)
+    return replace(
+        state,
+        window_began_at=now,
+        answered_in_window=0,
+        answered_per_second=counted / elapsed,
+        answered_before=state.answered_per_second,
+    )
+
+
+def _borne(state: RateState, now: float) -> float | None:
+    """What got through a second, as far as a whole second is known."""
+    elapsed = now - (state.window_began_at or now)
+    running = state.answered_in_window / elapsed if elapsed >= WINDOW_SECONDS / 2 else 0.0
+    return max(state.answered_per_second or 0.0, state.answered_before or 0.0, running) or None
