@@ -9,15 +9,18 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.models.serialized_dag import SerializedDagModel
-from airflow.sdk import DAG, Param
-from airflow.serialization.serialized_objects import DagSerialization
 
 from include.jobs.notify import AlertOnFailure
 from include.jobs.retrigger_form import RetriggerForm
+
+if TYPE_CHECKING:  # seconds to import: only the process that runs these tests pays for it
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk import DAG, Param
+
+pytestmark = pytest.mark.xdist_group("dags")
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / "dags").glob("*.py"))
@@ -27,6 +30,8 @@ MOST_CALLS = 100_000  # of functions to read a file, Airflow imported before: ab
 @pytest.fixture(scope="module")
 def bag() -> DagBag:
     """All DAGs as Airflow reads them."""
+    from airflow.dag_processing.dagbag import DagBag
+
     return DagBag(ROOT / "dags", bundle_path=ROOT / "dags", bundle_name="test")
 
 
@@ -83,6 +88,10 @@ def test_its_schedule_does_not_depend_on_where_it_is_read(dag: DAG) -> None:
 
 def test_read_again_it_is_the_same(dag: DAG) -> None:
     """Else each reading makes a new version of it in Airflow's database."""
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
     again = DagBag(ROOT / "dags" / f"{dag.dag_id}.py", bundle_path=ROOT / "dags", bundle_name="test").dags[dag.dag_id]
     first, second = (SerializedDagModel.hash(DagSerialization.to_dict(each)) for each in (dag, again))
     assert first == second
