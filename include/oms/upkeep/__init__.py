@@ -1,1 +1,1 @@
-"""What is done beside the requests: deadlines, reconciliation, retention, archive, restore."""
+"""Jobs besides the processing of requests: deadlines, reconciliation, retention, archive, restore."""

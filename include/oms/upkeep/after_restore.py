@@ -1,8 +1,8 @@
-"""After the OMS Database was restored from a back-up: learn from Thunderhead what has been submitted since.
+"""After a restore of the OMS Database: look up at Thunderhead what has been submitted since the back-up.
 
-A restored database knows nothing of it, and would submit it again: a second letter. Every such document has a name
-that the back-up can tell (prefix, request, attempt), so all of them are looked up before anybody submits anything.
-What the back-up cannot know are requests that were accepted after it; of those the documents are named here.
+A restored database does not know of these submits. The jobs would repeat them, and customers would get a second letter.
+The name of each such batch follows from the back-up (prefix, request, attempt). So all names are looked up before the
+jobs submit anything. Requests that were accepted after the back-up are not in it; the report names their batches.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from include.oms.base.settings import Settings
 from include.oms.outside.pace import Pace
 from include.oms.outside.thunderhead import Batch, Thunderhead
 
-IDS_LEFT_BEHIND = 100_000_000  # ten days of ten million requests each: more than can have been given out unseen
+IDS_LEFT_BEHIND = 100_000_000  # ten days of ten million requests: more ids than were given out since the back-up
 REQUESTS_A_LOOK = 1000
-MISSES_BEFORE_THE_END = 500  # names in a row that Thunderhead does not know: no later request was submitted
+MISSES_BEFORE_THE_END = 500  # requests in a row without a batch at Thunderhead: assume that no later one has any
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Found:
 
 @dataclass
 class CaughtUp:
-    """What came of it."""
+    """The result of a catch-up."""
 
-    looked_up: int = 0  # names
-    adopted: list[Found] = field(default_factory=list)  # of requests that the back-up has
-    lost: list[Found] = field(default_factory=list)  # of requests that it has not: accepted after it
+    looked_up: int = 0  # names looked up
+    adopted: list[Found] = field(default_factory=list)  # batches of requests that the back-up has
+    lost: list[Found] = field(default_factory=list)  # batches of requests that were accepted after the back-up
 
     def report(self) -> str:
-        """For the person who restores; ids and names only."""
+        """The report for the person who restores; it holds ids and names only."""
         lines = [
             f"{self.looked_up} names looked up at Thunderhead.",
-            f"{len(self.adopted)} batches were submitted after the back-up and are adopted: none is made again.",
+            f"{len(self.adopted)} batches were submitted after the back-up and are adopted: none is submitted again.",
             f"{len(self.lost)} batches belong to requests that were accepted after the back-up and are lost:",
             *(f"  {it.batch.batch_name}, batch {it.batch.batch_id}, {it.batch.status}" for it in self.lost),
         ]
@@ -54,10 +54,10 @@ class CaughtUp:
 
 
 async def catch_up(connection: AsyncConnection[DictRow], thunderhead: Thunderhead, settings: Settings) -> CaughtUp:
-    """Adopt what was submitted since the back-up; Thunderhead is left paused.
+    """Adopt the batches that were submitted since the back-up. Thunderhead stays paused.
 
-    For a system that is stopped: no worker from before the restore may live. Raises Unavailable where Thunderhead does
-    not answer; run again, it goes on. Run twice, it does no harm.
+    The system must be stopped: no worker from before the restore may still run. Raises Unavailable if Thunderhead does
+    not answer; a second run then does the rest. A repeated run does no harm.
     """
     await database.execute(connection, "pause_after_restore")
     thunderhead.door.heeds_pause = False  # it is this pause's reason
@@ -91,7 +91,7 @@ async def _adopt(connection: AsyncConnection[DictRow], found: Sequence[Found]) -
 
 
 class _Look:
-    """Look-ups by name, at the reconciliation's rate."""
+    """Look-ups by name, at the rate of the reconciliation."""
 
     def __init__(self, thunderhead: Thunderhead, settings: Settings) -> None:
         self.number = 0
@@ -108,14 +108,14 @@ class _Look:
         return Found(request_id, attempt, batch) if batch else None
 
     async def later_attempts(self, request_id: int, known: int) -> list[Found]:
-        """All attempts after those that the back-up knows."""
+        """The batches of all attempts after the ``known`` ones of the back-up."""
         found: list[Found] = []
         while each := await self.find(request_id, known + len(found) + 1):
             found.append(each)
         return found
 
     async def lost(self, last_request_id: int) -> list[Found]:
-        """What was submitted for requests that came after the last one of the back-up."""
+        """The batches of requests that were accepted after the last one of the back-up."""
         found: list[Found] = []
         request_id, misses = last_request_id, 0
         while misses < MISSES_BEFORE_THE_END:

@@ -1,16 +1,16 @@
 -- pause_after_restore --
--- Nobody submits anything before a person has read the report.
+-- Pause Thunderhead, so that nothing is submitted before a person has read the report.
 UPDATE outside_systems
 SET paused_at = now(), paused_by = 'after_restore', paused_why = 'restored from a back-up; resume once its report is read',
     updated_at = now()
 WHERE system = 'THUNDERHEAD' AND document_type = '*' AND paused_at IS NULL;
 
 -- last_request_id --
--- The newest request that the back-up has.
+-- The id of the newest request in the back-up.
 SELECT coalesce(max(request_id), 0) AS last_request_id FROM document_requests;
 
 -- leave_ids_behind --
--- No id that was given out after the back-up is given out again: not to requests, slices or workers.
+-- Move the sequences of requests, slices and lease tokens ahead, so that no id from after the back-up is used twice.
 SELECT setval(sequence, greatest(last_value, known + %(gap)s))
 FROM (SELECT pg_get_serial_sequence('document_requests', 'request_id')::regclass AS sequence,
              (SELECT max(request_id) FROM document_requests) AS known
@@ -22,23 +22,24 @@ JOIN LATERAL (SELECT coalesce(pg_sequence_last_value(sequence), 1) AS last_value
 WHERE known IS NOT NULL;
 
 -- doubt_all_intents --
--- Whatever was about to be submitted at the time of the back-up may have been submitted since: look its name up first.
+-- Mark every intent as unsure, because it may have been submitted since. Its name is looked up before a new submit.
 UPDATE thunderhead_batches SET unsure_since = now() WHERE status = 'PROCESSING_OMS';
 
 -- requests_to_look_up --
--- What may have been submitted since the back-up: all that is open, and all that somebody may have retriggered.
+-- The requests that may have been submitted since the back-up: open ones, and red ones, which somebody may have
+-- retriggered.
 SELECT request_id, attempts FROM document_requests
 WHERE request_id > %(after)s AND status IN ('QUEUED', 'PROCESSING', 'FAILED', 'STOPPED')
 ORDER BY request_id LIMIT %(limit)s;
 
 -- forget_open_batches --
--- Later attempts were found: the ones that the back-up has open are over.
+-- End the batches that are open in the back-up, because Thunderhead has later attempts.
 UPDATE thunderhead_batches
 SET status = 'FAILED', unsure_since = NULL, ended_at = now(), lease_token = NULL, lease_until = NULL
 WHERE request_id = ANY (%(request_ids)s) AND status IN ('PROCESSING_OMS', 'PROCESSING_THUNDERHEAD');
 
 -- adopt_found_batches --
--- Take in what Thunderhead has: the newest attempt is asked about again, those before it are over.
+-- Store the batches that Thunderhead has. The newest attempt of a request is polled again; earlier ones are FAILED.
 WITH found AS (
     SELECT * FROM unnest(%(request_ids)s::bigint[], %(attempts)s::integer[], %(names)s::text[], %(batch_ids)s::bigint[])
         AS f (request_id, attempt, batch_name, batch_id)

@@ -1,4 +1,4 @@
-"""document_archive: finished PDFs out of Thunderhead into a folder, each once. The example of docs/add-a-job.md."""
+"""document_archive: copy finished PDFs from Thunderhead into a folder, each once. The example of docs/add-a-job.md."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from include.oms.slices.report import SliceReport
 from include.oms.words.errors import NotInTime, Rejected, Unavailable
 
 QUERIES = HoldQueries(renew="renew_archive_leases")
-COMPARE_SECONDS = 30.0  # of the claim's two minutes
-SLICES_NOTED = 20  # of documents a run takes note of, in runs' worth: it catches up quickly, and each look is bounded
+COMPARE_SECONDS = 30.0  # the claim's task may take two minutes
+SLICES_NOTED = 20  # documents noted a run, in multiples of what a run archives: quick to catch up, and bounded
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Where documents come from, Thunderhead, and the folder they go to."""
+    """The source of documents, Thunderhead, and the folder that they are archived in."""
 
     thunderhead: Thunderhead
     folder: Path
 
 
 async def claim_documents(connection: AsyncConnection[DictRow], dag_run_id: str, settings: Settings) -> Claim:
-    """The slices for one run; the same run always gets the same answer. None while Thunderhead is paused or out."""
+    """Claim the slices for one run. The same run always gets the same slices; none if Thunderhead is paused or out."""
     found = await database.rows(connection, "slices_of_run", job="document_archive", dag_run_id=dag_run_id)
     if not found:
         if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
@@ -55,7 +55,8 @@ async def claim_documents(connection: AsyncConnection[DictRow], dag_run_id: str,
 async def _note_documents(connection: AsyncConnection[DictRow], limit: int) -> None:
     """Compare requests and archive day by day (UTC), the newest day first, for ``COMPARE_SECONDS`` at most.
 
-    Nothing is remembered of earlier runs: what was committed late, or under a clock that was wrong, is found as well.
+    It does not continue where an earlier run stopped. So it also finds ends that were committed late, or with a wrong
+    clock.
     """
     (first,) = await database.rows(connection, "first_end_at")
     if first["at"] is None:
@@ -79,7 +80,7 @@ async def archive_slice(
     documents: Documents,
     settings: Settings,
 ) -> SliceReport:
-    """Archive one slice to its end, or until an outage stops it early. Raises psycopg.Error, the folder's OSError."""
+    """Archive one slice. An outage stops it early. Raises psycopg.Error, and OSError of the folder."""
     async with held_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings
     ) as hold:
@@ -89,7 +90,7 @@ async def archive_slice(
 
 
 async def _archive(hold: Hold, held: Sequence[DictRow], documents: Documents) -> None:
-    """With many calls in flight; what cannot be fetched now waits for a later run."""
+    """Fetch with many calls in flight. Documents that cannot be fetched now wait for a later run."""
     for chunk in chunks(held, hold.settings.concurrency):
         results = await asyncio.gather(*(_archive_one(row, documents) for row in chunk))
         files, given_up = [file for file, _ in results], [why for _, why in results]
@@ -103,7 +104,7 @@ async def _archive(hold: Hold, held: Sequence[DictRow], documents: Documents) ->
 
 
 async def _archive_one(row: DictRow, documents: Documents) -> tuple[str | None, str | None]:
-    """The file it is in, or why a person is needed; neither: it is tried again by a later run."""
+    """Return the file and the reason why a person is needed. Both None: a later run tries again."""
     try:
         content = await documents.thunderhead.document(row["dms_document_id"], document_type=row["document_type"])
     except (Unavailable, NotInTime):
@@ -116,7 +117,7 @@ async def _archive_one(row: DictRow, documents: Documents) -> tuple[str | None, 
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """The file is there as a whole or not at all, whoever dies; written again it is the same."""
+    """Write the file completely or not at all. A repeated call writes the same file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}.part")
     with draft.open("wb") as stream:

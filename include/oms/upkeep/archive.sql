@@ -1,9 +1,9 @@
 -- first_end_at --
--- When the first request ended; null: none has.
+-- The time of the first end of a request; null: no request has ended.
 SELECT min(ended_at) AS at FROM document_requests WHERE ended_at IS NOT NULL;
 
 -- note_documents_to_archive --
--- Take note of the documents of a stretch of time that the archive does not know yet.
+-- Note the completed documents of a period that the archive does not know yet.
 INSERT INTO archived_documents (request_id, ended_at)
 SELECT request_id, ended_at FROM document_requests r
 WHERE status = 'COMPLETED' AND ended_at >= %(begins_at)s AND ended_at < %(ends_at)s
@@ -12,7 +12,7 @@ ORDER BY ended_at LIMIT %(limit)s
 ON CONFLICT DO NOTHING;
 
 -- claim_documents_to_archive --
--- Cut what is not archived yet into slices, each under a lease. Claimers never wait on each other.
+-- Cut the documents that are not archived yet into slices, each under a lease. Claimers never wait on each other.
 WITH due AS (
     SELECT request_id, (row_number() OVER (ORDER BY request_id) - 1) / %(slice_size)s AS ordinal
     FROM (SELECT request_id FROM archived_documents
@@ -34,7 +34,7 @@ WITH due AS (
 SELECT slice_id, ordinal, label FROM cut ORDER BY ordinal;
 
 -- hold_documents --
--- All of a slice that is not archived, under this worker's token: after a claim, a crash or a clear alike.
+-- Lease the documents of a slice that are not archived to this worker: after a claim, a crash or a clear.
 UPDATE archived_documents a
 SET lease_token = %(lease_token)s, lease_until = now() + %(lease_seconds)s * interval '1 second', given_up_why = NULL
 FROM document_requests r
@@ -44,13 +44,13 @@ WHERE a.slice_id = %(slice_id)s AND a.archived_at IS NULL
 RETURNING a.request_id, a.ended_at, r.document_type, b.dms_document_id;
 
 -- renew_archive_leases --
--- Hold on to what a worker still works. Nothing renewed: the slice has passed to another worker.
+-- Renew the leases of a worker on its open documents. No row means: another worker has taken over the slice.
 UPDATE archived_documents SET lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND archived_at IS NULL
 RETURNING request_id;
 
 -- record_archived --
--- What became of some documents; those this worker no longer holds are left alone.
+-- Store the results of some documents. Documents that this worker no longer holds are not changed.
 UPDATE archived_documents a
 SET archived_at = CASE WHEN w.file IS NOT NULL THEN now() END, file = w.file, given_up_why = w.given_up_why,
     lease_token = NULL, lease_until = NULL
@@ -58,6 +58,6 @@ FROM unnest(%(request_ids)s::bigint[], %(files)s::text[], %(given_up)s::text[]) 
 WHERE a.request_id = w.request_id AND a.lease_token = %(lease_token)s;
 
 -- given_up_documents --
--- What of a slice needs a person, and why.
+-- The documents of a slice that need a person, with the reason.
 SELECT request_id, given_up_why FROM archived_documents
 WHERE slice_id = %(slice_id)s AND archived_at IS NULL AND given_up_why IS NOT NULL ORDER BY request_id;

@@ -1,6 +1,7 @@
-"""Deadlines: what stays in an open state for longer than it may is late, and the operators are told.
+"""Deadlines: work that stays in an open state past its deadline is late, and the operators are told.
 
-They are told once, when several checks in a row found it, and once again when as many found nothing.
+The operators get one alert after several checks in a row that found late work. They get one more after as many checks
+that found none.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.upkeep.failure_alarms import failures_are_to_tell
 
-ALARM_CHECKS = 3  # in a row that find something late before it is told, or well again before that is told
-LATE_DUTY_SECONDS = 26 * 3600.0  # a day, and time to do it
+ALARM_CHECKS = 3  # checks in a row with the same result before the operators are told
+LATE_DUTY_SECONDS = 26 * 3600.0  # a day, and two hours to do the duty
 
 
 class OpenState(StrEnum):
-    """An open state that must not last; each has a runbook of its name."""
+    """An open state that must not last. Each has a runbook of the same name."""
 
     QUEUED = "QUEUED"  # a request is due, and no run claims it
-    HELD = "HELD"  # a slice holds a request and does not get through with it
-    POLL_DUE = "POLL_DUE"  # nobody asks Thunderhead about a batch
+    HELD = "HELD"  # a slice holds a request and does not finish it
+    POLL_DUE = "POLL_DUE"  # a poll of a batch is due, and no run makes it
     AT_THUNDERHEAD = "AT_THUNDERHEAD"  # Thunderhead does not end a batch
-    IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # a request under way that nothing will move on: it must not happen
-    EVENT_WAITING = "EVENT_WAITING"  # a final event in the outbox
-    EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # a final event that cannot be published: its client does not hear of the end
-    DUTY_MISSED = "DUTY_MISSED"  # a daily duty that was not done
-    PAUSED = "PAUSED"  # an outside system, by a person
-    OUT = "OUT"  # an outside system, by its breaker
+    IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # a PROCESSING request that no job will continue: this must not happen
+    EVENT_WAITING = "EVENT_WAITING"  # a final event waits in the outbox
+    EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # a final event cannot be published: its client is not told the end
+    DUTY_MISSED = "DUTY_MISSED"  # a daily duty was not done
+    PAUSED = "PAUSED"  # a person has paused an outside system
+    OUT = "OUT"  # the breaker of an outside system is open
 
 
 def deadline_seconds(settings: Settings) -> dict[OpenState, float]:
-    """How long each state may last."""
+    """The deadline of each state, in seconds."""
     return {
         OpenState.QUEUED: settings.late_queued_seconds,
         OpenState.HELD: settings.late_held_seconds,
@@ -53,22 +54,22 @@ def deadline_seconds(settings: Settings) -> dict[OpenState, float]:
 
 
 def checks_needed(state: OpenState, settings: Settings) -> int:
-    """How many checks in a row have to agree before the operators are told."""
-    if state is OpenState.OUT:  # the breaker has no clock of its own: so many checks are its deadline
+    """The number of checks in a row that must agree before the operators are told."""
+    if state is OpenState.OUT:  # the breaker keeps no start time: its deadline is a number of checks
         return max(ALARM_CHECKS, math.ceil(settings.late_outage_seconds / settings.watchdog_interval_seconds))
     return ALARM_CHECKS
 
 
 @dataclass(frozen=True)
 class DeadlineCheck:
-    """What one check found of one state."""
+    """The result of one check for one state."""
 
     state: OpenState
     number: int
-    oldest: str | None  # a request id; of PAUSED and OUT the system
-    seconds: float | None  # the oldest one's age in that state
-    told_late: bool  # what the operators know
-    to_tell: bool  # that this is no longer so
+    oldest: str | None  # a request id; the duty for DUTY_MISSED, the system for PAUSED and OUT
+    seconds: float | None  # age of the oldest one in this state
+    told_late: bool  # whether the operators were last told that it is late
+    to_tell: bool  # whether the operators must be told a change
 
     @property
     def is_late(self) -> bool:
@@ -77,7 +78,7 @@ class DeadlineCheck:
 
 
 async def check_deadlines(connection: AsyncConnection[DictRow], settings: Settings) -> list[DeadlineCheck]:
-    """Check all deadlines once, and count the checks in a row. Call ``mark_told`` after the operators were told."""
+    """Check all deadlines once, and count the checks in a row. After an alert was sent, call ``mark_told``."""
     found = await _late_work(connection, settings)
     noted = await database.rows(
         connection,
@@ -96,7 +97,7 @@ async def check_deadlines(connection: AsyncConnection[DictRow], settings: Settin
 
 
 async def needs_a_check(connection: AsyncConnection[DictRow], settings: Settings) -> bool:
-    """Whether a check would find anything to tell: something is late, or was and nobody was told that it is well."""
+    """Whether a check is needed: something is late, an alarm stands, or red task instances are not told yet."""
     (alarms,) = await database.rows(connection, "alarms_stand")
     late = await _late_work(connection, settings)
     return (
@@ -107,11 +108,11 @@ async def needs_a_check(connection: AsyncConnection[DictRow], settings: Settings
 
 
 async def _late_work(connection: AsyncConnection[DictRow], settings: Settings) -> dict[str, DictRow]:
-    """What is late, by state; of every state there is a row."""
+    """The late work by state, with one row for every state."""
     deadlines = {state.lower(): seconds for state, seconds in deadline_seconds(settings).items()}
     return {row["state"]: row for row in await database.rows(connection, "late_work", **deadlines)}
 
 
 async def mark_told(connection: AsyncConnection[DictRow], checks: Sequence[DeadlineCheck]) -> None:
-    """The operators know of these now."""
+    """Note that the operators have been told the results of these checks."""
     await database.execute(connection, "mark_told", states=[check.state for check in checks])

@@ -1,12 +1,12 @@
 -- late_work --
--- What has been in an open state for longer than it may, by state: how many, the oldest one, its age in seconds.
--- A request or a poll that waits for a system that is paused or out is not late: the pause and the outage are, in their
--- own time. A system is out until two minutes after its breaker's end: they bridge the moments in which it is tried.
--- After that nobody knows, for nobody has called.
+-- The late work by state: the number, the oldest one, its age in seconds.
+-- A request or a poll that waits for a paused or unavailable system is not late. The pause and the outage have deadlines
+-- of their own. A system counts as out until two minutes after its breaker's end, to cover the calls that try it again.
+-- After that its state is unknown, because no call was made.
 WITH unavailable AS (
     SELECT system FROM outside_systems
     WHERE document_type = '*' AND (paused_at IS NOT NULL OR open_until > now() - interval '2 minutes')
-), due_requests AS (  -- and those whose worker died, and that no run took over
+), due_requests AS (  -- including those whose worker died and that no run took over
     SELECT request_id, due_at AS since FROM document_requests
     WHERE status = 'QUEUED' AND due_at < now() - %(queued)s * interval '1 second'
     UNION ALL
@@ -33,17 +33,17 @@ SELECT 'AT_THUNDERHEAD', count(*), (array_agg(request_id ORDER BY submitted_at))
        extract(epoch FROM now() - min(submitted_at))::float
 FROM thunderhead_batches
 WHERE status = 'PROCESSING_THUNDERHEAD' AND submitted_at < now() - %(at_thunderhead)s * interval '1 second'
-UNION ALL  -- there is nobody who would move these on
+UNION ALL  -- no job will continue these
 SELECT 'IN_NOBODYS_HANDS', count(*), min(r.request_id)::text, extract(epoch FROM now() - min(r.created_at))::float
 FROM document_requests r
 WHERE r.status = 'PROCESSING' AND r.lease_until IS NULL AND NOT EXISTS (
     SELECT FROM thunderhead_batches b WHERE b.request_id = r.request_id AND b.status = 'PROCESSING_THUNDERHEAD')
-UNION ALL  -- whether or not Kafka is paused: clients hear of nothing
+UNION ALL  -- also while Kafka is paused, because clients are told nothing
 SELECT 'EVENT_WAITING', count(*), (array_agg(request_id ORDER BY event_seq))[1]::text,
        extract(epoch FROM now() - min(created_at))::float
 FROM final_events
 WHERE published_at IS NULL AND set_aside_at IS NULL AND created_at < now() - %(event_waiting)s * interval '1 second'
-UNION ALL  -- for a day: after that the daily reconciliation has listed them
+UNION ALL  -- for one day: after that the daily reconciliation lists them
 SELECT 'EVENT_SET_ASIDE', count(*), (array_agg(request_id ORDER BY set_aside_at))[1]::text,
        extract(epoch FROM now() - min(set_aside_at))::float
 FROM final_events
@@ -56,16 +56,16 @@ UNION ALL
 SELECT 'PAUSED', count(*), (array_agg(system || ' ' || document_type ORDER BY paused_at))[1],
        extract(epoch FROM now() - min(paused_at))::float
 FROM outside_systems WHERE paused_at < now() - %(paused)s * interval '1 second'
-UNION ALL  -- since when is told by the checks in a row: every new try of the breaker starts its clock anew
+UNION ALL  -- without an age: every try of the breaker sets open_until again, so the checks in a row are counted instead
 SELECT 'OUT', count(*), min(system || ' ' || document_type), NULL
 FROM outside_systems WHERE failures > 0 AND open_until > now() - interval '2 minutes';
 
 -- alarms_stand --
--- Whether anything was late at the last check, or counts as late with those who were told.
+-- Whether anything was late at the last check, or the operators have not been told yet that it is well again.
 SELECT EXISTS (SELECT FROM age_alarms WHERE late OR told_late OR looks > 0) AS alarms_stand;
 
 -- note_check --
--- Keep what a check found; the states for which this differs from what was told often enough in a row.
+-- Store the results of a check. `to_tell`: the result has differed from what was told in enough checks in a row.
 WITH checked AS (
     INSERT INTO age_alarms AS a (state, late, looks)
     SELECT l.state, l.late, l.late::integer FROM unnest(%(states)s::text[], %(lates)s::boolean[]) AS l (state, late)
@@ -78,5 +78,5 @@ FROM checked l JOIN unnest(%(states)s::text[], %(needed)s::integer[]) AS n (stat
 ORDER BY l.state;
 
 -- mark_told --
--- The operators know now.
+-- Note that the operators have been told the state of these alarms.
 UPDATE age_alarms SET told_late = late, looks = 0 WHERE state = ANY (%(states)s);

@@ -7,26 +7,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-MOST_LISTED = 100  # of each kind; the numbers are whole
+MOST_LISTED = 100  # discrepancies of each kind; the numbers count all
 
 
 class Kind(StrEnum):
-    """What kind of thing does not add up."""
+    """The kinds of discrepancies."""
 
     NOT_ACCEPTED = "NOT_ACCEPTED"  # a request without ACCEPTED in its timeline
-    END_WITHOUT_EVENT = "END_WITHOUT_EVENT"  # an end without a final event: its client does not hear of it
+    END_WITHOUT_EVENT = "END_WITHOUT_EVENT"  # an end without a final event: its client is not told
     EVENT_WITHOUT_END = "EVENT_WITHOUT_END"  # a final event without an end in the timeline
-    EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # an event that could not be published: its client has not heard of the end
-    IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # PROCESSING, and neither a slice nor Thunderhead has it
-    UNKNOWN_THERE = "UNKNOWN_THERE"  # Thunderhead does not know a batch it accepted
+    EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # an event could not be published: its client is not told the end
+    IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # a PROCESSING request that neither a slice nor Thunderhead has
+    UNKNOWN_THERE = "UNKNOWN_THERE"  # Thunderhead does not know a batch that it accepted
     DIFFERS = "DIFFERS"  # Thunderhead has another status for a batch
     ORPHAN = "ORPHAN"  # Thunderhead has a batch under our name that OMS does not know
-    DOUBLE = "DOUBLE"  # Thunderhead has more than one batch of one name: a customer may get two letters
+    DOUBLE = "DOUBLE"  # Thunderhead has several batches of one name: a customer may get two letters
 
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """One thing that does not add up."""
+    """One discrepancy."""
 
     kind: Kind
     request_id: int
@@ -42,7 +42,7 @@ class Discrepancies:
     listed: list[Discrepancy] = field(default_factory=list)
 
     def add(self, found: Iterable[Discrepancy]) -> None:
-        """Add these."""
+        """Add these discrepancies; list the first of each kind, count all."""
         for it in found:
             if self.numbers[it.kind] < MOST_LISTED:
                 self.listed.append(it)

@@ -1,4 +1,4 @@
-"""Daily duties: what must happen once a day. One that does not is late (``deadlines``)."""
+"""Daily duties: what must be done once a day. A duty that was not done is late (see ``deadlines``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.oms.base import database
 
 
 class Duty(StrEnum):
-    """What must be done once a day. The archive counts from the first time that it was done."""
+    """The daily duties. The archive becomes a duty after it was done for the first time."""
 
     RECONCILIATION = "reconciliation"
     ERASE_CONTENT = "erase_content"
@@ -21,5 +21,5 @@ class Duty(StrEnum):
 
 
 async def note_duty(connection: AsyncConnection[DictRow], duty: Duty) -> None:
-    """Keep that the duty has been done in full, now."""
+    """Note that the duty was completed now."""
     await database.execute(connection, "note_duty", duty=duty)

@@ -1,3 +1,3 @@
 -- note_duty --
--- A daily duty has been done in full.
+-- Note that a daily duty was completed now.
 INSERT INTO daily_duties (duty) VALUES (%(duty)s) ON CONFLICT (duty) DO UPDATE SET done_at = now();

@@ -1,8 +1,8 @@
-"""What is not kept for ever: the content of requests that have ended, published events, slices nobody can clear.
+"""Delete what is past its retention: content of ended requests, published events, slices that nobody can clear.
 
-In chunks, each committed by itself, so that nothing waits long and a run that is stopped has lost nothing. A chunk that
-takes longer than a statement may is halved. A request's skeleton - who asked for what, when, how it ended - and its
-timeline stay.
+The work is done in chunks, each in its own transaction. So other sessions never wait long, and a stopped run loses
+nothing. A chunk that exceeds the statement time-out is halved. A request's row (who asked for what, when, how it ended)
+and its timeline stay.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 
 CHUNK = 1000
-AUDIT_TRAIL_DAYS = 3653  # as long as business records are kept
+AUDIT_TRAIL_DAYS = 3653  # ten years, the retention of business records
 
 log = logging.getLogger("oms")
 T = TypeVar("T")
 
 
 class Chunks:
-    """How much is done in one statement: half as much after each that takes too long."""
+    """The number of rows in one statement; it is halved after each statement that takes too long."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     async def run(self, step: Callable[[int], Awaitable[T]]) -> T:
-        """Run ``step`` with the size of its chunk. Raises psycopg.errors.QueryCanceled where even one row is too slow.
+        """Run ``step`` with the size of its chunk. Raises psycopg.errors.QueryCanceled if even one row is too slow.
 
-        ``step`` is one statement: cancelled, it has changed nothing.
+        ``step`` must be one statement: if it is cancelled, it has changed nothing.
         """
         while True:
             try:
@@ -48,7 +48,7 @@ class Chunks:
 
 
 async def erase_content(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
-    """Erase the content of what ended long enough ago for its document type; how many requests.
+    """Erase the content of requests that are past the retention of their document type. Return their number.
 
     Content is payload, metadata, XML and every free text from outside: the origin user, the descriptions of errors.
     """
@@ -62,7 +62,7 @@ async def erase_content(connection: AsyncConnection[DictRow], settings: Settings
 
 
 def retention_days(document_type: str, settings: Settings) -> int:
-    """How long the content of a document of this type is kept after its request's end."""
+    """Days after a request's end for which content of this document type is kept."""
     return settings.retention_days_by_document_type.get(document_type, settings.retention_days)
 
 
@@ -72,19 +72,19 @@ async def _erased(connection: AsyncConnection[DictRow], document_type: str, days
 
 
 async def prune_events(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
-    """Forget events published long ago; how many. What waits or was set aside stays, however old."""
+    """Delete old published events. Return their number. Events that wait or are set aside stay, at any age."""
     return await _prune(connection, "prune_events", settings.event_retention_days, chunk)
 
 
 async def prune_operator_actions(
     connection: AsyncConnection[DictRow], _settings: Settings, *, chunk: int = CHUNK
 ) -> int:
-    """Forget what operators did ten years ago; how many actions. The database refuses what is younger than a year."""
+    """Delete actions of operators after ten years. Return their number. The database protects the last year."""
     return await _prune(connection, "prune_operator_actions", AUDIT_TRAIL_DAYS, chunk)
 
 
 async def prune_slices(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
-    """Forget slices that Airflow has no task instance of any more, so that nobody can clear them; how many."""
+    """Delete slices whose task instance Airflow has deleted, so nobody can clear them. Return their number."""
     return await _prune(connection, "prune_slices", settings.airflow_history_days + 1, chunk)
 
 

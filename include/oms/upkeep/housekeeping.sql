@@ -1,5 +1,5 @@
 -- document_types_with_content --
--- The document types of which ended requests still have their content, one index probe each.
+-- The document types with ended requests that still have their content, with one index probe for each type.
 WITH RECURSIVE types AS (
     (SELECT document_type FROM document_requests WHERE ended_at IS NOT NULL AND erased_at IS NULL
      ORDER BY document_type LIMIT 1)
@@ -12,9 +12,9 @@ WITH RECURSIVE types AS (
 SELECT document_type FROM types WHERE document_type IS NOT NULL;
 
 -- erase_content --
--- Payload, metadata and XML of the requests of one type that ended long enough ago, the oldest first; and the free texts
--- that came from outside: origin user, descriptions of errors, wherever they were copied to. Skeleton and timeline stay.
--- What somebody retriggers at this moment is left for another time.
+-- Erase payload, metadata and XML of requests of one type that are past their retention, the oldest first, and
+-- the free texts from outside (origin user, descriptions of errors) and their copies. The request's row and its timeline
+-- stay. A request that is being retriggered at this moment is left to a later run.
 WITH due AS (
     SELECT request_id FROM document_requests
     WHERE document_type = %(document_type)s AND ended_at < now() - %(days)s * interval '1 day' AND erased_at IS NULL
@@ -46,7 +46,7 @@ WITH due AS (
 SELECT count(*) AS number FROM erased;
 
 -- prune_events --
--- Forget final events that were published long ago, from the oldest on: one stretch of them a call.
+-- Delete old published final events, the oldest first, one range of keys a call.
 WITH stretch AS (
     SELECT event_seq, published_at, max(event_seq) OVER () AS last_key FROM (
         SELECT event_seq, published_at FROM final_events WHERE event_seq > %(after_key)s
@@ -60,7 +60,7 @@ WITH stretch AS (
 SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;
 
 -- prune_operator_actions --
--- Forget actions of operators after years, from the oldest on: one stretch of them a call.
+-- Delete old actions of operators, the oldest first, one range of keys a call.
 WITH stretch AS (
     SELECT action_id FROM operator_actions
     WHERE action_id > %(after_key)s AND at < now() - %(days)s * interval '1 day'
@@ -71,8 +71,8 @@ WITH stretch AS (
 SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(action_id) FROM stretch) AS last_key;
 
 -- prune_slices --
--- Forget slices whose task instance Airflow no longer has, from the oldest on: one stretch of them a call. What an
--- error names as its DAG run stays, and so does what still holds a request.
+-- Delete slices whose task instance Airflow no longer has, the oldest first, one range of keys a call. A slice stays if
+-- an error refers to it or if it still holds a request.
 WITH stretch AS (
     SELECT slice_id, max(slice_id) OVER () AS last_key FROM (
         SELECT slice_id FROM slices WHERE slice_id > %(after_key)s AND claimed_at < now() - %(days)s * interval '1 day'

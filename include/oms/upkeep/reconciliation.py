@@ -25,8 +25,8 @@ from include.oms.upkeep.thunderhead_comparison import Comparison
 from include.oms.upkeep.window import Window
 from include.oms.words.errors import Unavailable
 
-MOST_DAYS_MADE_UP_FOR = 6  # in one run, besides its own day
-MOST_A_STATEMENT = 10 * MOST_LISTED  # beyond it, of one hour, the numbers are no longer whole
+MOST_DAYS_MADE_UP_FOR = 6  # missed days that one run reconciles, besides its own day
+MOST_A_STATEMENT = 10 * MOST_LISTED  # discrepancies of one hour that are counted; more are cut off
 
 WHAT_IS_COUNTED = {
     "requests_in": "requests taken in",
@@ -45,7 +45,7 @@ WHAT_IS_COUNTED = {
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What one window came to."""
+    """The result for one window."""
 
     window: Window
     counts: Counter[str]
@@ -53,11 +53,11 @@ class Reconciliation:
 
     @property
     def adds_up(self) -> bool:
-        """Whether everything agrees."""
+        """Whether no discrepancy was found."""
         return not self.found
 
     def report(self) -> str:
-        """Markdown, for an operator."""
+        """The report for operators, in Markdown."""
         verdict = "Everything adds up." if self.adds_up else f"**{self.found.numbers.total()} do not add up.**"
         rows = [(text, self.counts[name]) for name, text in WHAT_IS_COUNTED.items()]
         parts = [f"# Reconciliation of {self.window}", verdict, markdown_table(["what", "number"], rows)]
@@ -74,9 +74,9 @@ class Reconciliation:
 async def reconcile(
     connection: AsyncConnection[DictRow], thunderhead: Thunderhead, window: Window, settings: Settings
 ) -> Reconciliation:
-    """Look at all of the window; nothing is changed.
+    """Reconcile the window; nothing is changed.
 
-    Raises Unavailable while Thunderhead is paused, or cannot be asked.
+    Raises Unavailable if Thunderhead is paused or does not answer.
     """
     if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
         raise Unavailable(why_not)
@@ -95,9 +95,9 @@ async def reconcile(
 
 
 async def days_to_make_up_for(connection: AsyncConnection[DictRow], before: date, settings: Settings) -> list[date]:
-    """Days of UTC before ``before`` that nobody has reconciled, the oldest first, ``MOST_DAYS_MADE_UP_FOR`` at most.
+    """UTC days before ``before`` that are not reconciled yet, the oldest first, ``MOST_DAYS_MADE_UP_FOR`` at most.
 
-    None of which the final events are no longer kept.
+    Days whose final events may be deleted already are left out.
     """
     not_before = datetime.now(UTC).date() - timedelta(days=settings.event_retention_days - 1)
     missed = await database.rows(
@@ -107,7 +107,7 @@ async def days_to_make_up_for(connection: AsyncConnection[DictRow], before: date
 
 
 async def store(connection: AsyncConnection[DictRow], done: Reconciliation, *, dag_run_id: str) -> None:
-    """Keep the report."""
+    """Store the report; it replaces an earlier one of the same window."""
     await database.execute(
         connection,
         "store_reconciliation",

@@ -1,12 +1,12 @@
 -- tally_requests --
--- What was taken in within a window, and where it stands.
+-- The number of requests accepted in a window, and how many of them ended or are open.
 SELECT count(*) AS requests_in,
        count(*) FILTER (WHERE ended_at IS NOT NULL) AS requests_ended,
        count(*) FILTER (WHERE ended_at IS NULL) AS requests_open
 FROM document_requests WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
 
 -- requests_that_do_not_add_up --
--- Requests of a window that were never accepted, an end of which nobody has told, or that nothing will move on.
+-- Requests of a window without ACCEPTED, with an end that has no final event, or that no job will continue.
 WITH requests AS MATERIALIZED (
     SELECT * FROM document_requests WHERE created_at >= %(window_from)s AND created_at < %(window_to)s
 ), wrong AS (
@@ -17,7 +17,7 @@ WITH requests AS MATERIALIZED (
     FROM requests r CROSS JOIN LATERAL generate_series(1, r.revision) AS ends (revision)
     WHERE NOT EXISTS (
         SELECT FROM final_events e WHERE e.request_id = r.request_id AND e.revision = ends.revision)
-      AND NOT EXISTS (  -- or events_that_do_not_add_up tells
+      AND NOT EXISTS (  -- else events_that_do_not_add_up lists it
         SELECT FROM request_timeline t WHERE t.request_id = r.request_id
         AND t.event IN ('COMPLETED', 'FAILED', 'STOPPED') AND (t.detail->>'revision')::integer = ends.revision)
     UNION ALL
@@ -29,7 +29,7 @@ SELECT kind, request_id, detail
 FROM wrong ORDER BY row_number() OVER (PARTITION BY kind ORDER BY request_id), kind LIMIT %(limit)s;
 
 -- tally_events --
--- The ends within a window by the timeline, and the final events of that window by what became of them.
+-- The number of ends in the timeline of a window, and of its final events: published, waiting, set aside.
 SELECT (SELECT count(*) FROM request_timeline WHERE at >= %(window_from)s AND at < %(window_to)s
         AND event IN ('COMPLETED', 'FAILED', 'STOPPED')) AS ends,
        count(*) AS events,
@@ -39,7 +39,7 @@ SELECT (SELECT count(*) FROM request_timeline WHERE at >= %(window_from)s AND at
 FROM final_events WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
 
 -- events_that_do_not_add_up --
--- Ends of a window without a final event, final events of a window without an end, and those that were set aside.
+-- Ends of a window without a final event, final events without an end, and final events that are set aside.
 WITH wrong AS (
     SELECT 'END_WITHOUT_EVENT' AS kind, t.request_id, format('end %%s has no final event', t.detail->>'revision') AS detail
     FROM request_timeline t
@@ -62,12 +62,12 @@ SELECT kind, request_id, detail
 FROM wrong ORDER BY row_number() OVER (PARTITION BY kind ORDER BY request_id), kind LIMIT %(limit)s;
 
 -- batches_of_window --
--- How many batches a window has, how many of them without an id, and between which keys they lie.
+-- The number of batches in a window, the number of those without an id, and the first and last key.
 SELECT count(*) AS number, count(*) FILTER (WHERE thunderhead_batch_id IS NULL) AS without_id, coalesce(min(batch_key), 1) AS first_key, coalesce(max(batch_key), 0) AS last_key
 FROM thunderhead_batches WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
 
 -- batches_to_compare --
--- The next batches of a window. What a worker may be submitting right now is left out: its id is on its way.
+-- The next batches of a window. A batch that a worker may be submitting now is left out: its id is not stored yet.
 SELECT b.batch_key, b.request_id, b.batch_name, b.status, b.thunderhead_batch_id, b.dms_document_id
 FROM thunderhead_batches b JOIN document_requests r USING (request_id)
 WHERE b.batch_key > %(after_key)s AND b.batch_key <= %(last_key)s
@@ -76,8 +76,8 @@ WHERE b.batch_key > %(after_key)s AND b.batch_key <= %(last_key)s
 ORDER BY b.batch_key LIMIT %(limit)s;
 
 -- days_not_reconciled --
--- Days of UTC that nobody has reconciled, the oldest first, from the first that had any requests, and not before events
--- are still kept.
+-- UTC days that are not reconciled yet, the oldest first. They begin with the first day that had requests, but not
+-- before `not_before`, because older events may be deleted.
 SELECT day::date AS day
 FROM generate_series(
     (SELECT greatest(date_trunc('day', created_at AT TIME ZONE 'UTC'), %(not_before)s::date::timestamp)
@@ -88,7 +88,7 @@ WHERE NOT EXISTS (SELECT FROM reconciliations WHERE window_from = day AT TIME ZO
 ORDER BY day LIMIT %(limit)s;
 
 -- store_reconciliation --
--- Keep a report; made again for the same window, the newer one counts.
+-- Store a report. It replaces an earlier report of the same window.
 INSERT INTO reconciliations (window_from, window_to, dag_run_id, adds_up, counts, discrepancies, report)
 VALUES (%(window_from)s, %(window_to)s, %(dag_run_id)s, %(adds_up)s, %(counts)s, %(discrepancies)s, %(report)s)
 ON CONFLICT (window_from, window_to) DO UPDATE

@@ -1,8 +1,8 @@
-"""Our batches against Thunderhead's: each one known there and where we think it is, none orphaned, none doubled.
+"""Compare our batches with Thunderhead's: each is known there with the same status, none is an orphan or a double.
 
-Thunderhead can be asked by ids, 100 a call, and by a name, one a call; it cannot be asked for all it has. So every
-batch of a window is compared by its id, and names are looked up for all batches without an id and for as many of the
-others as the settings allow: all on a small day, a sample on a large one.
+Thunderhead answers look-ups by ids, 100 a call, and by name, one a call. It has no list of all its batches. So every
+batch of a window is compared by its id. Names are looked up for all batches without an id, and for as many others as
+the settings allow: all on a small day, a sample on a large one.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from include.oms.words.model import BatchStatus
 
 T = TypeVar("T")
 
-TRIES = 4  # of one look-up; an outage that lasts longer ends the comparison
+TRIES = 4  # tries of one look-up; if all fail, the comparison ends
 LONGEST_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class OurBatch:
-    """A batch as OMS has it."""
+    """A batch in the OMS Database."""
 
     batch_key: int
     request_id: int
@@ -48,7 +48,7 @@ class OurBatch:
 
 
 class Comparison:
-    """One walk through the batches of a window. Repeats look-ups, which have no effect; keeps to its rate."""
+    """One comparison of the batches of a window. It repeats failed look-ups, which is safe, and keeps to its rate."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Comparison:
         thunderhead: Thunderhead,
         settings: Settings,
         *,
-        wait_seconds: float = 2.0,  # before a look-up that failed is tried again, where Thunderhead names no time
+        wait_seconds: float = 2.0,  # before a failed look-up is repeated, unless Thunderhead names a time
     ) -> None:
         self._connection = connection
         self._thunderhead = thunderhead
@@ -67,7 +67,7 @@ class Comparison:
         self.found = Discrepancies()
 
     async def compare(self, window: Window) -> None:
-        """Compare all of the window. Raises Unavailable where Thunderhead cannot be asked."""
+        """Compare all batches of the window. Raises Unavailable if Thunderhead does not answer."""
         hours = [(hour, await self._bounds(hour)) for hour in window.hours()]
         total = sum(bounds["number"] for _, bounds in hours)
         without_id = sum(bounds["without_id"] for _, bounds in hours)
@@ -103,7 +103,7 @@ class Comparison:
                 self.found.add(await self._by_name(batch))
 
     async def _by_ids(self, batches: Sequence[OurBatch]) -> list[Discrepancy]:
-        """What Thunderhead says otherwise; asked twice, for one odd answer proves nothing."""
+        """The batches that differ at Thunderhead. It is asked twice: a single wrong answer proves nothing."""
         for _ in range(2):
             ids = [batch.thunderhead_batch_id for batch in batches if batch.thunderhead_batch_id is not None]
             theirs = await self._patiently(self._thunderhead.find_by_ids, ids) if ids else {}
@@ -112,7 +112,7 @@ class Comparison:
         return [it for _, it in wrong if it]
 
     async def _by_name(self, batch: OurBatch) -> list[Discrepancy]:
-        """What else Thunderhead has under the batch's name."""
+        """The other batches that Thunderhead has under this batch's name."""
         theirs = await self._patiently(self._thunderhead.find_all_by_name, batch.batch_name)
         others = [it for it in theirs if it.batch_id != batch.thunderhead_batch_id]
         kind = Kind.ORPHAN if batch.thunderhead_batch_id is None and len(others) == 1 else Kind.DOUBLE
@@ -134,7 +134,7 @@ class Comparison:
 
 
 def difference(ours: OurBatch, theirs: Batch | None) -> Discrepancy | None:
-    """What does not agree; None where all does. What is still under way with us may have ended there."""
+    """The discrepancy, or None. A batch that is open in OMS may already have ended at Thunderhead."""
 
     def wrong(kind: Kind, detail: str) -> Discrepancy:
         return Discrepancy(kind, ours.request_id, ours.batch_name, clean_text(detail, 200))

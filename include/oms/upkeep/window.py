@@ -1,4 +1,4 @@
-"""A stretch of time that is looked at, in pieces small enough for one statement each."""
+"""A period of time, in pieces that are small enough for one statement each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Window:
-    """From one instant up to another, which is no longer in it."""
+    """A period from one instant (inclusive) to another (exclusive)."""
 
     window_from: datetime
     window_to: datetime
 
     @classmethod
     def of_day(cls, day: date) -> Window:
-        """A day of UTC."""
+        """The window of one day in UTC."""
         start = datetime.combine(day, time(), UTC)
         return cls(start, start + timedelta(days=1))
 
@@ -30,7 +30,7 @@ class Window:
             start += HOUR
 
     def values(self) -> dict[str, datetime]:
-        """What a query binds."""
+        """The values that a query binds."""
         return {"window_from": self.window_from, "window_to": self.window_to}
 
     def __str__(self) -> str:
