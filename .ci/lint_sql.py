@@ -33,7 +33,9 @@ def migrations() -> Iterator[tuple[str, str]]:
     for revision in script.iterate_revisions("head", LAST_RELEASED):
         output = io.StringIO()
         options = {"as_sql": True, "transactional_ddl": True, "output_buffer": output}
-        with Operations.context(MigrationContext.configure(dialect_name="postgresql", opts=options)):
+        context = MigrationContext.configure(dialect_name="postgresql", opts=options)
+        context.impl.command_terminator = "\n;"  # a statement may end in a comment
+        with Operations.context(context):
             revision.module.upgrade()
         yield f"migration_{revision.revision}", f"BEGIN;\n{output.getvalue()}COMMIT;\n"
 
