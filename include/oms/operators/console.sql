@@ -246,7 +246,7 @@ RETURNING system;
 -- change_system --
 -- Pause or resume an outside system, for one document type or all, or set its limits. Other values stay. Nothing is
 -- changed if the settings are no longer those that the operator saw.
--- Resuming closes the breaker, too, whatever Retry-After it waits for.
+-- A resume also closes the breaker, even if a Retry-After has not passed yet.
 UPDATE outside_systems
 SET paused_at = CASE %(paused)s::boolean WHEN true THEN coalesce(paused_at, now()) WHEN false THEN NULL ELSE paused_at END,
     paused_by = CASE %(paused)s::boolean WHEN true THEN %(actor)s::text WHEN false THEN NULL ELSE paused_by END,

@@ -1,17 +1,17 @@
-"""The test kit: a real OMS Database and scripted neighbours, so that a new job is tested in seconds.
+"""The test kit: a real OMS Database and scripted outside systems, so that a test of a new job takes seconds.
 
-For tests alone; nothing that runs imports it. ``docs/add-a-job.md`` shows it at work.
+Only tests import it. ``docs/add-a-job.md`` shows how to use it.
 
-postgres  a PostgreSQL of the test run's own; a fresh, migrated database for each test
-kafka     a Kafka-protocol broker of the test run's own
-outside   a Thunderhead and a Reference Data API on real sockets, that answer as the test says
-system    ``oms``: queue requests, run a job, let time pass, look
-made      requests made to order: any end, any age, any error
+postgres  a PostgreSQL server for the test run; a fresh, migrated database for each test
+kafka     a Kafka-protocol broker for the test run
+outside   a Thunderhead and a Reference Data API on real sockets, with answers that the test scripts
+system    ``oms``: queue requests, run a job, let time pass, read rows
+made      requests with any end, age and error
 
-How a DAG itself is run is ``include/jobs/testing.py``, for this package knows no Airflow.
+To run a DAG, use ``include/jobs/testing.py``. This package does not import Airflow.
 """
 
 from __future__ import annotations
 
 FIXTURES = tuple(f"{__name__}.{module}" for module in ("postgres", "kafka", "system"))
-"""For ``pytest_plugins``: whose fixtures every test may ask for."""
+"""For ``pytest_plugins``: the modules whose fixtures every test can use."""

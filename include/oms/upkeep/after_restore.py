@@ -60,7 +60,7 @@ async def catch_up(connection: AsyncConnection[DictRow], thunderhead: Thunderhea
     not answer; a second run then does the rest. A repeated run does no harm.
     """
     await database.execute(connection, "pause_after_restore")
-    thunderhead.door.heeds_pause = False  # it is this pause's reason
+    thunderhead.door.heeds_pause = False  # the system is paused for this catch-up, which still has to call it
     (row,) = await database.rows(connection, "last_request_id")
     await database.rows(connection, "leave_ids_behind", gap=IDS_LEFT_BEHIND)
     await database.execute(connection, "doubt_all_intents")
