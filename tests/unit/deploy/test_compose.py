@@ -200,11 +200,6 @@ def test_clients_get_no_further_than_the_gateway(compose: dict[str, Any]) -> Non
     assert "ports" not in services["intake"]
 
 
-def test_the_gateway_may_open_as_many_files_as_it_asks_for(compose: dict[str, Any]) -> None:
-    [asked] = re.findall(r"worker_rlimit_nofile (\d+);", (ROOT / "include" / "gateway" / "nginx.conf").read_text())
-    assert compose["services"]["gateway"]["ulimits"]["nofile"] == int(asked)
-
-
 def test_workers_scale(compose: dict[str, Any]) -> None:
     assert not {"ports", "container_name"} & compose["services"]["airflow-worker"].keys()
 
