@@ -33,7 +33,7 @@ def prune_events() -> int:
 
 
 def prune_operator_actions() -> int:
-    """Forget what operators did many years ago; how many actions."""
+    """Delete what operators did many years ago from the audit trail; the number of actions."""
     return _done("actions of operators are forgotten", housekeeping.prune_operator_actions)
 
 
