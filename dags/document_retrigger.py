@@ -6,7 +6,7 @@
   the form. Enrichment, submission and generation failures get a new attempt, monitoring failures a new poll. The two
   jobs claim them with their next run.
 - Approval: a selection of more than OMS_RETRIGGER_APPROVAL_ABOVE requests waits for a person, under "Required actions".
-  Rejected, or no answer within a day: nothing is touched.
+  The person who triggered the run may not approve it. Rejected, or no answer within a day: nothing is touched.
 - Result: the log of `retrigger` names every request with what became of it: retriggered, healed already, not ended,
   withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers.
 - Red: the form is wrong, or the time was not enough.
@@ -65,11 +65,13 @@ def document_retrigger() -> None:
         execution_timeout=timedelta(seconds=LONGEST_RUN_SECONDS + 600),
     )
     def retrigger(counted: Counted) -> dict[str, int]:
-        from include.jobs.retrigger import actor_of, drive
+        from include.jobs.retrigger import actor_of, approver, drive
 
         context = get_current_context()
-        actor = actor_of(context["dag_run"].triggering_user_name)
-        return drive(dict(context["params"]), counted, actor=actor, ti=context["ti"])
+        asked_by = context["dag_run"].triggering_user_name
+        approved_by = approver(context["ti"].xcom_pull(task_ids="approve"), asked_by)
+        params = dict(context["params"])
+        return drive(params, counted, actor=actor_of(asked_by), ti=context["ti"], approved_by=approved_by)
 
     counted: Any = count_selection()
     way = choose_way(counted)

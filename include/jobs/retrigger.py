@@ -76,7 +76,19 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
     )
 
 
-def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInstance) -> dict[str, int]:
+def approver(approval: Any, asked_by: str | None) -> str | None:
+    """Who approved; None where nobody had to. Raises AirflowFailException where it was the one who asked."""
+    if not approval:
+        return None
+    name = str((approval.get("responded_by_user") or {}).get("name") or "unknown")
+    if name in (asked_by, "unknown"):
+        raise AirflowFailException(f"{name} may not approve: a second person has to. Trigger this DAG again")
+    return name
+
+
+def drive(
+    params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInstance, approved_by: str | None = None
+) -> dict[str, int]:
     """Drive what was counted again; how many got which answer. The log has the answer for each request."""
     form = _form(params)
     counts: Counter[Answer] = Counter()
@@ -87,7 +99,7 @@ def drive(params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInsta
         async with await database.connect(oms_database_url(), settings(), application_name="retrigger") as connection:
             await keep_action(
                 connection, actor=actor, door=Door.DAG, action="retrigger", subject=form.in_words(),
-                number=counted["total"], after={"per_second": form.per_second},
+                number=counted["total"], after={"per_second": form.per_second, "approved_by": approved_by},
             )  # fmt: skip
             async for results in retrigger_selection(
                 connection, selection, actor=actor, per_second=form.per_second, most=counted["total"],

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.oms.base import database
+from include.oms.base.settings import settings
 from include.oms.ending.final_status import End, bring_to_end
 from include.oms.ending.retrigger import retrigger_requests
 from include.oms.words.model import Category, Job, Stage, Status
@@ -20,6 +21,11 @@ from plugins.oms_console.rights import ACT, GetUserDep, actor
 
 MOST_AT_ONCE = 10_000
 CHUNK = 500  # a transaction each
+
+TOO_MANY = (
+    "more than {} requests at once need the approval of a second person: start document_retrigger with the same "
+    "selection, and somebody else approves it"
+)
 
 router = APIRouter(dependencies=ACT)
 
@@ -65,6 +71,8 @@ def _check_reason(reason: str | None, many: int) -> None:
 async def retrigger(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[str, Any]:
     """Drive red requests again, and tell of each what came of it."""
     ids = asked.request_ids if isinstance(asked, Named) else await _confirmed(db, asked)
+    if len(ids) > settings().retrigger_approval_above:
+        raise HTTPException(403, TOO_MANY.format(settings().retrigger_approval_above))
     again: set[int] = set()
     for start in range(0, len(ids), CHUNK):
         async with db.transaction():

@@ -45,11 +45,16 @@ WITH moves AS (
 SELECT request_id, status FROM again CROSS JOIN woken ORDER BY request_id;
 
 -- hold_requests --
--- Put queued requests straight into the hands of the worker that asks.
-UPDATE document_requests
+-- Put queued requests straight into the hands of the worker that asks, but for those that an operator holds.
+UPDATE document_requests r
 SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'
-WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED';
+WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED'
+  AND NOT EXISTS (SELECT FROM request_holds h
+                  WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
+                    AND (h.source_system IS NULL OR h.source_system = r.source_system)
+                    AND (h.document_type IS NULL OR h.document_type = r.document_type)
+                    AND (h.document_name IS NULL OR h.document_name = r.document_name));
 
 -- hold_batches --
 -- Put batches that are to be polled straight into the hands of the worker that asks.

@@ -17,6 +17,11 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
           AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
           AND NOT EXISTS (SELECT FROM outside_systems o WHERE o.system = 'THUNDERHEAD'
                           AND o.document_type = r.document_type AND o.paused_at IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM request_holds h
+                          WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
+                            AND (h.source_system IS NULL OR h.source_system = r.source_system)
+                            AND (h.document_type IS NULL OR h.document_type = r.document_type)
+                            AND (h.document_name IS NULL OR h.document_name = r.document_name))
         ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
 ), abandoned AS (
     SELECT a.request_id, a.rank_at, a.source_system, a.document_type, a.worker_died,

@@ -3,6 +3,7 @@
 import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
 import { draw, el, fill, note, say } from "./dom.js";
+import { holds } from "./holds.js";
 import { keepFresh } from "./refresh.js";
 import { instant } from "./times.js";
 import { SYSTEMS, number, plural } from "./words.js";
@@ -19,6 +20,8 @@ const titleOf = (/** @type {any} */ system) =>
  */
 export async function systems(page, { me }) {
   const list = el("div", { class: "columns" });
+  const held = el("section");
+  const drawHolds = holds(held, me);
   const view = (/** @type {any[]} */ rows) =>
     draw(
       list,
@@ -42,8 +45,13 @@ export async function systems(page, { me }) {
     ),
     me.may.act ? null : note("quiet", "Your Airflow role may read these settings, but not change them."),
     list,
+    held,
   );
-  await keepFresh(async () => view(await get("systems")), 5);
+  await keepFresh(async () => {
+    const [rows, inForce] = await Promise.all([get("systems"), get("holds")]);
+    view(rows);
+    drawHolds(inForce);
+  }, 5);
 }
 
 /**

@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
+from include.jobs.retrigger import approver
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import claim_slices
@@ -203,21 +205,93 @@ async def test_a_document_type_gets_settings_of_its_own_and_loses_them(console: 
     assert [row["document_type"] for row in answer.json() if row["system"] == "THUNDERHEAD"] == ["*"]
 
 
-async def test_the_jobs_obey_the_settings_of_a_document_type(console: Console, oms_database_url: str) -> None:
-    async def claim(run: str) -> None:
-        async with await database.connect(oms_database_url, settings(), application_name="test") as connection:
-            await claim_slices(connection, Job.PROCESSING, run, settings())
-
+async def test_the_jobs_obey_the_settings_of_a_document_type(console: Console) -> None:
     paused, limited = console.request(), [console.request(document_type="POLICY") for _ in range(3)]
     for document_type in ("INVOICE", "POLICY"):
         await console.post("systems/THUNDERHEAD", document_type=document_type)
     await change(console, "INVOICE", paused=True, why="the template")
     await change(console, "POLICY", most_in_flight=2)
-    await claim("first")
+    await claim(console, "first")
     assert [console.timeline(one) != [] for one in [paused, *limited]] == [False, True, True, False]
     await change(console, "INVOICE", paused=False)
-    await claim("second")
+    await claim(console, "second")
     assert console.timeline(paused) != []
+
+
+async def claim(console: Console, run: str) -> None:
+    """What document_processing claims now."""
+    async with await database.connect(console.url, settings(), application_name="test") as connection:
+        await claim_slices(connection, Job.PROCESSING, run, settings())
+
+
+async def test_what_is_held_is_not_claimed_until_it_is_released_and_all_else_flows(console: Console) -> None:
+    wrong, other = console.request(document_name="POSHOOFF"), console.request()
+    answer = await console.post("holds", document_name="POSHOOFF", source_system="CIBT", reason="wrong letters")
+    (held,) = answer.json()
+    assert (held["number"], held["held_by"], held["reason"]) == (1, "airflow:ada", "wrong letters")
+    to_come = console.request(document_name="POSHOOFF")
+    elsewhere = console.request(document_name="POSHOOFF", source_system="ARCADE")
+    await claim(console, "first")
+    assert [console.timeline(it) != [] for it in (wrong, to_come, other, elsewhere)] == [False, False, True, True]
+    where = f"/api/holds/{held['hold_id']}"
+    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).json() == []
+    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).status_code == 409
+    await claim(console, "second")
+    assert [console.timeline(it) != [] for it in (wrong, to_come)] == [True, True]
+    assert [(action, subject) for _, action, subject, _ in console.trail()] == [
+        ("hold", "source_system: CIBT; document_name: POSHOOFF"),
+        ("release", "source_system: CIBT; document_name: POSHOOFF"),
+    ]
+
+
+async def test_a_hold_ends_by_itself_at_its_time(console: Console) -> None:
+    mine = console.request()
+    await console.post("holds", document_type="INVOICE", reason="until the morning", until="2100-01-01T00:00:00Z")
+    await claim(console, "first")
+    assert console.timeline(mine) == []
+    console.db.execute("UPDATE request_holds SET until = now() - interval '1 second'")
+    assert await console.get("holds") == []
+    await claim(console, "second")
+    assert console.timeline(mine) != []
+
+
+async def test_a_retrigger_gets_past_no_hold(console: Console) -> None:
+    mine = console.request("FAILED")
+    await console.post("holds", document_type="INVOICE", reason="wrong letters")
+    await console.post("retriggers", request_ids=[mine])
+    async with await database.connect(console.url, settings(), application_name="test") as connection:
+        values = {"slice_id": console.slice("document_processing", "run", 0), "lease_token": 1, "lease_seconds": 60}
+        assert await database.execute(connection, "hold_requests", request_ids=[mine], **values) == 0
+
+
+@pytest.mark.parametrize("asked", [{"reason": "x"}, {"document_type": "INVOICE"}, {"source_system": "", "reason": "x"}])
+async def test_a_hold_names_what_it_holds_and_why(console: Console, asked: dict[str, str]) -> None:
+    assert (await console.post("holds", **asked)).status_code == 422
+    console.log_in("viewer")
+    assert (await console.post("holds", document_type="INVOICE", reason="x")).status_code == 403
+
+
+async def test_many_at_once_need_a_second_person_here_as_at_the_form(console: Console) -> None:
+    ids = [console.request("FAILED") for _ in range(settings().retrigger_approval_above + 1)]
+    for body in ({"request_ids": ids}, {"filter": {"status": ["FAILED"]}, "expected": len(ids)}):
+        answer = await console.post("retriggers", **body, reason="mended")
+        assert (answer.status_code, "second person" in answer.text) == (403, True)
+    assert console.timeline(ids[0]) == []
+    assert (await console.post("retriggers", request_ids=ids[:-1], reason="mended")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("approval", "asked_by", "approved_by"),
+    [(None, "ada", None), ({"responded_by_user": {"id": "1", "name": "bob"}}, "ada", "bob")],
+)
+def test_somebody_else_approves(approval: Any, asked_by: str, approved_by: str | None) -> None:
+    assert approver(approval, asked_by) == approved_by
+
+
+@pytest.mark.parametrize("user", [{"id": "1", "name": "ada"}, None])
+def test_who_asked_does_not_approve(user: Any) -> None:
+    with pytest.raises(AirflowFailException, match="a second person has to"):
+        approver({"responded_by_user": user}, "ada")
 
 
 V = "0" * 32

@@ -1,0 +1,26 @@
+-- holds --
+-- The holds in force, each with how many queued requests it holds (counted up to a bound).
+SELECT h.hold_id, h.source_system, h.document_type, h.document_name, h.reason, h.held_by, utc_text(h.held_at) AS held_at,
+       utc_text(h.until) AS until, q.number
+FROM request_holds h CROSS JOIN LATERAL (
+    SELECT count(*) AS number FROM (
+        SELECT FROM document_requests r
+        WHERE r.status = 'QUEUED'
+          AND (h.source_system IS NULL OR r.source_system = h.source_system)
+          AND (h.document_type IS NULL OR r.document_type = h.document_type)
+          AND (h.document_name IS NULL OR r.document_name = h.document_name)
+        LIMIT 100001) counted) q
+WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
+ORDER BY h.hold_id;
+
+-- hold_matching --
+-- From now on nothing is claimed that matches: what is queued, and what is still to come.
+INSERT INTO request_holds (source_system, document_type, document_name, reason, held_by, until)
+VALUES (%(source_system)s, %(document_type)s, %(document_name)s, %(reason)s, %(actor)s, %(until)s::timestamptz)
+RETURNING hold_id;
+
+-- release_hold --
+-- What a hold has held may be claimed again. A hold that is over is left alone and not returned.
+UPDATE request_holds SET released_at = now(), released_by = %(actor)s
+WHERE hold_id = %(hold_id)s AND released_at IS NULL
+RETURNING hold_id, source_system, document_type, document_name, reason, held_by;
