@@ -74,7 +74,7 @@ class RetriggerForm(BaseModel):
 
     def selection(self) -> Selection:
         """The selection of the form, without withdrawn requests: their client asks again if it wants the document."""
-        return Selection(withdrawn=False, **self.model_dump(exclude={"per_second", "dry_run"}))
+        return Selection(withdrawn=False, unresolved=True, **self.model_dump(exclude={"per_second", "dry_run"}))
 
     def in_words(self) -> str:
         """The filled-in fields, for the person who approves."""

@@ -92,6 +92,35 @@ async def _confirmed(db: AsyncConnection[DictRow], asked: Filtered) -> list[int]
     return ids
 
 
+@router.post("/resolutions")
+async def resolve(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[str, Any]:
+    """Red requests no longer need a person: somebody has seen to them. Reversible; no document is made."""
+    return await _marked(db, user, "resolve", asked, "resolved")
+
+
+@router.post("/reopenings")
+async def reopen(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
+    """Resolved requests need a person again, after all."""
+    return await _marked(db, user, "reopen", asked, "reopened")
+
+
+async def _marked(
+    db: AsyncConnection[DictRow], user: GetUserDep, action: str, asked: Named | Filtered, word: str
+) -> dict[str, Any]:
+    if not asked.reason:
+        raise HTTPException(422, "say why: whoever looks at it later will want to know")
+    ids = asked.request_ids if isinstance(asked, Named) else await _confirmed(db, asked)
+    query, marked = f"{action}_requests", set[int]()
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        async with db.transaction():
+            rows = await database.rows(db, query, request_ids=chunk, actor=actor(user), why=asked.reason)
+            done = [row["request_id"] for row in rows]
+            await _keep(db, user, action, chunk, done, asked)
+        marked |= set(done)
+    return {"results": await _results(db, ids, marked, word)}
+
+
 @router.post("/retry-now")
 async def retry_now(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """What waits for its back-off is due at once."""

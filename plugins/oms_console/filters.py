@@ -13,8 +13,8 @@ from include.oms.words.model import RED_ENDS, Category, Stage, Status
 from include.oms.words.names import trimmed
 
 AS_THEY_ARE = {
-    "batch_id", "document", "source_system", "stage", "category", "state", "retrying", "withdrawn", "created_from",
-    "created_to",
+    "batch_id", "document", "source_system", "stage", "category", "state", "unresolved", "retrying", "withdrawn",
+    "created_from", "created_to",
 }  # fmt: skip
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
@@ -53,6 +53,7 @@ class Filter(BaseModel):
     state: State | None = None
     category: Category | None = None
     """Of the request's last error."""
+    unresolved: bool = False
     retrying: bool = False
     """Only what has spent attempts and has not ended."""
     withdrawn: bool | None = None
@@ -87,7 +88,9 @@ class Filter(BaseModel):
     def red(self) -> Filter | None:
         """The same, but only what a retrigger may touch; None where that is nothing."""
         status = tuple(status for status in self.status or RED_ENDS if status in RED_ENDS)
-        return self.model_copy(update={"status": status, "withdrawn": False}) if status and not self.withdrawn else None
+        if not status or self.withdrawn or self.state == State.RESOLVED:
+            return None
+        return self.model_copy(update={"status": status, "withdrawn": False, "unresolved": True})
 
 
 async def chosen(

@@ -57,7 +57,7 @@ async def release(hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], user: Get
     async with db.transaction():
         released = await database.rows(db, "release_hold", hold_id=hold_id, actor=actor(user))
         if not released:
-            raise HTTPException(409, "this hold is over: somebody has released it")
+            raise HTTPException(404, "there is no such hold; somebody may have released it")
         await audit(db, user, "release", subject=_in_words(released[0]), before=released[0])
     for job in Job:
         await database.rows(db, "wake", job=job)

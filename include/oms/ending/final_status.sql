@@ -72,5 +72,5 @@ SELECT request_id, revision, status FROM ended;
 SELECT r.request_id, r.status, r.stage, e.category, e.description
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
-WHERE r.slice_id = %(slice_id)s AND r.status IN ('FAILED', 'STOPPED')
+WHERE r.slice_id = %(slice_id)s AND r.status IN ('FAILED', 'STOPPED') AND r.resolved_at IS NULL
 ORDER BY r.request_id;

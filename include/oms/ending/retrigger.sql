@@ -1,7 +1,7 @@
 -- ended_by_slice --
--- The requests that this slice brought to a red end, and that nothing has moved since.
+-- The requests that this slice brought to a red end, and that nothing has moved and nobody has resolved since.
 SELECT request_id FROM document_requests
-WHERE slice_id = %(slice_id)s AND status IN ('FAILED', 'STOPPED')
+WHERE slice_id = %(slice_id)s AND status IN ('FAILED', 'STOPPED') AND resolved_at IS NULL
 ORDER BY request_id FOR UPDATE;
 
 -- who_cleared --
@@ -24,7 +24,8 @@ WITH moves AS (
     FOR UPDATE
 ), again AS (
     UPDATE document_requests r
-    SET status = m.status, stage = m.stage, ended_at = NULL, spent = 0, takeovers = 0, due_at = now(), slice_id = NULL
+    SET status = m.status, stage = m.stage, ended_at = NULL, spent = 0, takeovers = 0, due_at = now(), slice_id = NULL,
+        resolved_at = NULL
     FROM chosen c JOIN moves m USING (ended_stage) WHERE r.request_id = c.request_id
     RETURNING r.request_id, r.stage, r.revision, r.status, c.ended_stage
 ), batch AS (  -- what goes on at Thunderhead is asked about again

@@ -23,7 +23,7 @@ WITH mine AS (
 ), sorted AS (
     SELECT m.request_id, m.slice_id, r.status,
            CASE WHEN r.status NOT IN ('FAILED', 'STOPPED') THEN 'other'
-                WHEN r.slice_id = ANY (%(slice_ids)s) AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id))) THEN 'clear'
+                WHEN r.slice_id = ANY (%(slice_ids)s) AND r.resolved_at IS NULL AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id))) THEN 'clear'
                 ELSE 'elsewhere' END AS "group"
     FROM mine m JOIN document_requests r USING (request_id)
 )
@@ -36,7 +36,7 @@ ORDER BY array_position('{clear,elsewhere,other}', "group"),
 -- The number of requests that a clear of these slices would retrigger, by the stage at which they ended. It selects as
 -- ended_by_slice and retrigger_requests do, but locks nothing.
 SELECT r.slice_id, r.stage, count(*) AS number FROM document_requests r
-WHERE r.slice_id = ANY (%(slice_ids)s) AND r.status IN ('FAILED', 'STOPPED')
+WHERE r.slice_id = ANY (%(slice_ids)s) AND r.status IN ('FAILED', 'STOPPED') AND r.resolved_at IS NULL
   AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
 GROUP BY r.slice_id, r.stage ORDER BY r.stage;
 
@@ -45,6 +45,7 @@ GROUP BY r.slice_id, r.stage ORDER BY r.stage;
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
        r.priority, r.status, r.stage, r.attempts, r.spent, r.revision,
        utc_text(r.created_at) AS created_at, utc_text(r.ended_at) AS ended_at,
+       utc_text(r.resolved_at) AS resolved_at,
        CASE WHEN r.status = 'QUEUED' AND r.due_at > now() THEN utc_text(r.due_at) END AS due_at,
        e.category, e.description, b.thunderhead_batch_id, b.batch_name, b.dms_document_id,
        s.job, s.dag_run_id, coalesce(s.map_index, s.ordinal) AS map_index
@@ -73,6 +74,7 @@ SELECT json_build_object(
     'source_environment', r.source_environment, 'priority', r.priority, 'status', r.status, 'stage', r.stage,
     'revision', r.revision, 'attempts', r.attempts, 'spent', r.spent, 'client_subject', r.client_subject,
     'created_at', utc_text(r.created_at), 'not_before', utc_text(r.not_before), 'ended_at', utc_text(r.ended_at),
+    'resolved_at', utc_text(r.resolved_at),
     'due_at', CASE WHEN r.status = 'QUEUED' AND r.due_at > now() THEN utc_text(r.due_at) END,
     'metadata_keys', (SELECT coalesce(json_agg(key ORDER BY key), '[]') FROM request_metadata
                       WHERE request_id = r.request_id),
@@ -186,7 +188,7 @@ GROUP BY s.from_at ORDER BY s.from_at;
 
 -- stock --
 -- The number of requests in each state now, and since when the oldest one is in it. The states have the names by which
--- select_requests filters. A request needs a person if it ended red, was not withdrawn and still has its content.
+-- select_requests filters. A request needs a person if it ended red, was not withdrawn or resolved, and has its content.
 SELECT 'due' AS state, count(*) AS number, utc_text(min(due_at)) AS oldest_at
 FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()
 UNION ALL
@@ -199,7 +201,7 @@ SELECT 'at_thunderhead', count(*), utc_text(min(submitted_at)) FROM thunderhead_
 WHERE status = 'PROCESSING_THUNDERHEAD'
 UNION ALL
 SELECT 'needs_person', count(*), utc_text(min(ended_at)) FROM document_requests r
-WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL
+WHERE status IN ('FAILED', 'STOPPED') AND erased_at IS NULL AND resolved_at IS NULL
   AND (status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
 UNION ALL
 SELECT 'retrying', count(*), utc_text(min(created_at)) FROM document_requests WHERE spent > 0 AND ended_at IS NULL
@@ -215,7 +217,7 @@ WHERE set_aside_at IS NOT NULL;
 SELECT r.status, r.stage, e.category, count(*) AS number, utc_text(min(r.ended_at)) AS oldest_at
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
-WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
+WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL AND r.resolved_at IS NULL
   AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC LIMIT 50;
 

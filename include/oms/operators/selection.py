@@ -32,7 +32,8 @@ class State(StrEnum):
     WAITING = "waiting"  # queued, for a later time
     IN_HAND = "in_hand"  # held by a slice
     AT_THUNDERHEAD = "at_thunderhead"  # being generated
-    NEEDS_PERSON = "needs_person"  # at a red end, not withdrawn, and with its content
+    NEEDS_PERSON = "needs_person"  # at a red end, not withdrawn or resolved, and with its content
+    RESOLVED = "resolved"  # at a red end, and an operator has resolved it
     RETRYING = "retrying"  # has spent attempts, and has not ended
     UNPUBLISHED = "unpublished"  # a final event waits for Kafka
     SET_ASIDE = "set_aside"  # a final event was refused for good
@@ -54,6 +55,7 @@ class Selection(BaseModel):
     batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's batch id, of any attempt
     category: Category | None = None  # of the last error
     state: State | None = None
+    unresolved: bool = False  # nothing that somebody has resolved
     retrying: bool = False  # only what has spent attempts and has not ended
     withdrawn: bool | None = None  # whether its client took it back
     metadata: Annotated[tuple[tuple[Name, MetadataValue], ...], Field(min_length=1, max_length=20)] | None = None

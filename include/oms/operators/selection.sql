@@ -29,7 +29,8 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s::text)
   AND (%(category)s::text IS NULL OR e.category = %(category)s::text
        -- Red requests are few and have their own index. Of all others, take those that ever had such an error.
-       AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE OR %(state)s::text IN ('needs_person', 'retrying') OR r.request_id = ANY (ARRAY(
+       AND ((%(statuses)s::text[] <@ '{FAILED,STOPPED}') IS TRUE
+            OR %(state)s::text IN ('needs_person', 'resolved', 'retrying') OR r.request_id = ANY (ARRAY(
            SELECT n.request_id FROM request_errors n
            WHERE n.category = %(category)s::text AND n.request_id < %(before)s::bigint
            ORDER BY n.request_id DESC LIMIT %(newest)s::bigint))))
@@ -39,8 +40,9 @@ WHERE r.request_id < %(before)s::bigint
       WHEN 'in_hand' THEN r.status = 'PROCESSING' AND r.lease_until > now()
       WHEN 'at_thunderhead' THEN r.request_id = ANY (ARRAY(
           SELECT request_id FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD'))
-      WHEN 'needs_person' THEN r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL
+      WHEN 'needs_person' THEN r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL AND r.resolved_at IS NULL
           AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
+      WHEN 'resolved' THEN r.status IN ('FAILED', 'STOPPED') AND r.resolved_at IS NOT NULL
       WHEN 'retrying' THEN r.spent > 0 AND r.ended_at IS NULL
       WHEN 'unpublished' THEN r.request_id = ANY (ARRAY(
           SELECT request_id FROM final_events WHERE published_at IS NULL AND set_aside_at IS NULL))
@@ -50,6 +52,7 @@ WHERE r.request_id < %(before)s::bigint
   AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
   AND (%(withdrawn)s::boolean IS NULL
        OR (r.status = 'STOPPED' AND e.category IS NOT DISTINCT FROM 'CANCELLED') = %(withdrawn)s::boolean)
+  AND (NOT %(unresolved)s::boolean OR r.resolved_at IS NULL)
   AND (%(ended_from)s::timestamptz IS NULL OR r.ended_at >= %(ended_from)s::timestamptz)
   AND (%(ended_to)s::timestamptz IS NULL OR r.ended_at < %(ended_to)s::timestamptz)
   AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s::timestamptz)

@@ -103,3 +103,45 @@ export const cancel = (rows) =>
     "cancellations",
     named(rows),
   );
+
+/** @param {any[]} rows */
+export const resolve = (rows) =>
+  confirmed(
+    `Resolve ${plural(rows.length, "request")}?`,
+    el(
+      "p",
+      {},
+      "They no longer need a person. Their status and their events stay; no document is made. You can reopen them.",
+    ),
+    "Resolve",
+    2,
+    "resolutions",
+    named(rows),
+  );
+
+/** @param {any[]} rows */
+export const reopen = (rows) =>
+  confirmed(
+    `Reopen ${plural(rows.length, "request")}?`,
+    el("p", {}, "They need a person again."),
+    "Reopen",
+    2,
+    "reopenings",
+    named(rows),
+  );
+
+/**
+ * Resolve all red requests that a filter chooses: counted first, and only if it is still as many.
+ * @param {any} filter
+ * @param {URLSearchParams} query
+ */
+export async function resolveFilter(filter, query) {
+  const counted = await get(`requests/count?${query}`);
+  if (!counted.number) {
+    say("Nothing to resolve: none of these needs a person.");
+    return false;
+  }
+  const title = `Resolve ${plural(counted.number, "request")}?`;
+  const content = groupsTable(counted.groups);
+  return confirmed(title, content, "Resolve", 2, "resolutions", { filter, expected: counted.number });
+}

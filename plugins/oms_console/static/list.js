@@ -1,6 +1,6 @@
 // @ts-check
 // A list of requests: the same on task instances, runs and in the search; on a phone each row is a card.
-import { cancel, retriggerRows, retryNow } from "./actions.js";
+import { cancel, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
 import { copyButton, el } from "./dom.js";
 import { at, instanceLink, requestLink } from "./links.js";
 import { table } from "./table.js";
@@ -93,6 +93,16 @@ export function requestList(rows, { mayAct, selected, redraw, changed, name = "R
     ),
     button("Retrigger", mine.filter(isRed), retriggerRows),
     button(
+      "Resolve",
+      mine.filter((row) => isRed(row) && !row.resolved_at),
+      resolve,
+    ),
+    button(
+      "Reopen",
+      mine.filter((row) => row.resolved_at),
+      reopen,
+    ),
+    button(
       "Retry now",
       mine.filter((row) => row.due_at),
       retryNow,
@@ -122,7 +132,11 @@ export function requestList(rows, { mayAct, selected, redraw, changed, name = "R
       head: "Status",
       cell: (/** @type {any} */ row) => [
         badge(row.status),
-        el("div", { class: "quiet small" }, row.due_at ? dueIn(row.due_at) : `at ${row.stage}`),
+        el(
+          "div",
+          { class: "quiet small" },
+          row.due_at ? dueIn(row.due_at) : row.resolved_at ? "resolved" : `at ${row.stage}`,
+        ),
       ],
     },
     {
@@ -135,6 +149,10 @@ export function requestList(rows, { mayAct, selected, redraw, changed, name = "R
   ];
   return [
     mayAct ? bar : null,
-    table(columns, rows, { key: (row) => row.request_id, label: name, kind: (row) => (isRed(row) ? "red" : "") }),
+    table(columns, rows, {
+      key: (row) => row.request_id,
+      label: name,
+      kind: (row) => (isRed(row) && !row.resolved_at ? "red" : ""),
+    }),
   ];
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // One request: what happened to it, across intake, jobs, Thunderhead and operators.
 import { get, send } from "./api.js";
-import { cancel, retriggerRows, retryNow } from "./actions.js";
+import { cancel, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
 import { copyButton, draw, el, empty, fill, note, say } from "./dom.js";
 import { parse, pretty } from "./json.js";
 import { addressOf, at, instanceLink, isFramed, taskInstanceLink } from "./links.js";
@@ -55,6 +55,8 @@ function head(shown, me, changed) {
       "div",
       { class: "buttons" },
       button("Retrigger …", isRed(shown) && !isWithdrawn(row), retriggerRows),
+      button("Resolve …", isRed(shown) && !shown.resolved_at, resolve),
+      button("Reopen …", shown.resolved_at, reopen),
       button("Retry now …", shown.due_at, retryNow),
       button("Withdraw …", shown.status === "QUEUED", cancel),
     ),
@@ -66,7 +68,7 @@ function why(shown) {
   const last = shown.errors.at(-1);
   if (!last || shown.status === "COMPLETED") return null;
   const help = shown.help[last.category];
-  const again = isRed(shown) && !isWithdrawn({ ...shown, category: last.category });
+  const again = isRed(shown) && !shown.resolved_at && !isWithdrawn({ ...shown, category: last.category });
   const next = again
     ? `A retrigger means ${whatRetriggerDoes(shown.stage)}.`
     : shown.due_at
@@ -110,6 +112,7 @@ function facts(shown) {
     fact("By", shown.client_subject),
     fact("Not before", instant(shown.not_before)),
     fact("Ended", instant(shown.ended_at)),
+    fact("Resolved", instant(shown.resolved_at)),
     fact("Ends so far", shown.revision),
   );
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // Searching requests by whatever the operator has in hand.
 import { get } from "./api.js";
-import { retriggerFilter } from "./actions.js";
+import { resolveFilter, retriggerFilter } from "./actions.js";
 import { draw, el, empty, fill, note } from "./dom.js";
 import { filterOf, withoutPage } from "./filter.js";
 import { at } from "./links.js";
@@ -171,6 +171,19 @@ export async function search(page, { me }) {
               },
             },
             "Retrigger all that match …",
+          )
+        : null,
+      me.may.act
+        ? el(
+            "button",
+            {
+              class: "plain",
+              type: "button",
+              onclick: async () => {
+                if (await resolveFilter(filterOf(filter), filter)) show();
+              },
+            },
+            "Resolve all that match …",
           )
         : null,
       el(

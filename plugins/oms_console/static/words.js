@@ -21,6 +21,7 @@ export const CATEGORIES = [
 /** @type {Record<string, string>} */
 export const STATES = {
   needs_person: "needs a person",
+  resolved: "resolved",
   due: "due",
   waiting: "waits for a back-off",
   in_hand: "in hand",

@@ -235,7 +235,7 @@ async def test_what_is_held_is_not_claimed_until_it_is_released_and_all_else_flo
     assert [console.timeline(it) != [] for it in (wrong, to_come, other, elsewhere)] == [False, False, True, True]
     where = f"/api/holds/{held['hold_id']}"
     assert (await console.http.request("DELETE", where, json={}, headers=JSON)).json() == []
-    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).status_code == 409
+    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).status_code == 404
     await claim(console, "second")
     assert [console.timeline(it) != [] for it in (wrong, to_come)] == [True, True]
     assert [(action, subject) for _, action, subject, _ in console.trail()] == [
@@ -292,6 +292,32 @@ def test_somebody_else_approves(approval: Any, asked_by: str, approved_by: str |
 def test_who_asked_does_not_approve(user: Any) -> None:
     with pytest.raises(AirflowFailException, match="a second person has to"):
         approver({"responded_by_user": user}, "ada")
+
+
+async def test_what_is_resolved_needs_nobody_and_can_be_reopened(console: Console) -> None:
+    ids = [console.request("FAILED") for _ in range(3)]
+    slice_id = console.slice("document_processing", "run", 0, *ids)
+    console.db.execute("UPDATE document_requests SET slice_id = %s", [slice_id])
+    assert (await console.post("resolutions", request_ids=ids[:1])).status_code == 422
+    answer = await console.post("resolutions", request_ids=ids[:1], reason="sent by hand")
+    assert [row["result"] for row in answer.json()["results"]] == ["resolved"]
+    assert (await console.get("dashboard"))["stock"]["needs_person"]["number"] == 2
+    assert [row["request_id"] for row in (await console.get("requests", state="resolved"))["items"]] == ids[:1]
+    assert (await console.get("slices", dag_id="document_processing", run_id="run"))["to_clear"] == 2
+    shown = await console.get(f"requests/{ids[0]}")
+    assert (shown["status"], shown["timeline"][-1]["event"]) == ("FAILED", "RESOLVED")
+
+    await console.post("resolutions", filter={"document": "IVZRECPA"}, expected=2, reason="the client asked anew")
+    assert (await console.get("requests/count"))["number"] == 0
+    await console.post("reopenings", request_ids=ids[:2], reason="not sent after all")
+    assert (await console.get("requests/count"))["number"] == 2
+    await console.post("retriggers", request_ids=ids[2:])
+    (row,) = (await console.get("requests", request_id=ids[2]))["items"]
+    assert (row["status"], row["resolved_at"]) == ("QUEUED", None)
+    assert [(action, reason) for _, action, _, reason in console.trail()] == [
+        ("resolve", "sent by hand"), ("resolve", "the client asked anew"), ("reopen", "not sent after all"),
+        ("retrigger", None),
+    ]  # fmt: skip
 
 
 V = "0" * 32

@@ -48,6 +48,8 @@ DOORS = [
     ("GET", "requests?metadata=POLICY_NUMBER:1", ACT),
     ("PATCH", "systems/THUNDERHEAD", ACT),
     ("POST", "systems/THUNDERHEAD", ACT),
+    ("POST", "resolutions", ACT),
+    ("POST", "reopenings", ACT),
     ("POST", "holds", ACT),
     ("DELETE", "holds/1", ACT),
     ("DELETE", "systems/THUNDERHEAD?document_type=X", ACT),
