@@ -6,7 +6,7 @@ Runs: before the code that needs it.
 from alembic import op
 
 revision = "0161"
-down_revision = "0160"
+down_revision = "0110"
 branch_labels = None
 depends_on = None
 
