@@ -1,14 +1,14 @@
-"""Prove, once a day, that nothing was lost and nothing doubled on the day before, and on days that were missed.
+"""Prove once a day that no request was lost and no document was made twice on the day before and on missed days.
 
-- Reads: requests, timelines, final events and batches of one day of UTC; Thunderhead, by its look-ups alone: every
-  batch by its id, 100 a call, and names for orphans and doubles, at OMS_RECONCILIATION_CALLS_PER_SECOND.
-- Proves: requests in = ended + open, and every open one is in somebody's hands; every end has its final event,
-  published or waiting; our batches are Thunderhead's, in the same state, once.
-- Writes: the report (Markdown), into its log and into `reconciliations`, with the numbers and the list.
-- Red: the numbers do not add up, and a person is needed. The log lists each; docs/runbooks/reconciliation.md says what
-  to do. During an outage of Thunderhead it is tried again for two hours.
-- Clear: reconciles again, and the newer report counts. For another day, trigger it with that day. Days that were
-  missed, because no run could be made, are made up for by the next runs: up to six each, the oldest first.
+- Reads: requests, timelines, final events and batches of one UTC day. Thunderhead, by look-ups only: every batch by its
+  id, 100 a call, and names for orphans and doubles. The rate is OMS_RECONCILIATION_CALLS_PER_SECOND.
+- Proves: requests in = ended + open, and a slice or Thunderhead has every PROCESSING one; every end has its final
+  event, published or waiting; Thunderhead has each of our batches once, with the same status.
+- Writes: the report (Markdown) to its log and to `reconciliations`, with the numbers and the list of discrepancies.
+- Red: the numbers do not add up, and a person is needed. The log lists each discrepancy;
+  docs/runbooks/reconciliation.md says what to do. During an outage of Thunderhead the task is retried for two hours.
+- Clear: reconciles again; the new report replaces the old one. For another day, trigger the DAG with that day. The next
+  runs reconcile missed days, up to six in each run, the oldest first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DAY = Param(
     type=["null", "string"],
     format="date",
     title="Day",
-    description="A day of UTC that is over. Empty: the day before, and days that were missed.",
+    description="A UTC day that is over. Empty: the day before the run, and missed days.",
 )
 
 
@@ -41,7 +41,7 @@ DAY = Param(
     default_args=DEFAULT_ARGS,
 )
 def oms_reconciliation() -> None:
-    # It only looks, so a repeat is safe; the retries outlast an outage of Thunderhead.
+    # The task only reads, so a retry is safe. The retries cover a Thunderhead outage of two hours.
     @task(execution_timeout=timedelta(hours=3), retries=6, retry_delay=timedelta(minutes=20))
     def reconcile() -> dict[str, int]:
         from include.jobs.reconciliation import reconcile_days

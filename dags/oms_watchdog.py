@@ -1,16 +1,16 @@
-"""Check all deadlines, and tell the operators once what is late.
+"""Check all deadlines, and send the operators one alert about late work.
 
-- When: every OMS_WATCHDOG_INTERVAL_SECONDS while anything is late or was told to be late; a watcher in the triggerer
-  checks that. Every ten minutes otherwise. With OMS_EARLY_WAKE=false: every OMS_WATCHDOG_INTERVAL_SECONDS.
+- When: every OMS_WATCHDOG_INTERVAL_SECONDS while anything is late or an alarm stands; a watcher in the triggerer checks
+  that. Every ten minutes otherwise. With OMS_EARLY_WAKE=false: every OMS_WATCHDOG_INTERVAL_SECONDS.
 - Reads: every open state, each with its deadline (OMS_LATE_*_SECONDS): requests due or held, polls due, batches at
   Thunderhead, final events that wait or are set aside, daily duties, systems that are paused or out, requests that
-  nothing will move on. Red task instances by their cause.
-- Writes: `age_alarms`, how many checks in a row found what; `failure_alarms`, what the operators know of red tasks.
-- Tells: what is late, once, after three checks in a row, with the runbook's link; "well again" after three checks that
-  found nothing. How many task instances turned red for one cause, and when no more do. Alerts go to the Connection
-  `oms_alerts`. Without it, the log and the colour tell.
-- Red: something is late, and an alert was sent. The newest run's colour is the present state; it turns green by itself.
-  Red as well when the OMS Database has been out of reach for some ten minutes.
+  no job will continue. Red task instances by their cause.
+- Writes: `age_alarms`, the results of checks in a row; `failure_alarms`, what the operators were told of red tasks.
+- Alerts: late work, once, after three checks in a row, with the runbook's link; "well again" after three checks that
+  found nothing. The number of task instances that turned red for one cause, and the end of it. Alerts go to the
+  Connection `oms_alerts`. Without it, only the log and the colour show them.
+- Red: something is late, and an alert was sent. The colour of the newest run is the present state; it turns green by
+  itself. Also red when the OMS Database has been out of reach for about ten minutes.
 - Clear: checks again. Never needed.
 """
 
@@ -35,7 +35,7 @@ from include.jobs.schedules import LATE_WORK, START, WATCHDOG_SCHEDULE, fixed_sc
     default_args=DEFAULT_ARGS,
 )
 def oms_watchdog() -> None:
-    # Retries are for a database that is away: a minute each, so that one alert tells of ten minutes.
+    # The retries cover an outage of the OMS Database, one a minute: an alert is sent after ten minutes.
     @task(execution_timeout=timedelta(seconds=50), retries=9, retry_delay=timedelta(minutes=1))
     def look_for_late_work() -> None:
         from include.jobs.watchdog import check

@@ -44,7 +44,7 @@ def claim(dag_run_id: str) -> list[SliceRef]:
 
 
 def archive(a_slice: SliceRef, ti: TaskInstance) -> None:
-    """Archive the documents of one slice. Raises NeedsAPerson with those that Thunderhead does not give out."""
+    """Archive the documents of one slice. Raises NeedsAPerson with those that Thunderhead does not return."""
     slice_id, given_up = a_slice["slice_id"], asyncio.run(_archive(a_slice["slice_id"], ti))
     if given_up:
         about = [f"request {request_id}: {why}" for request_id, why in given_up]
@@ -63,7 +63,7 @@ async def _archive(slice_id: int, ti: TaskInstance) -> list[tuple[int, str]]:
         )  # fmt: skip
         log.info("%s", ", ".join(f"{n} {what}" for what, n in report.counts.items()) or "nothing left to do")
         if report.stopped_early:
-            log.warning("stopped early, the rest waits for a later run: %s", report.stopped_early)
+            log.warning("stopped early: %s. The rest waits for a later run", report.stopped_early)
         else:
             await note_duty(connection, Duty.ARCHIVE)
         found = await database.rows(connection, "given_up_documents", slice_id=slice_id)

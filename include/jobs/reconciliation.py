@@ -1,4 +1,4 @@
-"""What oms_reconciliation does: reconcile days, keep the reports, be red where something does not add up."""
+"""The task of oms_reconciliation: reconcile days, store the reports, turn red if something does not add up."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ log = logging.getLogger("oms")
 
 
 def reconcile_days(given: str | None, run_after: datetime, dag_run_id: str) -> dict[str, int]:
-    """Reconcile the day that was asked for; or the day before the run, and days that were missed before it.
+    """Reconcile the given day. Without one: the day before the run, and days that earlier runs missed.
 
-    Returns the numbers, of all days together. Each day's report is kept as soon as it is made, so that a retry goes on.
-    Raises NeedsAPerson with the list of all that does not add up.
+    Returns the sum of the numbers of all days. Each day's report is stored when it is made, so a retry does the rest.
+    Raises NeedsAPerson with the list of discrepancies.
     """
     last = day_to_reconcile(given, run_after)
     days = [last] if given else [*asyncio.run(_missed(last)), last]

@@ -1,4 +1,4 @@
-"""What the tasks of document_retrigger do: count a selection; drive it again, and tell what became of each request."""
+"""The tasks of document_retrigger: count a selection, retrigger it, and log a result for each request."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ log = logging.getLogger("oms")
 
 
 class Counted(TypedDict):
-    """What the count hands on."""
+    """The result of the count, for the next tasks."""
 
     total: int
     kinds: list[list[str | int]]  # status, stage, category, requests
     counted_at: str
-    next_task: str | None  # None: nothing more is to be done
+    next_task: str | None  # None: the run is done
     text: str  # Markdown, for the person who approves
 
 
 def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
-    """Count what the form means, and say which task comes next. A form that makes no sense fails the task."""
+    """Count the requests of the form and name the next task. Raises AirflowFailException if it has mistakes."""
     form = _form(params)
 
     async def counted() -> Count:
@@ -61,12 +61,12 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
     text = f"{form.in_words()}\n\n{_table(found)}\n\n{form.per_second:g} requests a second: {age_text(seconds)} in all."
     log.info("%d requests\n%s", found.total, text)
     if form.dry_run or not found.total:
-        log.info("dry run: nothing is touched" if form.dry_run else "nothing to do")
+        log.info("dry run: nothing is changed" if form.dry_run else "no request is selected: nothing to do")
         next_task = None
     elif seconds > LONGEST_RUN_SECONDS:
         raise AirflowFailException(
-            f"{found.total} requests take {age_text(seconds)} at {form.per_second:g} a second, and a run must not take "
-            f"longer than {age_text(LONGEST_RUN_SECONDS)}: make the selection smaller or the rate higher"
+            f"{found.total} requests at {form.per_second:g} a second take {age_text(seconds)}. A run may take at most "
+            f"{age_text(LONGEST_RUN_SECONDS)}: make the selection smaller or the rate higher"
         )
     else:
         next_task = approve if found.total > settings().retrigger_approval_above else retrigger
@@ -77,7 +77,10 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
 
 
 def approver(approval: Any, asked_by: str | None) -> str | None:
-    """Who approved; None where nobody had to. Raises AirflowFailException where it was the one who asked."""
+    """The person who approved, or None if no approval was needed.
+
+    Raises AirflowFailException if this is the person who triggered the run, or if Airflow does not know who it is.
+    """
     if not approval:
         return None
     name = str((approval.get("responded_by_user") or {}).get("name") or "unknown")
@@ -89,7 +92,7 @@ def approver(approval: Any, asked_by: str | None) -> str | None:
 def drive(
     params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInstance, approved_by: str | None = None
 ) -> dict[str, int]:
-    """Drive what was counted again; how many got which answer. The log has the answer for each request."""
+    """Retrigger the counted requests. Return the number of each answer; the log has the answer for each request."""
     form = _form(params)
     counts: Counter[Answer] = Counter()
     first: list[list[str]] = []
@@ -112,15 +115,15 @@ def drive(
     try:
         asyncio.run(driven())
     except OutOfTime as error:
-        raise AirflowFailException(f"{error}; trigger this DAG again for them") from error
+        raise AirflowFailException(f"{error}; to retrigger them, trigger this DAG again") from error
     finally:
         ti.xcom_push(key="results", value=first)
-        log.info("%s", ", ".join(f"{n} {answer}" for answer, n in counts.items()) or "nothing was left to do")
+        log.info("%s", ", ".join(f"{n} {answer}" for answer, n in counts.items()) or "no request was left to retrigger")
     return {str(answer): n for answer, n in counts.items()}
 
 
 def actor_of(user: str | None) -> str:
-    """Who stands in the timeline: the Airflow user who triggered the run, where Airflow knows one."""
+    """The actor for the timeline: the Airflow user who triggered the run, or the DAG if there is no user."""
     return clean_text(f"airflow:{user or 'document_retrigger'}", longest=100)
 
 
@@ -137,7 +140,7 @@ def _table(found: Count) -> str:
 
 
 def _log(results: Iterable[Result]) -> None:
-    """Every request with its answer, many a line."""
+    """Log every request with its answer, many requests a line."""
     by_answer: dict[Answer, list[str]] = defaultdict(list)
     for it in results:
         by_answer[it.answer].append(it.request)

@@ -1,4 +1,4 @@
-"""The form of document_retrigger, checked: what was typed in becomes a selection, or a sentence for each mistake."""
+"""Checks the form of document_retrigger: it becomes a selection, or one sentence for each mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_SHOWN = 10
 
 
 class RetriggerForm(BaseModel):
-    """What a person filled in. Empty fields do not matter; of the others, everything must hold."""
+    """The fields that a person filled in. An empty field does not filter; a request must match all others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class RetriggerForm(BaseModel):
             return given
         pairs = [(trimmed(key), trimmed(value)) for key, _, value in (line.partition(":") for line in _lines(given))]
         if not all(key and value for key, value in pairs):
-            raise ValueError("write KEY:VALUE, one a line")
+            raise ValueError("write one KEY:VALUE on each line")
         return tuple(pairs)
 
     @model_validator(mode="after")
@@ -68,30 +68,30 @@ class RetriggerForm(BaseModel):
         if self.ended_from and self.ended_to and self.ended_from >= self.ended_to:
             raise ValueError("ended_from must be before ended_to")
         if not self.model_dump(exclude={"statuses", "per_second", "dry_run"}, exclude_none=True):
-            raise ValueError("say which requests: by ids, or by anything that they have in common, be it only a time")
+            raise ValueError("say which requests: give ids, or fill in at least one filter, such as a time")
         self.selection()
         return self
 
     def selection(self) -> Selection:
-        """The selection of the form, without withdrawn requests: their client asks again if it wants the document."""
+        """The selection of the form, without withdrawn requests: their clients do not want the documents."""
         return Selection(withdrawn=False, unresolved=True, **self.model_dump(exclude={"per_second", "dry_run"}))
 
     def in_words(self) -> str:
         """The filled-in fields, for the person who approves."""
         filled = self.model_dump(mode="json", exclude={"per_second", "dry_run"}, exclude_none=True)
-        if self.metadata:  # its values are personal data
+        if self.metadata:  # metadata values are personal data
             filled["metadata"] = [f"{key}:…" for key, _ in self.metadata]
         return "; ".join(f"{name}: {_short(value)}" for name, value in filled.items())
 
 
 def read_form(params: dict[str, Any]) -> RetriggerForm:
-    """The form, checked. Raises ValueError with a line for each mistake."""
+    """Check the form. Raises ValueError with a line for each mistake."""
     try:
         return RetriggerForm.model_validate(params)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         lines = [": ".join([*map(str, it["loc"]), it["msg"].removeprefix("Value error, ")]) for it in faults]
-        raise ValueError("this form cannot be worked:\n" + "\n".join(lines)) from error
+        raise ValueError("this form has mistakes:\n" + "\n".join(lines)) from error
 
 
 def _short(value: Any) -> str:
@@ -102,5 +102,5 @@ def _short(value: Any) -> str:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    """The lines of a form's text. Other line separators stay: no name holds one, so they are told as a mistake."""
+    """The lines of a text field. Other line separators stay: names must not hold them, so they are refused."""
     return tuple(filter(None, map(trimmed, re.split("\r\n|\n|\r", text))))

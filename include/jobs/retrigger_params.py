@@ -1,4 +1,4 @@
-"""The form of document_retrigger as Airflow shows it."""
+"""The form of document_retrigger in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from airflow.sdk import Param
 from include.oms.base.settings import MOST_PER_SECOND
 from include.oms.words.model import RED_ENDS, Category, Stage
 
-PER_SECOND = 50.0  # requests driven a second, where the form says nothing else
-APPROVAL_SECONDS = 86_400  # wait for a person; without an answer nothing is retriggered
+PER_SECOND = 50.0  # requests retriggered a second, unless the form says otherwise
+APPROVAL_SECONDS = 86_400  # longest wait for the approval; after that nothing is retriggered
 LONGEST_RUN_SECONDS = 3600
 
 WHICH, WHEN, HOW = "Which requests", "Ended when", "How"
 
 
 def _text(title: str, description: str, **more: Any) -> Param:
-    """A field that may stay empty."""
+    """An optional text field."""
     return Param(None, type=["null", "string"], title=title, description=description, section=WHICH, **more)
 
 
@@ -27,7 +27,7 @@ def _lines(title: str, description: str, pattern: str) -> Param:
 
 
 def _name(title: str, example: str) -> Param:
-    return _text(title, f"Exactly as the request has it, such as {example}.", pattern=r"^\s*\S.{0,99}$|^\s*$")
+    return _text(title, f"The exact value of the request, such as {example}.", pattern=r"^\s*\S.{0,99}$|^\s*$")
 
 
 def _choice(title: str, description: str, values: Iterable[str]) -> Param:
@@ -41,7 +41,7 @@ def _instant(title: str, description: str) -> Param:
 PARAMS = {
     "request_ids": _lines(
         "Request ids",
-        "Separated by commas, blanks or line ends. Each gets an answer of its own.",
+        "Separated by commas, blanks or line ends. The log has an answer for each id.",
         r"^[\s,;]*([0-9]{1,19}([\s,;]+|$))*$",
     ),
     "correlation_ids": _lines("Correlation ids", "The clients' own ids, one a line.", r"^([^\r\n]{0,100}(\r?\n|$))*$"),
@@ -53,16 +53,18 @@ PARAMS = {
         minItems=1,
         uniqueItems=True,
         title="Statuses",
-        description="How they ended. Nothing else can be retriggered; what a client has withdrawn is left alone.",
+        description="Only requests with these ends can be retriggered. Withdrawn requests are left out.",
         section=WHICH,
     ),
-    "stage": _choice("Stage", "The step at which they ended.", Stage),
-    "category": _choice("Error category", "Of the last error.", Category),
+    "stage": _choice("Stage", "The stage at which the requests ended.", Stage),
+    "category": _choice("Error category", "The category of the last error.", Category),
     "source_system": _name("Source system", "CIBT"),
     "document_type": _name("Document type", "INVOICE"),
     "document_name": _name("Document name", "IVZRECPA"),
     "metadata": _lines(
-        "Metadata", "KEY:VALUE, one a line; all must hold.", r"^([^:\r\n]{1,100}:[^\r\n]{1,255}(\r?\n|$))*$"
+        "Metadata",
+        "One KEY:VALUE on each line. A request must have all of them.",
+        r"^([^:\r\n]{1,100}:[^\r\n]{1,255}(\r?\n|$))*$",
     ),
     "ended_from": _instant("Ended at or after", "With time zone."),
     "ended_to": _instant("Ended before", "With time zone."),
@@ -72,14 +74,14 @@ PARAMS = {
         exclusiveMinimum=0,
         maximum=MOST_PER_SECOND,
         title="Requests a second",
-        description="So fast they go back to work. What Thunderhead can take is a good measure.",
+        description="Rate at which requests are retriggered. Choose a rate that Thunderhead can bear.",
         section=HOW,
     ),
     "dry_run": Param(
         True,
         type="boolean",
         title="Dry run",
-        description="Only count: how many there are, by stage and error category. Nothing is touched.",
+        description="Only count the requests, by stage and error category. Nothing is changed.",
         section=HOW,
     ),
 }  # fmt: skip

@@ -1,5 +1,5 @@
 -- holds --
--- The holds in force, each with how many queued requests it holds (counted up to a bound).
+-- The holds in force, each with the number of queued requests that it holds, counted up to 100,001.
 SELECT h.hold_id, h.source_system, h.document_type, h.document_name, h.reason, h.held_by, utc_text(h.held_at) AS held_at,
        utc_text(h.until) AS until, q.number
 FROM request_holds h CROSS JOIN LATERAL (
@@ -14,13 +14,13 @@ WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
 ORDER BY h.hold_id;
 
 -- hold_matching --
--- From now on nothing is claimed that matches: what is queued, and what is still to come.
+-- Create a hold. No job claims a matching request from now on: neither queued requests nor later ones.
 INSERT INTO request_holds (source_system, document_type, document_name, reason, held_by, until)
 VALUES (%(source_system)s, %(document_type)s, %(document_name)s, %(reason)s, %(actor)s, %(until)s::timestamptz)
 RETURNING hold_id;
 
 -- release_hold --
--- What a hold has held may be claimed again. A hold that is over is left alone and not returned.
+-- Release a hold, so that its requests may be claimed again. A hold that is over is neither changed nor returned.
 UPDATE request_holds SET released_at = now(), released_by = %(actor)s
 WHERE hold_id = %(hold_id)s AND released_at IS NULL
 RETURNING hold_id, source_system, document_type, document_name, reason, held_by;

@@ -1,6 +1,6 @@
 -- resolve_requests --
--- These red requests no longer need a person. Status and event stay. What is not red, or resolved already, is left alone
--- and not returned.
+-- Note that these red requests no longer need a person. Status and event stay. Requests that are not red, or already
+-- resolved, are neither changed nor returned.
 WITH resolved AS (
     UPDATE document_requests SET resolved_at = now()
     WHERE request_id = ANY (%(request_ids)s) AND status IN ('FAILED', 'STOPPED') AND resolved_at IS NULL
@@ -12,7 +12,7 @@ WITH resolved AS (
 SELECT request_id FROM resolved ORDER BY request_id;
 
 -- reopen_requests --
--- These red requests need a person again, after all.
+-- Note that these resolved requests need a person again.
 WITH reopened AS (
     UPDATE document_requests SET resolved_at = NULL
     WHERE request_id = ANY (%(request_ids)s) AND status IN ('FAILED', 'STOPPED') AND resolved_at IS NOT NULL

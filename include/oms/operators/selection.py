@@ -55,7 +55,7 @@ class Selection(BaseModel):
     batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's batch id, of any attempt
     category: Category | None = None  # of the last error
     state: State | None = None
-    unresolved: bool = False  # nothing that somebody has resolved
+    unresolved: bool = False  # only requests that no operator has resolved
     retrying: bool = False  # only what has spent attempts and has not ended
     withdrawn: bool | None = None  # whether its client took it back
     metadata: Annotated[tuple[tuple[Name, MetadataValue], ...], Field(min_length=1, max_length=20)] | None = None

@@ -75,6 +75,6 @@ def test_a_dry_run_unless_somebody_says_otherwise() -> None:
     ],
 )
 def test_what_makes_no_sense_is_said(filled: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match="this form cannot be worked") as raised:
+    with pytest.raises(ValueError, match="this form has mistakes") as raised:
         form(**filled)
     assert said in str(raised.value)
