@@ -1,6 +1,6 @@
-"""The Reference Data API: what OMS may accept, and how a document is to be made.
+"""The Reference Data API: the values that OMS accepts, and the configuration of documents.
 
-``python -m include.services.reference_data``. Rows are effective-dated: a row counts from its first day up to, not
-including, its last. "Today" is the day in UTC.
+Run it with ``python -m include.services.reference_data``. Rows are effective-dated: a row is in force from its first
+day (inclusive) to its last day (exclusive). "Today" is the day in UTC.
 Source: contracts/reference-data.openapi.yaml.
 """

@@ -1,4 +1,4 @@
-"""Runs the Reference Data API until SIGTERM or Ctrl-C."""
+"""Run the Reference Data API until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from include.services.reference_data.settings import ReferenceDataSettings
 
 
 def main() -> None:
-    """Serve. Exits 0 when it was asked to stop."""
+    """Serve. The exit code is 0 after a requested stop."""
     settings = ReferenceDataSettings()
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after its own orderly end
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again after its own shutdown
     uvicorn.run(
         create_app(settings),
         host=settings.service_host,

@@ -32,9 +32,9 @@ from include.services.reference_data.rows import (
 from include.services.reference_data.settings import ReferenceDataSettings
 
 RETRY_AFTER_SECONDS = 5
-ISSUER_TIMEOUT_SECONDS = 2.0  # fetching its keys: a caller waits meanwhile
+ISSUER_TIMEOUT_SECONDS = 2.0  # for its keys; a caller waits in the meantime
 
-_log = logging.getLogger("uvicorn.error")  # the server's own: one stream of lines
+_log = logging.getLogger("uvicorn.error")  # the server's own logger: all lines go to one stream
 
 
 def create_app(settings: ReferenceDataSettings) -> ASGIApp:
@@ -57,12 +57,12 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
 
     @app.get("/healthz")
     async def healthz() -> Response:
-        """The process is alive."""
+        """Answer 200 if the process is alive."""
         return json_answer({"status": "ok"})
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        """The database answers, too."""
+        """Answer 200 if the database answers."""
         await reference_data.select("select_one")
         return json_answer({"status": "ok"})
 
@@ -97,7 +97,7 @@ async def _overlaps(_request: Request, _error: errors.ExclusionViolation) -> Res
 
 
 async def _ends_too_early(_request: Request, _error: psycopg.Error) -> Response:
-    """What the models cannot see: a date that is given beside one that is left out."""
+    """The database found it: the models cannot compare a given date with one that is left out."""
     return problem(422, "effectToDat must not be before effectFromDat.")
 
 
@@ -113,6 +113,6 @@ _HANDLERS: dict[type[Exception], Handler] = {
     Refused: _refused,
     errors.ExclusionViolation: _overlaps,
     errors.CheckViolation: _ends_too_early,
-    errors.DataException: _ends_too_early,  # of daterange()
+    errors.DataException: _ends_too_early,  # raised by daterange()
     psycopg.OperationalError: _database_is_away,
 }

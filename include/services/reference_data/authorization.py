@@ -1,4 +1,4 @@
-"""Who may write: whoever has a token of the configured issuer with a scope of its own. Reading is open in the house."""
+"""Authorization: writes need a token of the configured issuer with a scope; reads need no token."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ REALM = 'Bearer realm="oms-reference-data"'
 
 
 def writer(settings: ReferenceDataSettings, fetcher: Fetcher) -> Callable[[Request], None]:
-    """A dependency of the routes that write. It runs in a thread, for it may have to ask the issuer for its keys.
+    """The dependency of routes that write. It runs in a thread, because it may fetch the issuer's keys.
 
-    It raises NotAuthenticated, InsufficientScope, and IdentityOutOfReach also where no key is configured.
+    The dependency raises NotAuthenticated, InsufficientScope, and IdentityOutOfReach (also if no key is configured).
     """
     tokens = tokens_of_issuer(settings, fetcher)
 

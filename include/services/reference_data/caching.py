@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-# A change must reach every caller within half a minute (the intake's own reference_data_fresh_seconds), and half a
-# minute spares nearly all reads: they are the same few, again and again.
+# A change must reach every caller within half a minute, as reference_data_fresh_seconds of the intake. Half a minute of
+# caching saves nearly all reads, because callers repeat the same few.
 MAX_AGE_SECONDS = 30
 
 _TAGS = re.compile(r'(?:W/)?("[^"]*")')
@@ -24,7 +24,7 @@ def tag_of(content: bytes) -> str:
 
 
 def is_expected(request: Request, model: type[BaseModel]) -> Callable[[DictRow], bool]:
-    """Whether a row is the one that the caller names by If-Match (RFC 9110, 13.1.1); any is, where it names none."""
+    """Return a check: is a row the one that If-Match names (RFC 9110, 13.1.1)? Without If-Match, every row is."""
     known = request.headers.get("if-match", "*").strip()
 
     def expected(row: DictRow) -> bool:
@@ -34,7 +34,7 @@ def is_expected(request: Request, model: type[BaseModel]) -> Callable[[DictRow],
 
 
 def cacheable(request: Request, content: bytes) -> Response:
-    """A read's answer: the content with its strong ETag, or 304 where the caller has just that."""
+    """The answer to a read: the content with its strong ETag, or 304 if the caller already has this content."""
     tag = tag_of(content)
     headers = {"ETag": tag, "Cache-Control": f"max-age={MAX_AGE_SECONDS}"}
     known = request.headers.get("if-none-match", "")

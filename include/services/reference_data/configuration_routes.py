@@ -1,4 +1,4 @@
-"""/v1/document-configurations: how a document is to be made."""
+"""/v1/document-configurations: the configuration of documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIST = TypeAdapter(list[DocumentConfiguration])
 
 
 def configuration_routes(rows: Rows, may_write: Callable[[Request], None]) -> APIRouter:
-    """The routes over these rows; ``may_write`` refuses callers that may only read."""
+    """The routes of these rows. ``may_write`` refuses callers that may only read."""
     writing = [Depends(may_write)]
     router = APIRouter(prefix=PATH)
 
@@ -34,7 +34,7 @@ def configuration_routes(rows: Rows, may_write: Callable[[Request], None]) -> AP
         headers = {"Location": f"{PATH}/{row.id}"}
         return Response(row.model_dump_json(), 201, headers, media_type="application/json")
 
-    @router.get("/search")  # before /{row_id}, which would take it for an id
+    @router.get("/search")  # must be before /{row_id}, which would match it
     async def search(
         request: Request,
         document_name: Annotated[Key, Query(alias="documentName")],

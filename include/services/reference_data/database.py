@@ -1,4 +1,4 @@
-"""The Reference Data API's pool of connections to the OMS Database."""
+"""The connection pool of the Reference Data API to the OMS Database."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from include.oms.base.database import OF_ROWS, BoundedAsyncConnection, Session
 from include.oms.base.settings import Settings
 
 CONNECT_TIMEOUT_SECONDS = 2
-WAIT_SECONDS = 1.0  # for a connection; callers give up after two seconds, and should hear why before
+WAIT_SECONDS = 1.0  # for a connection; callers give up after two seconds, so they get the reason before
 MOST_CONNECTIONS = 10
 
 Pool = AsyncConnectionPool[BoundedAsyncConnection]
 
 
 def create_pool(settings: Settings) -> Pool:
-    """A pool that opens with the service, whether the database is there yet or not.
+    """A pool that opens with the service, even if the database does not answer yet.
 
-    A connection is tried before it is handed out, so a restart of the database causes no error.
+    The pool checks a connection before it hands it out, so a restart of the database causes no error.
     """
     session = Session("oms-reference-data", CONNECT_TIMEOUT_SECONDS, settings.statement_timeout_seconds)
 
@@ -25,7 +25,7 @@ def create_pool(settings: Settings) -> Pool:
         await connection.begin(session)
 
     async def check(connection: BoundedAsyncConnection) -> None:
-        """Try it, and for no longer than a caller waits. Raises psycopg.OperationalError."""
+        """Check the connection, for no longer than a caller waits. Raises psycopg.OperationalError."""
         connection.answer_seconds = WAIT_SECONDS
         await AsyncConnectionPool.check_connection(connection)
         connection.answer_seconds = session.answer_seconds

@@ -1,4 +1,4 @@
-"""The rows as callers see them, and what callers may write."""
+"""The rows that callers read, and the bodies that callers write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def _iso_date(value: Any) -> Any:
-    """Only YYYY-MM-DD: pydantic would take numbers and instants for dates, too."""
+    """Accept only YYYY-MM-DD, because pydantic also accepts numbers and instants as dates."""
     if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
         raise ValueError("must be a date as YYYY-MM-DD")
     if not isinstance(value, str | None):
@@ -37,20 +37,20 @@ Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checked
 
 
 class _Row(BaseModel):
-    """What both kinds of rows have."""
+    """The fields of both kinds of rows."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
-    effect_from_dat: Day = None  # left out in a new row: today
-    effect_to_dat: Day = None  # left out in a new row: 4712-12-31, no end
+    effect_from_dat: Day = None  # default of a new row: today
+    effect_to_dat: Day = None  # default of a new row: 4712-12-31, no end
 
     @model_validator(mode="before")
     @classmethod
     def _says_no_null(cls, content: Any) -> Any:
-        """To one caller null would mean "leave it", to another "no end": it is refused."""
+        """Refuse null, because it is ambiguous: it could mean "no change" or "no end"."""
         nulls = [name for name, value in content.items() if value is None] if isinstance(content, dict) else []
         if nulls:
-            raise ValueError(f"must not be null: {', '.join(nulls)}; leave out what is not to be said")
+            raise ValueError(f"must not be null: {', '.join(nulls)}; leave out fields that have no value")
         return content
 
     @model_validator(mode="after")
@@ -61,7 +61,7 @@ class _Row(BaseModel):
 
 
 class NewReferenceData(_Row):
-    """What a caller sends to make or change a row. An `id`, as a row that was read has it, is not looked at."""
+    """The body to create or change a row. An `id` in it is ignored, so a row that was read can be sent back."""
 
     ref_data_type: RefDataType
     ref_data_value: Key
@@ -70,7 +70,7 @@ class NewReferenceData(_Row):
 
 
 class NewDocumentConfiguration(_Row):
-    """What a caller sends to make or change a configuration."""
+    """The body to create or change a configuration."""
 
     footer_id: Key
     app_doc_spec: Key

@@ -1,4 +1,4 @@
-"""What callers put into a path or a query."""
+"""The parameters in paths and queries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LARGEST_ID = 2**63 - 1
 
 
 def _row_id(row_id: str) -> int:
-    """An id in a path. What cannot be one is not there."""
+    """An id in a path. Raises NotThere for a text that cannot be an id."""
     if row_id.isascii() and row_id.isdigit() and len(row_id) < 20 and int(row_id) <= LARGEST_ID:
         return int(row_id)
     raise NotThere
 
 
-On = Annotated[Day, Query()]  # the day that is asked for; none: today
+On = Annotated[Day, Query()]  # the day that the caller asks for; None: today
 RowId = Annotated[int, Depends(_row_id)]

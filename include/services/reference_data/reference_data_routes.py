@@ -1,4 +1,4 @@
-"""/v1/reference-data: what OMS may accept."""
+"""/v1/reference-data: the values that OMS accepts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIST = TypeAdapter(list[ReferenceData])
 
 
 def reference_data_routes(rows: Rows, may_write: Callable[[Request], None]) -> APIRouter:
-    """The routes over these rows; ``may_write`` refuses callers that may only read."""
+    """The routes of these rows. ``may_write`` refuses callers that may only read."""
     writing = [Depends(may_write)]
     router = APIRouter(prefix=PATH)
 

@@ -1,4 +1,4 @@
-"""Effective-dated rows: make, change, end. The same rules for both kinds; their SQL is in the two files beside this.
+"""Effective-dated rows: create, change, end. Both kinds follow the same rules; their SQL is in the two .sql files here.
 
 Source: contracts/reference-data.openapi.yaml, description.
 """
@@ -61,22 +61,22 @@ class NotThere(Exception):
 
 
 class Changed(Exception):
-    """The row is not as the caller has seen it."""
+    """The row has changed since the caller read it."""
 
 
 class Refused(Exception):
-    """The row, or one beside it, does not allow this. The message says which and why."""
+    """The row, or another one, does not allow the change. The message says which row and why."""
 
 
 class Rows:
-    """One kind of rows."""
+    """The rows of one kind."""
 
     def __init__(self, pool: Pool, kind: Kind) -> None:
         self._pool = pool
         self._kind = kind
 
     async def select(self, query: str, **values: Any) -> list[DictRow]:
-        """What a query of this package finds."""
+        """The rows that a query of this package finds."""
         async with self._pool.connection() as connection:
             return await (await connection.execute(_sql[query], values)).fetchall()
 
@@ -88,7 +88,7 @@ class Rows:
         return found[0]
 
     async def create(self, new: BaseModel) -> DictRow:
-        """A new row; an older one that it overlaps ends where it begins. Raises Refused where that cannot be."""
+        """Create a row, and end an older row that it overlaps where it begins. Raises Refused if that is impossible."""
         values = new.model_dump(by_alias=False)
         async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_sql[self._kind.lock], values)
@@ -101,14 +101,14 @@ class Rows:
             return made
 
     async def change(self, row_id: int, new: BaseModel, is_expected: IsExpected) -> DictRow:
-        """Change a row that is as the caller expects it.
+        """Change a row if it is as the caller expects it.
 
-        Raises NotThere, Changed, and Refused where it is not editable. An overlap is the database's to refuse.
+        Raises NotThere, Changed, and Refused if it is not editable. The database refuses overlaps (ExclusionViolation).
         """
         return await self._write(self._kind.update, row_id, new.model_dump(by_alias=False), is_expected)
 
     async def end(self, row_id: int, is_expected: IsExpected) -> None:
-        """End a row today; one that has ended stays as it is. Raises as ``change`` does."""
+        """End a row today. A row that has ended is not changed. Raises the same errors as ``change``."""
         await self._write(self._kind.end, row_id, {}, is_expected)
 
     async def _write(self, query: str, row_id: int, values: dict[str, Any], is_expected: IsExpected) -> DictRow:

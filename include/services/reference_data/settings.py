@@ -1,4 +1,4 @@
-"""What the Reference Data API needs to know, beside the settings that all parts share."""
+"""The settings of the Reference Data API, besides those that all parts share."""
 
 from __future__ import annotations
 
