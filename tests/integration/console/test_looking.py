@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -11,7 +13,10 @@ import pytest
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.ending.retrigger import retrigger_slice
+from include.oms.operators.selection import State
+from include.oms.words.model import Category, Stage, Status
 from plugins.oms_console import requests
+from plugins.oms_console.app import STATIC
 from plugins.oms_console.sheets import harmless
 from tests.integration.console.conftest import Console
 
@@ -295,3 +300,9 @@ async def test_a_database_that_is_out_is_told_in_a_sentence(console: Console, mo
     assert answer.status_code == 503
     assert "does not answer" in answer.json()["title"]
     assert "nobody" not in answer.text
+
+
+@pytest.mark.parametrize("enum", [Category, Status, Stage, State])
+def test_the_pages_know_every_word(enum: type[StrEnum]) -> None:
+    words = (STATIC / "words.js").read_text("utf-8") + (STATIC / "search.js").read_text("utf-8")
+    assert [word for word in enum if not re.search(rf"\b{word}\b", words)] == []
