@@ -1,8 +1,8 @@
 """Alembic's entry: one connection to OMS_DATABASE_URL, one transaction a migration, and no long wait for a lock.
 
-A statement that waits for a lock on a table keeps everybody else from that table meanwhile. So a migration gives up
-after half a second, lets the others go on, and tries again: behind a long transaction (a pg_dump, a report) it waits
-without stopping the intake. What is committed is not done again.
+A statement that waits for a table lock blocks all other sessions on that table. So a migration gives up after half a
+second, lets the others continue, and tries again. It can wait behind a long transaction (a pg_dump, a report) without
+stopping the intake. Committed migrations are not repeated.
 """
 
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger("oms")
 
 
 def connect() -> psycopg.Connection:
-    """A connection as SQLAlchemy wants it: with transactions, and rows that are tuples."""
+    """A connection for SQLAlchemy: with transactions, and with tuples as rows."""
     connection: psycopg.Connection = open_blocking(settings().database_url, SESSION)  # type: ignore[assignment]
     connection.autocommit = False
     connection.row_factory = tuple_row
@@ -36,10 +36,10 @@ def connect() -> psycopg.Connection:
 
 
 def engine() -> Engine:
-    """A new connection each time it is asked for one."""
+    """An engine that opens a new connection for each use."""
     made = create_engine("postgresql+psycopg://", creator=connect, poolclass=pool.NullPool)
 
-    # CREATE INDEX CONCURRENTLY waits for all transactions that are under way, and stops nobody meanwhile.
+    # CREATE INDEX CONCURRENTLY waits for all open transactions, and does not block them. It gets no lock time-out.
     @event.listens_for(made, "before_cursor_execute")
     def _be_patient(_connection, cursor, statement, *_):  # type: ignore[no-untyped-def]
         if " CONCURRENTLY " in statement:
@@ -54,7 +54,7 @@ def engine() -> Engine:
 
 
 def run() -> None:
-    """Apply the migrations that are asked for. Raises what the last try met when the time is up."""
+    """Apply the requested migrations. Raises the error of the last try after ``GIVE_UP_SECONDS``."""
     give_up_at = time.monotonic() + GIVE_UP_SECONDS
     while True:
         try:

@@ -18,7 +18,7 @@ REF_DATA_TYPES = (
 
 
 def upgrade() -> None:
-    """Two tables in which no two rows for the same thing are ever in force on the same day."""
+    """Create two tables. A constraint allows one row in force for a value on each day."""
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")  # equality inside an exclusion constraint
     op.execute(f"""
         CREATE TABLE reference_data (
@@ -52,5 +52,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Both tables go, with their rows."""
+    """Drop both tables with their rows."""
     op.execute("DROP TABLE document_configurations, reference_data")

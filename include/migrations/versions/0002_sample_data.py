@@ -1,4 +1,4 @@
-"""The contract's sample reference data, and configurations to make its documents with.
+"""The sample reference data of the contract, and configurations for its documents.
 
 Runs: before the code that needs it.
 Source: contracts/reference-data.openapi.yaml, x-sample-data.
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """TOPIC_NAME is left out on purpose: without it, events go to OMS_KAFKA_TOPIC."""
+    """Insert the rows. TOPIC_NAME is left out on purpose: without it, events go to OMS_KAFKA_TOPIC."""
     op.execute("""
         INSERT INTO reference_data (ref_data_type, ref_data_value, description, editable, effect_from_dat)
         SELECT type, value, description, type <> 'REF_DATA_TYPE', DATE '2020-01-01' FROM (VALUES
@@ -72,5 +72,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Every row goes: before this revision the tables were empty."""
+    """Delete every row: before this revision the tables were empty."""
     op.execute("TRUNCATE document_configurations, reference_data")

@@ -1,6 +1,6 @@
-"""Indexes for what the intake counts and finds by time.
+"""Indexes for the requests that the intake counts and finds by time.
 
-Runs: before the code that needs it. On a large table that is in use, make both CONCURRENTLY beforehand, by hand.
+Runs: before the code that needs it. On a large table in use, create both by hand before, with CONCURRENTLY.
 """
 
 from alembic import op
@@ -12,15 +12,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Their cost is that of the open requests, and of the time asked for; not that of the history."""
+    """Their cost depends on the open requests and on the requested time, not on the history."""
     # count_open_requests, with every scrape of /metrics.
     op.execute("""CREATE INDEX IF NOT EXISTS open_requests ON document_requests (status, created_at)
                   WHERE status IN ('QUEUED', 'PROCESSING')""")
-    # find_requests, count_requests: rows lie in the table by creation, more or less, so a few kB of summaries will do.
+    # find_requests, count_requests: rows are stored roughly in order of creation, so a few kB of summaries suffice.
     op.execute("""CREATE INDEX IF NOT EXISTS requests_by_creation ON document_requests
                   USING brin (created_at) WITH (autosummarize = on)""")
 
 
 def downgrade() -> None:
-    """The same questions are answered, more slowly."""
+    """The same queries work, but slower."""
     op.execute("DROP INDEX requests_by_creation, open_requests")

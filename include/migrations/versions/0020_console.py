@@ -1,6 +1,6 @@
-"""Indexes of the operators' console: each search filter goes by one of its own, and a slice is found by its requests.
+"""Indexes of the operators' console: one for each search filter, and one for the requests of a slice.
 
-Runs: before the code that needs it. On a large table that is in use, make them CONCURRENTLY beforehand, by hand.
+Runs: before the code that needs it. On a large table in use, create them by hand before, with CONCURRENTLY.
 """
 
 from alembic import op
@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 INDEXES = {
-    # requests_of_slices: what a slice has had in its hands.
+    # requests_of_slices: requests that a slice has worked.
     "timeline_of_slice": "request_timeline (slice_id, request_id) WHERE slice_id IS NOT NULL",
     "batches_of_slice": "thunderhead_batches (slice_id, request_id) WHERE status = 'PROCESSING_THUNDERHEAD'",
     # select_requests: by document, newest first.
@@ -29,11 +29,11 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    """Nothing here changes what the running code does."""
+    """Add indexes. They do not change what the running code does."""
     for name, what in INDEXES.items():
         op.execute(f"CREATE INDEX {name} ON {what}")
 
 
 def downgrade() -> None:
-    """The console finds the same, more slowly."""
+    """The console finds the same, but slower."""
     op.execute(f"DROP INDEX {', '.join(INDEXES)}")

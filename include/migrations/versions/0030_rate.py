@@ -1,4 +1,4 @@
-"""The dial's rate: where the line of an outside system's calls ends.
+"""The rate limit of an outside system: the time at which the next call may be made.
 
 Runs: before the code that needs it.
 """
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """When the next call may be made that has no place yet; null: at once."""
+    """Add the time of the next call that is not reserved yet; null: immediately."""
     op.execute("ALTER TABLE outside_systems ADD COLUMN next_call_at timestamptz")
 
 
 def downgrade() -> None:
-    """Back to no memory of it."""
+    """Drop the column."""
     op.execute("ALTER TABLE outside_systems DROP COLUMN next_call_at")

@@ -1,4 +1,4 @@
-"""When an outside system last answered: tells a request's own trouble from an outage.
+"""The last answer of an outside system: it tells a failure of a request from an outage.
 
 Runs: before the code that needs it.
 """
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Null: never yet."""
+    """Add the column; null: no answer yet."""
     op.execute("ALTER TABLE outside_systems ADD COLUMN answered_at timestamptz")
 
 
 def downgrade() -> None:
-    """Back to no memory of it."""
+    """Drop the column."""
     op.execute("ALTER TABLE outside_systems DROP COLUMN answered_at")

@@ -1,4 +1,4 @@
-"""Slices at work: how long a worker's hold on its slice lasts, so that all can see who is at it.
+"""Slices at work: the lease of a worker on its slice, so that others can see whether it is being worked.
 
 Runs: before the code that needs it.
 """
@@ -12,13 +12,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Null: of the release before, or closed. Older code goes on as if nobody were at it."""
+    """Add the lease. Null: closed, or from the release before. Older code ignores it."""
     op.execute("ALTER TABLE slices ADD COLUMN lease_until timestamptz")
-    # slices_at_work: what is open; a slice whose worker died stays in it until housekeeping.
+    # slices_at_work: open slices. A slice whose worker died stays in the index until housekeeping deletes it.
     op.execute("""CREATE INDEX open_slices ON slices (job, lease_until)
                   WHERE closed_at IS NULL AND lease_until IS NOT NULL""")
 
 
 def downgrade() -> None:
-    """Back to slices that are claimed, worked and over."""
+    """Drop the lease of slices."""
     op.execute("ALTER TABLE slices DROP COLUMN lease_until")

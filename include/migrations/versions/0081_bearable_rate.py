@@ -1,4 +1,4 @@
-"""The rate that an outside system can bear, as the slices find it out together.
+"""The found rate: the rate that an outside system can bear, found by all slices together.
 
 Runs: before the code that needs it.
 """
@@ -12,14 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Null: it has never asked anybody to slow down, or not for long."""
+    """Add the found rate. Null: the system has not asked for fewer calls, or not for a long time."""
     op.execute("""ALTER TABLE outside_systems
         ADD COLUMN bearable_per_second numeric CHECK (bearable_per_second > 0),
-        ADD COLUMN paced_at timestamptz,   -- when it was changed
-        ADD COLUMN limited_at timestamptz  -- when it was last asked to slow down""")
+        ADD COLUMN paced_at timestamptz,   -- when bearable_per_second was changed
+        ADD COLUMN limited_at timestamptz  -- when the system last asked for fewer calls""")
 
 
 def downgrade() -> None:
-    """Back to the dial's own rate, and full stops."""
+    """Drop the found rate. Only the operators' rate limit stays."""
     op.execute("""ALTER TABLE outside_systems
         DROP COLUMN bearable_per_second, DROP COLUMN paced_at, DROP COLUMN limited_at""")

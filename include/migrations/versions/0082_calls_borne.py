@@ -1,4 +1,4 @@
-"""What all slices together got through to an outside system before it asked for fewer calls.
+"""The calls of all slices that an outside system answered before it asked for fewer.
 
 Runs: before the code that needs it.
 """
@@ -12,12 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Added up by the slices within a second of ``limited_at``."""
+    """Add the sum. The slices add to it within a second of ``limited_at``."""
     op.execute("""ALTER TABLE outside_systems
-        ADD COLUMN borne_per_second integer,    -- null: somebody does not know
+        ADD COLUMN borne_per_second integer,    -- null: a slice does not know its share
         ADD COLUMN bearable_before numeric      -- bearable_per_second as it was at limited_at""")
 
 
 def downgrade() -> None:
-    """Back to each slice's own guess."""
+    """Drop the sum. Each slice estimates by itself again."""
     op.execute("ALTER TABLE outside_systems DROP COLUMN borne_per_second, DROP COLUMN bearable_before")

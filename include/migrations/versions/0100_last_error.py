@@ -1,4 +1,4 @@
-"""A request's last error, said once: lists, dashboards, retriggers and searches ask for it.
+"""A function for a request's last error, which lists, dashboards, retriggers and searches use.
 
 Runs: before the code that needs it.
 """
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """PostgreSQL inlines it (SETOF, STABLE, one SELECT), so that it costs what its statement costs."""
+    """Create it. PostgreSQL inlines it (SETOF, STABLE, one SELECT), so it costs no more than its statement."""
     op.execute("""
         CREATE FUNCTION last_error(of_request_id bigint) RETURNS SETOF request_errors
         LANGUAGE sql STABLE PARALLEL SAFE ROWS 1 AS $$
@@ -21,5 +21,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Each statement says it by itself again."""
+    """Drop it. Each statement then has its own subquery again."""
     op.execute("DROP FUNCTION last_error")

@@ -1,7 +1,7 @@
 """The outbox: publishers claim events by a lease, and each topic and each event backs off by itself.
 
-Runs: before the code that needs it. Other sessions go on meanwhile: the new columns are null, and the index is built
-beside the one that it replaces.
+Runs: before the code that needs it. Other sessions are not blocked: the new columns are null, and the new index is
+built before the old one is dropped.
 """
 
 from alembic import op
@@ -14,19 +14,19 @@ depends_on = None
 WAITS = "published_at IS NULL AND set_aside_at IS NULL"
 
 EVENT_TOPICS = """
-    CREATE TABLE event_topics (         -- topics that took nothing at the last try; one that takes events has no row
-        topic text PRIMARY KEY,         -- empty: the default topic
-        failures integer NOT NULL DEFAULT 1 CHECK (failures > 0),  -- tries in a row in which it took nothing
+    CREATE TABLE event_topics (         -- topics that accepted no event at the last try; a working topic has no row
+        topic text PRIMARY KEY,         -- empty text: the default topic
+        failures integer NOT NULL DEFAULT 1 CHECK (failures > 0),  -- tries in a row without an accepted event
         next_try_at timestamptz NOT NULL,
-        refused_since timestamptz,      -- the broker says that the topic is missing or forbidden; null: it says nothing
+        refused_since timestamptz,      -- the broker says that the topic is missing or forbidden; null: it does not
         last_error text NOT NULL
     )"""
 
 OF_TOPIC = f"FROM final_events e WHERE {WAITS} AND coalesce(e.topic, '') = t.topic"
 
 WAITING_TOPICS = f"""
-    -- The topics for which events wait, and when one of these may be published next. None while Kafka is paused.
-    -- One index probe a topic; what publishers have in hand, and what backs off by itself, is passed over.
+    -- The topics for which events wait, and when one of them may be published next. Empty while Kafka is paused.
+    -- It costs one index probe a topic. Events that a publisher has claimed, or that back off, are skipped.
     CREATE VIEW waiting_topics AS
     WITH RECURSIVE topics AS (
         (SELECT coalesce(topic, '') AS topic FROM final_events WHERE {WAITS} ORDER BY coalesce(topic, '') LIMIT 1)
@@ -48,9 +48,9 @@ WAITING_TOPICS = f"""
 
 
 def upgrade() -> None:
-    """Events are found by their topic, so that those of a bad topic stand in nobody's way."""
+    """Find events by their topic, so that events of a broken topic do not delay the others."""
     op.execute("""ALTER TABLE final_events
-                  ADD COLUMN lease_token bigint,       -- of the publisher that has it in hand
+                  ADD COLUMN lease_token bigint,       -- of the publisher that has claimed it
                   ADD COLUMN lease_until timestamptz,
                   ADD COLUMN next_try_at timestamptz,  -- its own back-off; null: none
                   ADD CONSTRAINT an_event_lease_is_whole
@@ -64,7 +64,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Publishers hold a transaction open again while they wait for the broker."""
+    """Drop the claims. Publishers then hold a transaction open while they wait for the broker."""
     _replace("waiting_events_by_topic", f"waiting_events ON final_events (event_seq) WHERE {WAITS}")
     op.execute("DROP VIEW waiting_topics")
     op.execute("DROP TABLE event_topics")
@@ -72,7 +72,7 @@ def downgrade() -> None:
 
 
 def _replace(old: str, new: str) -> None:
-    """Make an index and then drop another. Outside of a transaction: PostgreSQL wants it so."""
+    """Create an index, then drop another. PostgreSQL requires this outside of a transaction."""
     with op.get_context().autocommit_block():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {new.split()[0]}")
         op.execute(f"CREATE INDEX CONCURRENTLY {new}")

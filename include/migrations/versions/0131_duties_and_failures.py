@@ -1,4 +1,4 @@
-"""Daily duties, each with when it was last done; and what task instances turn red for, so that one cause is told once.
+"""Tables for daily duties (when each was last done) and for the causes of red task instances (one alert a cause).
 
 Runs: before the code that needs it.
 """
@@ -13,22 +13,22 @@ depends_on = None
 DAILY_DUTIES = """
     CREATE TABLE daily_duties (
         duty text PRIMARY KEY,
-        done_at timestamptz NOT NULL DEFAULT now()  -- last done in full
+        done_at timestamptz NOT NULL DEFAULT now()  -- when it was last completed
     )"""
 
 FAILURE_ALARMS = """
     CREATE TABLE failure_alarms (
         cause text PRIMARY KEY,                    -- DAG, task and reason, without the numbers in it
-        number integer NOT NULL DEFAULT 1,         -- task instances that turned red for it
-        told_number integer NOT NULL DEFAULT 0,    -- how many of them the operators know of
-        link text NOT NULL,                        -- the newest one
+        number integer NOT NULL DEFAULT 1,         -- task instances that turned red for this cause
+        told_number integer NOT NULL DEFAULT 0,    -- how many of them the operators were told
+        link text NOT NULL,                        -- to the newest task instance
         began_at timestamptz NOT NULL DEFAULT now(),
         last_at timestamptz NOT NULL DEFAULT now()
     )"""
 
 
 def upgrade() -> None:
-    """A duty that is not done from now on is late a day later. Others get a row when they are first done."""
+    """Create both tables. These duties are late if not done within a day; others count after their first time."""
     op.execute(DAILY_DUTIES)
     op.execute("""INSERT INTO daily_duties (duty)
                   VALUES ('reconciliation'), ('erase_content'), ('prune_events'), ('prune_slices')""")
@@ -36,5 +36,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """A duty that is not done is seen in Airflow alone; each red task instance is told of by itself."""
+    """Drop both. Only Airflow shows a missed duty then, and each red task instance sends its own alert."""
     op.execute("DROP TABLE daily_duties, failure_alarms")

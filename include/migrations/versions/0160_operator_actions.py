@@ -1,4 +1,4 @@
-"""operator_actions: who did what, why, and what was before: an audit trail that only grows.
+"""operator_actions: an audit trail that only grows: who did what, why, and the state before and after.
 
 Runs: before the code that needs it.
 """
@@ -14,25 +14,25 @@ TABLE = """
     CREATE TABLE operator_actions (
         action_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        actor text NOT NULL,    -- airflow: and the user
+        actor text NOT NULL,    -- "airflow:" and the user's name
         door text NOT NULL CHECK (door IN ('console', 'dag', 'clear', 'api')),
         action text NOT NULL CHECK (action ~ '^[a-z_]+$'),
-        subject text,           -- what it was done to: a request, a system, a filter without metadata values
-        request_id bigint,      -- where it was one request
-        number bigint,          -- requests or rows it was done to
+        subject text,           -- its object: a request, a system, a filter without metadata values
+        request_id bigint,      -- if it was a single request
+        number bigint,          -- number of requests or rows
         reason text,
         before jsonb,
         after jsonb
     )"""
 INDEXES = (
-    # operator_actions: by who did it; by what was done; of one request. Newest first.
+    # operator_actions: by actor, by action, by request. Newest first.
     "CREATE INDEX actions_by_actor ON operator_actions (actor, action_id)",
     "CREATE INDEX actions_by_kind ON operator_actions (action, action_id)",
     "CREATE INDEX actions_of_request ON operator_actions (request_id, action_id) WHERE request_id IS NOT NULL",
-    # who_cleared: of one run.
+    # who_cleared: the clears of one run.
     "CREATE INDEX clears_of_run ON operator_actions (subject, action_id) WHERE door = 'clear'",
 )
-# Triggers hold for every role, the owner of the table included. Housekeeping may forget what is years old.
+# Triggers apply to every role, including the owner of the table. Housekeeping may delete rows older than a year.
 REFUSE = """
     CREATE FUNCTION refuse_change_of_operator_actions() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -50,12 +50,12 @@ TRIGGERS = (
 
 
 def upgrade() -> None:
-    """A table that the parts can add to, and nothing else."""
+    """Create a table that accepts new rows only."""
     for statement in (TABLE, *INDEXES, REFUSE, *TRIGGERS):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """The trail goes."""
+    """Drop the audit trail."""
     op.execute("DROP TABLE operator_actions")
     op.execute("DROP FUNCTION refuse_change_of_operator_actions")

@@ -1,4 +1,4 @@
-"""request_holds: what is not claimed until somebody releases it.
+"""request_holds: requests that no job claims until an operator releases them.
 
 Runs: before the code that needs it.
 """
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """A hold names a source system, a document type, a document, or several of them; it holds what matches all."""
+    """Create the table. A hold names a source system, document type or document name; requests must match all."""
     op.execute("""
         CREATE TABLE request_holds (
             hold_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -22,16 +22,16 @@ def upgrade() -> None:
             reason text NOT NULL,
             held_by text NOT NULL,
             held_at timestamptz NOT NULL DEFAULT now(),
-            until timestamptz,  -- it then ends by itself; null: when it is released
+            until timestamptz,  -- the hold ends by itself then; null: only a release ends it
             released_by text,
             released_at timestamptz,
             CONSTRAINT a_hold_holds_something CHECK (num_nonnulls(source_system, document_type, document_name) > 0),
             CONSTRAINT released_by_somebody CHECK ((released_at IS NULL) = (released_by IS NULL))
         )""")
-    # holds: a claim looks at those in force, and they are few.
+    # holds: a claim reads the holds in force, and these are few.
     op.execute("CREATE INDEX holds_in_force ON request_holds (hold_id) WHERE released_at IS NULL")
 
 
 def downgrade() -> None:
-    """Everything that was held is claimed."""
+    """Drop the holds. Requests that were held are claimed."""
     op.execute("DROP TABLE request_holds")

@@ -1,4 +1,4 @@
-"""resolved_at: a red request that no longer needs a person, since somebody has seen to it.
+"""resolved_at: an operator has resolved a red request, so it no longer needs a person.
 
 Runs: before the code that needs it.
 """
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Null: nobody has resolved it. Its status and its event stay as they are; a retrigger sets it back to null."""
+    """Add the column. Null: not resolved. Status and final event do not change; a retrigger sets it to null."""
     op.execute("ALTER TABLE document_requests ADD COLUMN resolved_at timestamptz")
 
 
 def downgrade() -> None:
-    """What was resolved needs a person again."""
+    """Drop the column. Resolved requests need a person again."""
     op.execute("ALTER TABLE document_requests DROP COLUMN resolved_at")
