@@ -1,11 +1,10 @@
 -- is_there --
--- Whether the database answers.
+-- Check that the database answers.
 SELECT 1;
 
 -- accept_requests --
--- Store requests with payload, metadata and first timeline entry, all or nothing. A request whose correlation id is
--- taken is left out and not returned. Stored in the order of correlation ids, so that two calls with the same ones
--- never wait for each other in a circle.
+-- Store requests with payload, metadata and first timeline entry, all or none. A request whose correlation id is taken
+-- is neither stored nor returned. The order of correlation ids prevents a deadlock of two calls with the same ones.
 WITH sent AS (
     SELECT * FROM json_to_recordset(%(requests)s::json) AS s (
         request_correlation_id text, content_hash bytea, document_type text, document_name text,
@@ -17,7 +16,7 @@ WITH sent AS (
         source_environment, priority, not_before, due_at, client_subject, origin_user, traceparent)
     SELECT %(source_system)s, request_correlation_id, content_hash, document_type, document_name, document_language,
            source_environment, priority, not_before,
-           greatest(not_before, now()),  -- an instant long past must not jump the queue
+           greatest(not_before, now()),  -- an instant in the past gives no advantage in the queue
            %(client_subject)s, %(origin_user)s, %(traceparent)s
     FROM sent ORDER BY request_correlation_id
     ON CONFLICT (source_system, request_correlation_id) DO NOTHING
@@ -33,7 +32,7 @@ WITH sent AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT request_id, 'ACCEPTED', %(actor)s,
            jsonb_strip_nulls(jsonb_build_object('origin_user', %(origin_user)s::text)) FROM accepted
-), woken AS (  -- the watchers that wait to be told: document_monitoring starts while document_processing does
+), woken AS (  -- wake the watchers that wait: document_monitoring starts together with document_processing
     SELECT count(pg_notify('oms_work', job)) FROM watchers WHERE waiting
 )
 SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted CROSS JOIN woken;
@@ -44,7 +43,7 @@ SELECT request_correlation_id, request_id, content_hash FROM document_requests
 WHERE source_system = %(source_system)s AND request_correlation_id = ANY (%(correlation_ids)s);
 
 -- show_requests --
--- Requests as their client sees them, newest first. Another source system's are not there.
+-- Requests for their client, newest first. Requests of other source systems are not returned.
 SELECT r.request_id, r.status, json_build_object(
     'request_id', r.request_id,
     'request_correlation_id', r.request_correlation_id,
@@ -92,8 +91,8 @@ WHERE r.source_system = %(source_system)s AND r.request_id < %(before)s
 ORDER BY r.request_id DESC LIMIT %(limit)s;
 
 -- find_requests_by_metadata --
--- The same among those that have all these pairs. The index on the first pair gives them newest first, so the cost
--- is that of the page, or of the pair's own requests.
+-- As find_requests, but only requests that have all these metadata pairs. The index returns requests of the first pair
+-- newest first. So the cost depends on the page, or on the number of requests with that pair.
 SELECT r.request_id FROM request_metadata first JOIN document_requests r USING (request_id)
 WHERE first.key = (%(keys)s::text[])[1] AND first.value = (%(values)s::text[])[1]
   AND first.request_id < %(before)s AND r.source_system = %(source_system)s
@@ -110,13 +109,13 @@ WHERE first.key = (%(keys)s::text[])[1] AND first.value = (%(values)s::text[])[1
 ORDER BY first.request_id DESC LIMIT %(limit)s;
 
 -- rarest_pairs_first --
--- Pairs of metadata in the order of how many requests have them. A thousand are enough to call a pair common.
+-- Metadata pairs by the number of requests that have them, the rarest first. The count stops at a thousand.
 SELECT p.key, p.value FROM unnest(%(keys)s::text[], %(values)s::text[]) AS p (key, value)
 ORDER BY (SELECT count(*) FROM (
     SELECT FROM request_metadata m WHERE m.key = p.key AND m.value = p.value LIMIT 1000) AS few), p.key, p.value;
 
 -- count_requests --
--- A source system's requests by status; no more of them than are asked for, whichever those are.
+-- The number of a source system's requests by status. The count stops after `most` requests, in no defined order.
 SELECT status, count(*) AS number
 FROM (SELECT status FROM document_requests
       WHERE source_system = %(source_system)s
@@ -126,32 +125,32 @@ FROM (SELECT status FROM document_requests
 GROUP BY status;
 
 -- timeline_of_request --
--- All that happened to a request, oldest first; one row without an entry where there is none, none where it is not there.
+-- The timeline of a request, oldest first. One row of nulls: the timeline is empty. No row: there is no such request.
 SELECT utc_text(t.at) AS at, t.event, t.actor, t.detail
 FROM document_requests r LEFT JOIN request_timeline t USING (request_id)
 WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
 ORDER BY t.entry_id;
 
 -- content_as_sent --
--- What the client sent, digit by digit.
+-- The content exactly as the client sent it.
 SELECT p.content::text AS content FROM document_requests r JOIN request_payloads p USING (request_id)
 WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s;
 
 -- content_as_submitted --
--- What Thunderhead got, last.
+-- The XML that was last submitted to Thunderhead.
 SELECT x.xml AS content
 FROM document_requests r JOIN thunderhead_batches b USING (request_id) JOIN batch_payloads x USING (batch_key)
 WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s
 ORDER BY b.attempt DESC LIMIT 1;
 
 -- hold_request --
--- Hold a request still until the transaction's end. A statement of its own: what is looked at next must be as it is
--- once the request is held, and a statement sees all but the held row as it was when the statement began.
+-- Lock a request until the transaction ends. This is a separate statement, because a statement sees other rows as they
+-- were when it began. So only the next statement sees all rows as they are under the lock.
 SELECT request_id FROM document_requests
 WHERE request_id = %(request_id)s AND source_system = %(source_system)s FOR UPDATE;
 
 -- look_before_cancel --
--- Whether a request can be withdrawn, or has been. An intent that may have reached Thunderhead counts as begun.
+-- Whether a request can be withdrawn, or is withdrawn. An intent that may have reached Thunderhead prevents it.
 SELECT r.stage,
        r.status = 'QUEUED' AND NOT EXISTS (
            SELECT FROM thunderhead_batches b WHERE b.request_id = r.request_id
@@ -163,6 +162,6 @@ SELECT r.stage,
 FROM document_requests r WHERE r.request_id = %(request_id)s;
 
 -- count_open_requests --
--- How many requests are open and how long the oldest of each status has been, in seconds.
+-- The number of open requests by status, and the age of the oldest one in seconds.
 SELECT status, count(*) AS number, extract(epoch FROM now() - min(created_at))::float AS oldest_seconds
 FROM document_requests WHERE status IN ('QUEUED', 'PROCESSING') GROUP BY status;

@@ -1,17 +1,17 @@
 -- work_is_on_its_way --
--- Whether document_processing has, or will have in a moment, requests in its hands: they will soon be at Thunderhead.
+-- Whether document_processing works requests, or will claim some in a moment: they will soon be at Thunderhead.
 SELECT coalesce((SELECT max(lease_until) FROM document_requests WHERE lease_until IS NOT NULL) >= now(), false)
     OR coalesce((SELECT min(due_at) FROM document_requests
                  WHERE status = 'QUEUED' AND due_at >= now() - %(recently_due_seconds)s * interval '1 second') <= now(), false) AS on_its_way;
 
 -- reclaim_batches --
--- Move what a former worker of this slice still holds under the new token.
+-- Move the batches that a former worker of this slice still holds to the new lease token.
 UPDATE thunderhead_batches
 SET lease_token = %(lease_token)s, lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE slice_id = %(slice_id)s AND lease_token = %(former_token)s AND status = 'PROCESSING_THUNDERHEAD';
 
 -- held_batches --
--- The batches that a worker is to ask about.
+-- The batches that a worker has to poll.
 SELECT b.batch_key, b.request_id, b.batch_name, b.thunderhead_batch_id, b.polls, r.spent,
        extract(epoch FROM now() - b.submitted_at)::float AS age_seconds,
        extract(epoch FROM b.next_poll_at - now())::float AS due_in_seconds, b.asked_seconds,
@@ -22,7 +22,7 @@ WHERE b.slice_id = %(slice_id)s AND b.lease_token = %(lease_token)s AND b.status
 ORDER BY b.next_poll_at, b.batch_key;
 
 -- renew_batch_leases --
--- Hold on to what a worker still works. Nothing renewed: it holds nothing, or the slice has passed to another worker.
+-- Renew the leases of a worker. No row means: it holds no batch, or another worker has taken over the slice.
 WITH slice AS (
     UPDATE slices SET lease_until = now() + %(lease_seconds)s * interval '1 second'
     WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
@@ -32,7 +32,7 @@ WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PR
 RETURNING batch_key;
 
 -- schedule_polls --
--- Not ended yet: let the batches go and say when to ask again.
+-- Release batches that have not ended, and set the time of their next poll.
 UPDATE thunderhead_batches b
 SET next_poll_at = now() + w.wait_seconds * interval '1 second', polls = w.polls, asked_seconds = w.asked_seconds,
     asked_at = now() - w.unasked_seconds * interval '1 second',
@@ -44,7 +44,7 @@ FROM unnest(%(batch_keys)s::bigint[], %(wait_seconds)s::float[], %(polls)s::inte
 WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s;
 
 -- end_batches --
--- What Thunderhead made of them. The fence: only batches under the worker's own lease are changed and returned.
+-- End batches as Thunderhead ended them. Fenced: only batches under the worker's own lease are changed and returned.
 UPDATE thunderhead_batches b
 SET status = w.status, dms_document_id = w.dms_document_id, ended_at = now(), polls = w.polls,
     slice_id = %(slice_id)s, lease_token = NULL, lease_until = NULL
@@ -54,7 +54,7 @@ WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s AND b.st
 RETURNING b.request_id;
 
 -- requeue_failed_generations --
--- Thunderhead failed, but another attempt may help: back into the queue, after the back-off.
+-- Queue requests again whose generation failed and may succeed with another attempt. They are due after the back-off.
 WITH wanted AS (
     SELECT * FROM unnest(%(request_ids)s::bigint[], %(wait_seconds)s::float[], %(categories)s::text[],
         %(descriptions)s::text[]) AS w (request_id, wait_seconds, category, description)
