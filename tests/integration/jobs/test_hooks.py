@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from include.jobs.hooks import FinalEventsHook, OmsDatabaseHook, ThunderheadHook, oms_database_url_async
 from include.jobs.testing import Airflow
 from include.oms.base.settings import Settings
-from include.oms.outside.breaker import System
+from include.oms.outside.breaker import FAILURES_THAT_OPEN, System
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.outside.transport import Transport
 from include.oms.testing.outside import OpenDoor, served
@@ -229,7 +229,7 @@ def _host(connection: dict[str, Any]) -> dict[str, Any]:
 async def test_no_request_fails_for_such_a_connection_and_the_dial_says_why(
     oms: Oms, airflow_runs: Airflow, connection: dict[str, Any]
 ) -> None:
-    ids = await oms.queued(6)
+    ids = await oms.queued(2 * FAILURES_THAT_OPEN)
     airflow_runs.connect_database(oms.url)
     airflow_runs.connect("thunderhead_api", conn_type="http", host=oms.thunderhead_url, **connection)
     async with served(oms.reference_data.app()) as url:
