@@ -95,22 +95,22 @@ async def _confirmed(db: AsyncConnection[DictRow], asked: Filtered) -> list[int]
 @router.post("/resolutions")
 async def resolve(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[str, Any]:
     """Red requests no longer need a person: somebody has seen to them. Reversible; no document is made."""
-    return await _marked(db, user, "resolve", asked, "resolved")
+    return await _marked(db, user, "resolve", "resolve_requests", asked, "resolved")
 
 
 @router.post("/reopenings")
 async def reopen(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """Resolved requests need a person again, after all."""
-    return await _marked(db, user, "reopen", asked, "reopened")
+    return await _marked(db, user, "reopen", "reopen_requests", asked, "reopened")
 
 
 async def _marked(
-    db: AsyncConnection[DictRow], user: GetUserDep, action: str, asked: Named | Filtered, word: str
+    db: AsyncConnection[DictRow], user: GetUserDep, action: str, query: str, asked: Named | Filtered, word: str
 ) -> dict[str, Any]:
     if not asked.reason:
         raise HTTPException(422, "say why: whoever looks at it later will want to know")
     ids = asked.request_ids if isinstance(asked, Named) else await _confirmed(db, asked)
-    query, marked = f"{action}_requests", set[int]()
+    marked = set[int]()
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
         async with db.transaction():
