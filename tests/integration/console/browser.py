@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,18 +167,25 @@ def pages(console: Any, chromium: webdriver.Chrome) -> Iterator[Pages]:
     app.dependency_overrides[get_user] = user
     airflow = FastAPI(openapi_url=None)
     airflow.mount("/oms", app)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(airflow, "127.0.0.1", port, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    wait_for("server", lambda: server.started)
-    try:
-        it = Pages(chromium, f"http://127.0.0.1:{port}")
+    with listening(airflow) as url:
+        it = Pages(chromium, url)
         it.log_in("op")
         it.script("localStorage.clear()")
         it.size(1440)
         yield it
         chromium.get("about:blank")
+
+
+@contextmanager
+def listening(app: Any) -> Iterator[str]:
+    """An ASGI application on a loopback port of its own; its base URL."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for("server", lambda: server.started)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join()

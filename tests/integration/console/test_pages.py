@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from include.services.issuer.tokens import ensure_key_pair, make_token
 from include.services.reference_data.app import create_app as create_reference_data_api
 from include.services.reference_data.settings import ReferenceDataSettings
 from plugins.oms_console import outside
-from tests.integration.console.browser import Pages, needs_browser
+from tests.integration.console.browser import Pages, listening, needs_browser
 from tests.integration.console.conftest import Console
 
 pytestmark = [needs_browser, pytest.mark.integration]
@@ -25,27 +26,15 @@ REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
 @pytest.fixture
-def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """The Reference Data API itself, on the test's database."""
-    real = httpx.AsyncClient
     private_key, public_key = ensure_key_pair(tmp_path)
     token = make_token(private_key, source_system="OMS", scopes=["reference-data:write"])
-    made = ReferenceDataSettings(database_url=console.url, jwt_public_key_file=public_key)
-
-    class Once(real):  # type: ignore[misc, valid-type]
-        """A service of its own for each call: its pool lives in the loop of the call."""
-
-        def __init__(self, **_: Any) -> None:
-            self._app = create_reference_data_api(made)
-            super().__init__(transport=httpx.ASGITransport(app=self._app))
-
-        async def send(self, *of: Any, **more: Any) -> httpx.Response:
-            async with self._app._app.router.lifespan_context(self._app._app):  # type: ignore[attr-defined]
-                return await super().send(*of, **more)
-
-    headers = {"Authorization": f"Bearer {token}"}
-    monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: ("http://reference", headers))
-    monkeypatch.setattr(httpx, "AsyncClient", Once)
+    settings = ReferenceDataSettings(database_url=console.url, jwt_public_key_file=public_key)
+    with listening(create_reference_data_api(settings)) as url:
+        headers = {"Authorization": f"Bearer {token}"}
+        monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: (url, headers))
+        yield
 
 
 # -- a stale page undoes nothing ------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """schemathesis, all its checks, against the contract as it is served."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from include.oms.testing.postgres import ROOT
 from tests.integration.intake.conftest import ServedIntake
 
 EXAMPLES = 30  # for each operation: some 1,000 cases in 10 s
@@ -19,6 +21,7 @@ def test_no_check_fails(serve: Callable[..., ServedIntake], token: Callable[...,
             "--continue-on-failure", "--no-color",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.integration.intake.schemathesis_hooks"},
     )  # fmt: skip
     assert run.returncode == 0, run.stdout
     print(next(line for line in run.stdout.splitlines() if "generated" in line))
