@@ -17,8 +17,8 @@ SELECT pg_backend_pid() AS backend_pid,
        current_setting('TimeZone') AS time_zone;
 
 -- long_transactions --
--- The oldest transactions of this database, which a migration may wait for.
+-- The oldest transactions of this database, which a migration may wait for: as old at least as its wait for a lock.
 SELECT pid, application_name, extract(epoch FROM now() - xact_start)::integer AS seconds
 FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < now() - interval '1 second'
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < now() - interval '0.5 seconds'
 ORDER BY xact_start LIMIT 3;

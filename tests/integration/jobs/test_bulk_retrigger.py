@@ -53,7 +53,7 @@ FILTERS = [
     ({"document": "LETTER"}, {"document_type": "LETTER"}),
     ({"document": "IVBRKCOM"}, {"document_name": "IVBRKCOM"}),
     ({"created_from": days_ago(3), "created_to": days_ago(1)}, {"created_at": days_ago(2)}),
-    ({"ended_from": days_ago(0.005)}, {"days": 0}),
+    ({"ended_from": days_ago(0.25)}, {"days": 0}),
     ({"ended_to": days_ago(1)}, {"days": 2}),
     ({"ended_from": days_ago(3), "ended_to": days_ago(1)}, {"days": 2}),
 ]
@@ -63,7 +63,7 @@ FILTERS = [
 async def test_every_filter_finds_what_it_names_and_nothing_else(
     oms: Oms, wanted: dict[str, Any], made: dict[str, Any]
 ) -> None:
-    others = {"metadata": {"COUNTRY": "NO", "CASE": "7"}}
+    others: dict[str, Any] = {"metadata": {"COUNTRY": "NO", "CASE": "7"}, "days": 0.5}
     await ended(oms, **others)
     hits = [await ended(oms, **others | made | more) for more in ({}, {"correlation_id": "other"})]
     if "correlation_ids" in wanted:
