@@ -40,6 +40,8 @@ QUICK: dict[str, Any] = {
     "slice_seconds": 0,  # a worker claims no more work than its slice was cut with
 }
 
+OWN_STATEMENT_SECONDS = 120.0  # longest wait for a statement of the test itself, which may make many rows
+
 
 @dataclass
 class Oms:
@@ -170,6 +172,7 @@ async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
         await database.connect(oms_database_url, settings, application_name="test") as connection,
         await database.connect(oms_database_url, settings, application_name="test doors") as doors,
     ):
+        connection.answer_seconds = OWN_STATEMENT_SECONDS
 
         def door(system: System, url: str) -> Door:
             return Door(system, plain_transport(session, url), doors, settings)
