@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from include.jobs.hooks import ReferenceDataHook, ThunderheadHook, oms_database_url_async
+from include.jobs.hooks import ReferenceDataHook, SingleCallHook, ThunderheadHook, oms_database_url_async
 from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.outside.breaker import System
@@ -16,25 +16,25 @@ from include.oms.outside.thunderhead import Thunderhead
 
 @asynccontextmanager
 async def thunderhead(settings: Settings, *, caller: str) -> AsyncIterator[Thunderhead]:
-    """Thunderhead, for ``caller``. What its door met is told at the end."""
-    url = await oms_database_url_async()
-    async with (
-        await database.connect(url, settings, application_name=f"{caller} door") as connection,
-        ThunderheadHook().transport(settings) as transport,
-    ):
-        client = Thunderhead(Door(System.THUNDERHEAD, transport, connection, settings), settings)
-        yield client
-        await client.door.tell()
+    """Thunderhead, for ``caller``. The end of the block tells the other callers what its door met."""
+    async with _door(System.THUNDERHEAD, ThunderheadHook(), settings, caller) as door:
+        yield Thunderhead(door, settings)
 
 
 @asynccontextmanager
 async def reference_data(settings: Settings, *, caller: str) -> AsyncIterator[ReferenceData]:
-    """The Reference Data API, in the same way."""
+    """The Reference Data API, for ``caller``. The end of the block tells the other callers what its door met."""
+    async with _door(System.REFERENCE_DATA, ReferenceDataHook(), settings, caller) as door:
+        yield ReferenceData(door, settings)
+
+
+@asynccontextmanager
+async def _door(system: System, hook: SingleCallHook, settings: Settings, caller: str) -> AsyncIterator[Door]:
     url = await oms_database_url_async()
     async with (
         await database.connect(url, settings, application_name=f"{caller} door") as connection,
-        ReferenceDataHook().transport(settings) as transport,
+        hook.transport(settings) as transport,
     ):
-        client = ReferenceData(Door(System.REFERENCE_DATA, transport, connection, settings), settings)
-        yield client
-        await client.door.tell()
+        door = Door(system, transport, connection, settings)
+        yield door
+        await door.tell()

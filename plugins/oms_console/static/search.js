@@ -155,37 +155,28 @@ export async function search(page, { me }) {
     if (!total) return shown;
     return `${shown} of ${total.is_bound ? "more than " : ""}${number(total.number)}`;
   };
+  /** @param {typeof retriggerFilter} act @param {string} label */
+  const forAll = (act, label) =>
+    me.may.act
+      ? el(
+          "button",
+          {
+            class: "plain",
+            type: "button",
+            onclick: async () => {
+              if (await act(filterOf(filter), filter)) show();
+            },
+          },
+          label,
+        )
+      : null;
   const bar = () =>
     el(
       "div",
       { class: "bar" },
       el("span", { class: "count" }, count()),
-      me.may.act
-        ? el(
-            "button",
-            {
-              class: "plain",
-              type: "button",
-              onclick: async () => {
-                if (await retriggerFilter(filterOf(filter), filter)) show();
-              },
-            },
-            "Retrigger all that match …",
-          )
-        : null,
-      me.may.act
-        ? el(
-            "button",
-            {
-              class: "plain",
-              type: "button",
-              onclick: async () => {
-                if (await resolveFilter(filterOf(filter), filter)) show();
-              },
-            },
-            "Resolve all that match …",
-          )
-        : null,
+      forAll(retriggerFilter, "Retrigger all that match …"),
+      forAll(resolveFilter, "Resolve all that match …"),
       el(
         "a",
         { class: "button plain", href: `${at("api/requests.csv")}?${filter}`, download: "oms-requests.csv" },
