@@ -51,7 +51,7 @@ containers: .venv/.dev ## Run the deployment on containers, break it, compare al
 	$(PYTHON) -m pytest tests/containers -s -x
 
 test: .venv/.dev ## Run all tests: unit, integration, one through a real scheduler.
-	$(PYTHON) -m pytest tests/unit -n 2 --dist loadgroup
+	$(PYTHON) -m pytest tests/unit -n 2 --dist loadfile
 	$(PYTHON) -m pytest tests/integration -n 2
 	$(PYTHON) -m pytest tests/e2e
 

@@ -26,16 +26,6 @@ def test_each_kind_that_does_not_add_up_has_its_place(kind: Kind) -> None:
     assert f"\n| {kind} |" in (RUNBOOKS / "reconciliation.md").read_text("utf-8")
 
 
-@pytest.mark.xdist_group("dags")
-def test_each_task_that_can_be_red_has_its_place() -> None:
-    from airflow.dag_processing.dagbag import DagBag
-
-    bag = DagBag(ROOT / "dags", bundle_path=ROOT / "dags", bundle_name="test")
-    tasks = {f"{dag.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks}
-    told = re.findall(r"^\| (\w+\.\w+) \|", (RUNBOOKS / "red-tasks.md").read_text("utf-8"), re.MULTILINE)
-    assert sorted(told) == sorted(tasks)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_link_leads_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text("utf-8")):

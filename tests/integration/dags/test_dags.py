@@ -6,6 +6,7 @@ A new file in dags/ gets all of this without a line here.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +21,9 @@ if TYPE_CHECKING:  # seconds to import: only the process that runs these tests p
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk import DAG, Param
 
-pytestmark = pytest.mark.xdist_group("dags")
-
 ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / "dags").glob("*.py"))
+RED_TASKS = ROOT / "docs/runbooks/red-tasks.md"
 MOST_CALLS = 100_000  # of functions to read a file, Airflow imported before: about 0.1 s; ours make 46,000 to 63,000
 
 
@@ -42,6 +42,12 @@ def by_file(file: Path) -> str:
 def test_all_can_be_read(bag: DagBag) -> None:
     assert bag.import_errors == {}
     assert set(bag.dags) == {file.stem for file in FILES}, "one DAG a file, of the file's name"
+
+
+def test_each_task_that_can_be_red_has_its_place_in_the_runbook(bag: DagBag) -> None:
+    tasks = {f"{dag.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks}
+    told = re.findall(r"^\| (\w+\.\w+) \|", RED_TASKS.read_text("utf-8"), re.MULTILINE)
+    assert sorted(told) == sorted(tasks)
 
 
 @pytest.fixture(params=FILES, ids=by_file)
