@@ -17,6 +17,7 @@ from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
 from oms_intake.settings import IntakeSettings
 
 REFERENCE_DATA_TIMEOUT_SECONDS = 2.0  # one call: a client waits meanwhile
+REFERENCE_DATA_FRESH_SECONDS = 30.0  # age up to which cached reference data is used without a call to the API
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
         ReferenceData(
             fetcher,
             settings.reference_data_url,
-            fresh_seconds=settings.reference_data_fresh_seconds,
+            fresh_seconds=REFERENCE_DATA_FRESH_SECONDS,
             stale_seconds=settings.reference_data_stale_seconds,
         ),
         tokens,

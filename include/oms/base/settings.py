@@ -57,9 +57,6 @@ class Settings(BaseSettings):
     reference_data_url: str = Field(
         default="http://127.0.0.1:18081", description="Base URL of the Reference Data API, for the intake."
     )
-    reference_data_fresh_seconds: Seconds = Field(
-        default=30, description="Age up to which cached reference data is used without a call to the API."
-    )
     reference_data_stale_seconds: Seconds = Field(
         default=600,
         description="Age up to which cached reference data is used while the API is out of reach.",
@@ -119,12 +116,6 @@ class Settings(BaseSettings):
     settling_seconds: Seconds = Field(
         default=20, description="Wait after an unsure submit before the batch is looked up by its name."
     )
-    retry_after_max_seconds: Seconds = Field(
-        default=3600, description="Longest wait that a Retry-After of an outside system is followed for."
-    )
-    document_id_seconds: Seconds = Field(
-        default=600, description="Longest wait for the document id of a batch that is COMPLETED without one."
-    )
     max_attempts: int = Field(default=3, gt=0, description="Attempts that a request may spend before it ends FAILED.")
     backoff_base_seconds: Seconds = Field(default=5, description="First back-off; it doubles with every attempt spent.")
     backoff_max_seconds: Seconds = Field(default=900, description="Longest back-off.")
@@ -152,16 +143,10 @@ class Settings(BaseSettings):
     late_queued_seconds: Seconds = Field(
         default=600, description="A due request that nobody claims is late after this time."
     )
-    late_held_seconds: Seconds = Field(
-        default=2400, description="A request that a slice holds is late after this time."
-    )
     late_poll_seconds: Seconds = Field(default=600, description="A batch whose poll is due is late after this time.")
     late_at_thunderhead_seconds: Seconds = Field(
         default=14_400, description="A batch at Thunderhead is late after this time; overdue_seconds ends it."
     )
-    late_event_seconds: Seconds = Field(default=600, description="A final event in the outbox is late after this time.")
-    late_outage_seconds: Seconds = Field(default=900, description="An open circuit breaker is late after this time.")
-    late_pause_seconds: Seconds = Field(default=14_400, description="A paused outside system is late after this time.")
     watchdog_interval_seconds: Seconds = Field(
         default=60, description="Interval between two checks of oms_watchdog for late work."
     )
@@ -177,11 +162,6 @@ class Settings(BaseSettings):
         gt=0,
         le=MOST_PER_SECOND,
         description="Look-ups a second that oms_reconciliation makes at Thunderhead.",
-    )
-    reconciliation_names: int = Field(
-        default=2000,
-        ge=0,
-        description="Batch names a day that oms_reconciliation looks up for doubles; a sample if the day has more.",
     )
 
     # -- Retention ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ An event waits for the earlier ones of its request, so a request's ends keep the
 A failure holds up nothing but its own:
 
 - a topic that takes nothing backs off, with all its events: 5, 10, 20 ... 60 s. Topics take turns, so the others go on.
-- a topic that the broker calls missing or forbidden for ``late_event_seconds`` has its events set aside
+- a topic that the broker calls missing or forbidden for ``TOPIC_REFUSED_SECONDS`` has its events set aside
 - an event that fails while others of its topic get through backs off alone, and is set aside after 8 failures
 - an event that the broker will never take, or whose topic is not allowed, is set aside at once
 
@@ -36,6 +36,7 @@ MOST_EVENTS_A_CLAIM = 1000
 MOST_BYTES_A_CLAIM = 8 * 1024 * 1024  # of the events' JSON; a worker holds some three copies of it at once
 MOST_CLAIMS_A_CALL = 200  # what is left then is published by the next call
 EVENTS_ON_PROBATION = 10  # of a topic that took nothing: several, so that one bad event cannot keep it shut
+TOPIC_REFUSED_SECONDS = 600.0  # a topic that has been refused for so long has its events set aside
 TOPIC_BACKOFF_BASE_SECONDS = 5.0
 TOPIC_BACKOFF_MAX_SECONDS = 60.0  # so soon is it noticed that a broker is back
 MOST_FAILURES_OF_AN_EVENT = 8
@@ -142,7 +143,7 @@ def publish_waiting_events(
         total = _sum(total, deliveries)
         if total.producer_is_broken:
             break
-    return replace(total, set_aside=total.set_aside + _set_aside_refused(connection, settings))
+    return replace(total, set_aside=total.set_aside + _set_aside_refused(connection))
 
 
 class _Publishing:
@@ -271,9 +272,9 @@ def _sum(total: Published, deliveries: Sequence[Delivery]) -> Published:
     )
 
 
-def _set_aside_refused(connection: Connection[DictRow], settings: Settings) -> int:
+def _set_aside_refused(connection: Connection[DictRow]) -> int:
     """Set aside the events of topics that have been refused for long; how many."""
-    limits = {"limit": MOST_EVENTS_A_CLAIM, "refused_seconds": settings.late_event_seconds}
+    limits = {"limit": MOST_EVENTS_A_CLAIM, "refused_seconds": TOPIC_REFUSED_SECONDS}
     total = 0
     while n := connection.execute(query("set_aside_refused"), limits).rowcount:
         total += n

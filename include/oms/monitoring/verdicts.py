@@ -12,6 +12,7 @@ from include.oms.words.model import Category, Stage
 from include.oms.words.state_machine import Outcome, own_failure
 
 MISSES_BEFORE_UNKNOWN_SECONDS = 60.0  # a batch just submitted may not be listed yet
+DOCUMENT_ID_SECONDS = 600.0  # longest wait for the document id of a batch that is COMPLETED without one
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Ver
     if found is not None and found.batch_name == batch.batch_name:
         match found.status:
             case "COMPLETED" if found.dms_document_id is None:
-                return _without_document_id(batch, settings)
+                return _without_document_id(batch)
             case "COMPLETED":
                 return Verdict(
                     batch, stage=Stage.GENERATION, outcome=Outcome.COMPLETED, dms_document_id=found.dms_document_id
@@ -103,10 +104,10 @@ def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Ver
     return Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.GENERATING)
 
 
-def _without_document_id(batch: HeldBatch, settings: Settings) -> Verdict:
+def _without_document_id(batch: HeldBatch) -> Verdict:
     """COMPLETED, but no document can be found by that answer: it is asked again for a bounded time."""
     missing_seconds = batch.missing_seconds or 0.0
-    if missing_seconds >= settings.document_id_seconds:
+    if missing_seconds >= DOCUMENT_ID_SECONDS:
         return _monitoring_failure(
             batch, Category.DOCUMENT_ID_MISSING,
             f"COMPLETED in Thunderhead for {missing_seconds:.0f} s, and still no dmsDocumentId that can be used",

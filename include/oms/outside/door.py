@@ -41,6 +41,7 @@ T = TypeVar("T")
 
 TELL_SECONDS = 0.5  # between two statements that tell what was met
 TELL_NEWS_SECONDS = 0.1  # where a call was refused
+RETRY_AFTER_MAX_SECONDS = 3600.0  # longest wait that a Retry-After is followed for
 FAILURES_THAT_SLOW = 5  # in a row: one call at a time, until one is answered
 LOOK_SECONDS = 0.5  # a call that waits for its place looks so often whether anything has changed
 
@@ -307,7 +308,7 @@ class Door:
 
     def _bound(self, error: Unavailable | OutcomeUnknown) -> None:
         if error.retry_after is not None:
-            error.retry_after = min(error.retry_after, self._settings.retry_after_max_seconds)
+            error.retry_after = min(error.retry_after, RETRY_AFTER_MAX_SECONDS)
 
     def _book_answer(
         self, began_at: float, timeout_seconds: float, *, pressed: bool, has_effect: bool, is_probe: bool

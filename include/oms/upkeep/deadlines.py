@@ -19,6 +19,10 @@ from include.oms.base.settings import Settings
 from include.oms.upkeep.failure_alarms import failures_are_to_tell
 
 ALARM_CHECKS = 3  # checks in a row with the same result before the operators are told
+LATE_HELD_SECONDS = 2400.0  # above the half hour that a task may take
+LATE_EVENT_SECONDS = 600.0
+LATE_OUTAGE_SECONDS = 900.0
+LATE_PAUSE_SECONDS = 4 * 3600.0
 LATE_DUTY_SECONDS = 26 * 3600.0  # a day, and two hours to do the duty
 
 
@@ -41,22 +45,22 @@ def deadline_seconds(settings: Settings) -> dict[OpenState, float]:
     """The deadline of each state, in seconds."""
     return {
         OpenState.QUEUED: settings.late_queued_seconds,
-        OpenState.HELD: settings.late_held_seconds,
+        OpenState.HELD: LATE_HELD_SECONDS,
         OpenState.POLL_DUE: settings.late_poll_seconds,
         OpenState.AT_THUNDERHEAD: settings.late_at_thunderhead_seconds,
         OpenState.IN_NOBODYS_HANDS: 0,
-        OpenState.EVENT_WAITING: settings.late_event_seconds,
+        OpenState.EVENT_WAITING: LATE_EVENT_SECONDS,
         OpenState.EVENT_SET_ASIDE: 0,
         OpenState.DUTY_MISSED: LATE_DUTY_SECONDS,
-        OpenState.PAUSED: settings.late_pause_seconds,
-        OpenState.OUT: settings.late_outage_seconds,
+        OpenState.PAUSED: LATE_PAUSE_SECONDS,
+        OpenState.OUT: LATE_OUTAGE_SECONDS,
     }
 
 
 def checks_needed(state: OpenState, settings: Settings) -> int:
     """The number of checks in a row that must agree before the operators are told."""
     if state is OpenState.OUT:  # the breaker keeps no start time: its deadline is a number of checks
-        return max(ALARM_CHECKS, math.ceil(settings.late_outage_seconds / settings.watchdog_interval_seconds))
+        return max(ALARM_CHECKS, math.ceil(LATE_OUTAGE_SECONDS / settings.watchdog_interval_seconds))
     return ALARM_CHECKS
 
 

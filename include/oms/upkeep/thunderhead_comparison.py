@@ -1,8 +1,8 @@
 """Compare our batches with Thunderhead's: each is known there with the same status, none is an orphan or a double.
 
 Thunderhead answers look-ups by ids, 100 a call, and by name, one a call. It has no list of all its batches. So every
-batch of a window is compared by its id. Names are looked up for all batches without an id, and for as many others as
-the settings allow: all on a small day, a sample on a large one.
+batch of a window is compared by its id. Names are looked up for all batches without an id, and for
+``NAMES_A_DAY`` in all: every other one on a small day, a sample on a large one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 TRIES = 4  # tries of one look-up; if all fail, the comparison ends
 LONGEST_WAIT_SECONDS = 30.0
+NAMES_A_DAY = 2000  # batch names that are looked up for doubles; a sample if the day has more
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Comparison:
     ) -> None:
         self._connection = connection
         self._thunderhead = thunderhead
-        self._names_left = settings.reconciliation_names
+        self._names_left = NAMES_A_DAY
         self._pace = Pace(settings.reconciliation_calls_per_second)
         self._wait_seconds = wait_seconds
         self.counts: Counter[str] = Counter()

@@ -199,8 +199,8 @@ _CATEGORIES = (
         False),
     Problem(
         Category.DOCUMENT_ID_MISSING, "Thunderhead names no document",
-        "Thunderhead says that the batch is COMPLETED, but gave no dmsDocumentId that can be used, for "
-        "OMS_DOCUMENT_ID_SECONDS.",
+        "Thunderhead says that the batch is COMPLETED, but gave no dmsDocumentId that can be used, for ten "
+        "minutes.",
         Fault.THUNDERHEAD, "An operator looks after the document at Thunderhead, then retriggers: it is polled again.",
         False),
     Problem(

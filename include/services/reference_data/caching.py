@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-# A change must reach every caller within half a minute, as reference_data_fresh_seconds of the intake. Half a minute of
+# A change must reach every caller within half a minute, as REFERENCE_DATA_FRESH_SECONDS of the intake. Half a minute of
 # caching saves nearly all reads, because callers repeat the same few.
 MAX_AGE_SECONDS = 30
 

@@ -12,6 +12,7 @@ import pytest
 from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import cut, problem
 from include.oms.testing.system import Oms
+from include.oms.upkeep import thunderhead_comparison
 from include.oms.upkeep.discrepancies import MOST_LISTED, Kind
 from include.oms.upkeep.reconciliation import (
     MOST_DAYS_MADE_UP_FOR,
@@ -212,27 +213,32 @@ async def many_batches(oms: Oms, n: int) -> None:
         oms.thunderhead.batches.append(there | {"dmsDocumentId": number + 1000})
 
 
-async def test_ids_go_a_hundred_a_call_and_names_as_many_as_are_allowed(oms: Oms) -> None:
+async def test_ids_go_a_hundred_a_call_and_names_as_many_as_are_allowed(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thunderhead_comparison, "NAMES_A_DAY", 30)
     await many_batches(oms, 150)
-    done = await reconciled(oms, reconciliation_names=30)
+    done = await reconciled(oms)
     assert done.adds_up
     assert done.counts["batches_compared"] == 150
     assert 10 < done.counts["names_looked_up"] <= 30
     assert oms.thunderhead.calls["find"] == 2 + done.counts["names_looked_up"]
 
 
-async def test_names_without_an_id_come_before_the_sample(oms: Oms) -> None:
+async def test_names_without_an_id_come_before_the_sample(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thunderhead_comparison, "NAMES_A_DAY", 1)
     await many_batches(oms, 60)
     request_id = await orphan(oms)
     oms.thunderhead.batches[-1]["batchId"] = 999
-    done = await reconciled(oms, reconciliation_names=1)
+    done = await reconciled(oms)
     assert [(it.kind, it.request_id) for it in done.found.listed] == [(Kind.ORPHAN, request_id)]
 
 
-async def test_the_list_is_bounded_and_the_numbers_are_whole(oms: Oms) -> None:
+async def test_the_list_is_bounded_and_the_numbers_are_whole(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thunderhead_comparison, "NAMES_A_DAY", 0)
     await many_batches(oms, MOST_LISTED + 20)
     oms.thunderhead.batches.clear()
-    done = await reconciled(oms, reconciliation_names=0)
+    done = await reconciled(oms)
     assert done.found.numbers == {Kind.UNKNOWN_THERE: MOST_LISTED + 20}
     assert len(done.found.listed) == MOST_LISTED
 
