@@ -19,7 +19,7 @@ from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
 INTERRUPTED = 130  # as a shell tells it
-BENCH_PARTS = ("drain", "latency", "idle", "scale-out", "backpressure", "history", "intake")
+BENCH_PARTS = ("drain", "latency", "idle", "scale-out", "backpressure", "history", "intake", "weather")
 
 
 def up(options: argparse.Namespace, settings: LocalSettings) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +24,7 @@ from include.oms.words.model import Job
 
 BULK = 500  # contract: most a call
 CALLERS = 2
+SMALL_CALL_SECONDS = 0.1
 LOOK_SECONDS = 0.2
 OPEN = """SELECT count(*) FROM (SELECT FROM document_requests
           WHERE request_id BETWEEN %s AND %s AND ended_at IS NULL LIMIT 1) open_ones"""  # looks must not cost much
@@ -34,19 +36,44 @@ ENDED_AT = """SELECT extract(epoch FROM ended_at)::float FROM document_requests
 
 def hand_in(system: System, run: str, number: int) -> list[int]:
     """So many requests that will be COMPLETED, under correlation ids of this run. Returns their ids."""
+    with _intake(system) as intake:
+        requests = _requests(run, number)
+        calls = [partial(_stored, intake, requests[start : start + BULK]) for start in range(0, number, BULK)]
+        with ThreadPoolExecutor(CALLERS) as callers:
+            ids = [it for stored in callers.map(lambda call: call(), calls) for it in stored]
+    return _all_of(ids, number)
+
+
+def hand_in_evenly(system: System, run: str, number: int, per_second: float) -> list[int]:
+    """As `hand_in`, so many a second, in small calls one after the other."""
+    began, ids, size = time.monotonic(), list[int](), round(per_second * SMALL_CALL_SECONDS)
+    with _intake(system) as intake:
+        requests = _requests(run, number)
+        for nth, start in enumerate(range(0, number, size)):
+            time.sleep(max(began + nth * SMALL_CALL_SECONDS - time.monotonic(), 0))
+            ids += _stored(intake, requests[start : start + size])
+    return _all_of(ids, number)
+
+
+def _requests(run: str, number: int) -> list[dict[str, Any]]:
     lines = [it.request for it in samples("") if it.expected == "COMPLETED" and it.source_system == "CIBT"]
     stamp = f"{datetime.now(UTC):%H%M%S}-{run}"
-    requests = [
+    return [
         {**line, "request_correlation_id": f"{stamp}-{nth}"} for nth, line in enumerate(islice(cycle(lines), number))
     ]
+
+
+@contextmanager
+def _intake(system: System) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {system.env['OMS_TOKEN']}"}
     try:
         with httpx.Client(base_url=system.env["OMS_INTAKE_URL"], headers=headers, timeout=30) as intake:
-            calls = [partial(_stored, intake, requests[start : start + BULK]) for start in range(0, number, BULK)]
-            with ThreadPoolExecutor(CALLERS) as callers:
-                ids = [it for stored in callers.map(lambda call: call(), calls) for it in stored]
+            yield intake
     except httpx.HTTPError as error:
         raise LocalError(f"The intake does not take requests in bulk: {error}") from error
+
+
+def _all_of(ids: list[int], number: int) -> list[int]:
     if len(ids) != number:
         raise LocalError(f"The intake stored {len(ids)} of {number} requests.")
     return ids
@@ -89,10 +116,14 @@ def turn_dial(system: System, *, paused: bool) -> None:
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls that Thunderhead's simulator has had so far, and those of them that it answered 429."""
+    """Calls that Thunderhead's simulator has had so far; those of them that were submits, or were answered 429."""
 
     calls: int
+    submits: int
     limited: int
+
+    def __sub__(self, before: Calls) -> Calls:
+        return Calls(self.calls - before.calls, self.submits - before.submits, self.limited - before.limited)
 
 
 def calls_so_far(system: System) -> Calls:

@@ -18,6 +18,7 @@ from include.local.bench.latency import bench_latency
 from include.local.bench.report import FILE, table, write
 from include.local.bench.scale_out import bench_scale_out
 from include.local.bench.settings import BenchSettings, bench_settings
+from include.local.bench.weather import bench_weather
 from include.local.console import console, say, show_complaints
 from include.local.lock import Lock
 from include.local.order import Say
@@ -27,13 +28,15 @@ from include.local.supervisor import Supervisor
 from include.local.system import System
 
 # In the order in which they are measured; what each takes on two cores that have nothing else to do, in seconds.
-SECONDS = {"drain": 90, "latency": 140, "idle": 125, "intake": 35, "history": 80, "scale-out": 45, "backpressure": 30}
-BY_NAME_ALONE = ("backpressure",)  # ten minutes do not hold all
+SECONDS = {"drain": 90, "latency": 140, "idle": 125, "intake": 35, "history": 80, "scale-out": 45, "backpressure": 30,
+           "weather": 400}  # fmt: skip
+BY_NAME_ALONE = ("backpressure", "weather")  # ten minutes do not hold all
 OF_THE_WHOLE: Mapping[str, Callable[[System, Say], Section]] = {
     "drain": bench_drain,
     "latency": bench_latency,
     "idle": bench_idle,
     "backpressure": bench_backpressure,
+    "weather": bench_weather,
 }
 MOST_SECONDS = 600.0
 

@@ -12,28 +12,38 @@ from include.local.part import LocalError
 PAGE = 10_000
 CALL_SECONDS = 30
 
-# Every fault it knows, each seldom enough that the whole still moves. What is refused for good (4xx) is left to the
+# Every fault it knows, all at once, as often as in the bench's weathers. What is refused for good (4xx) is left to the
 # requests' own fates: who gets one by chance could not be told from who is blamed for another's fault.
 FAULTS: dict[str, Any] = {
     "rendering": False,
     "latency_seconds": 0.02,
     "generation_seconds": 0.5,
     "generation_jitter_seconds": 3,
-    "submit_error_rate": 0.02,
+    "submit_error_rate": 0.10,
     "submit_error_status": [429, 500, 502, 503, 504],
-    "error_after_effect_rate": 0.03,
-    "cut_connection_rate": 0.01,
-    "unreadable_answer_rate": 0.02,
-    "rate_limit_per_second": 1000,
+    "read_error_rate": 0.03,
+    "error_retry_after_seconds": 1,
+    "error_after_effect_rate": 0.1,
+    "cut_connection_rate": 0.03,
+    "hang_after_effect_rate": 0.02,
+    "unreadable_answer_rate": 0.1,
+    "late_document_id_rate": 0.05,
+    "late_document_id_seconds": 5,
+    "rate_limit_per_second": 100,
+    "most_in_flight": 8,
+    "limit_retry_after_seconds": 2,
     "hostile_answers": {
+        "left_out_ids": 0.1,
         "missing_ids": 0.03,
-        "huge_ids": 0.02,
-        "unknown_status": 0.02,
+        "huge_ids": 0.03,
+        "unknown_status": 0.03,
         "huge_body": 0.005,
         "drip_feed": 0.005,
-        "redirect": 0.01,
-        "wrong_content_type": 0.01,
-        "not_json": 0.01,
+        "redirect": 0.03,
+        "wrong_content_type": 0.03,
+        "not_json": 0.03,
+        "empty_body": 0.03,
+        "other_shape": 0.03,
         "control_characters": 0.2,
     },
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -72,13 +72,15 @@ class Batches:
         ids, name = request.query_params.get("batchIds"), request.query_params.get("batchName")
         if (ids is None) == (name is None):
             return problem(400, "Give either batchIds or batchName.")
+        if failure := self._misbehaviour.before_lookup():
+            return failure
         if name is not None:
-            content = {"batches": [batch.told() for batch in self._ledger.by_name(name)]}
+            content = {"batches": [self._told(batch) for batch in self._ledger.by_name(name)]}
             return self._misbehaviour.after_lookup(content) or json_answer(content)
         batch_ids = _ids(ids or "")
         if batch_ids is None:
             return problem(400, f"batchIds must be 1 to {MOST_IDS} integers, with commas between them.")
-        content = {"batches": [batch.told() for batch in self._ledger.by_ids(batch_ids)]}
+        content = {"batches": [self._told(batch) for batch in self._ledger.by_ids(batch_ids)]}
         return self._misbehaviour.after_lookup(content, by_ids=True) or json_answer(content)
 
     async def batch(self, request: Request) -> Answer:
@@ -86,7 +88,8 @@ class Batches:
         batch = self._find(request.path_params["batch_id"])
         if batch is None:
             return problem(404, "No such batch.")
-        return self._misbehaviour.after_lookup(batch.told()) or json_answer(batch.told())
+        content = self._told(batch)
+        return self._misbehaviour.before_lookup() or self._misbehaviour.after_lookup(content) or json_answer(content)
 
     async def errors(self, request: Request) -> Answer:
         """The errors of a failed batch; an empty list if it has not failed."""
@@ -95,7 +98,7 @@ class Batches:
             return problem(404, "No such batch.")
         failed = batch.status == "FAILED"
         content = {"errors": [{"category": batch.category, "description": batch.description}] if failed else []}
-        return self._misbehaviour.after_lookup(content) or json_answer(content)
+        return self._misbehaviour.before_lookup() or self._misbehaviour.after_lookup(content) or json_answer(content)
 
     async def document(self, request: Request) -> Response:
         """The PDF of a completed batch."""
@@ -106,6 +109,11 @@ class Batches:
         if file is None:
             return problem(404, "This document was accepted unseen and cannot be rendered.")
         return FileResponse(file, media_type="application/pdf", filename=f"{batch.batch_name}.pdf")
+
+    def _told(self, batch: Batch) -> dict[str, Any]:
+        """The contract's Batch; the document id of some comes late, as told."""
+        told = batch.told()
+        return told | {"dmsDocumentId": None} if self._misbehaviour.keeps_document_id(batch) else told
 
     def _fate(self, submit: Submit) -> Fate:
         """The fate of this submit. A fate with a maximum number counts how often it was used."""

@@ -65,6 +65,7 @@ class Outage(_Told):
 class HostileAnswers(_Told):
     """Answers to a look-up that break the contract; at most one for each call."""
 
+    left_out_ids: Rate = 0  # look-up by ids: of the batches, not of the calls; beside the others
     missing_ids: Rate = 0  # look-up by ids: half of the batches are left out
     huge_ids: Rate = 0  # ids that fit no 64-bit integer
     unknown_status: Rate = 0
@@ -73,6 +74,8 @@ class HostileAnswers(_Told):
     redirect: Rate = 0  # to another host
     wrong_content_type: Rate = 0  # 200 with an HTML page
     not_json: Rate = 0  # 200 with JSON that is cut short
+    empty_body: Rate = 0  # 200 with nothing
+    other_shape: Rate = 0  # 200 with JSON of another shape
     control_characters: Rate = 0  # NULs and escape sequences in error texts
 
 
@@ -85,10 +88,17 @@ class Control(_Told):
     generation_jitter_seconds: Duration = 0  # up to this much more, drawn for each batch
     submit_error_rate: Rate = 0  # before any effect
     submit_error_status: Annotated[list[Annotated[int, Field(ge=400, le=599)]], Field(min_length=1)] = [500, 503]
+    read_error_rate: Rate = 0  # look-ups, with one of submit_error_status
+    error_retry_after_seconds: Duration | None = None  # Retry-After of each 503 among these errors
     error_after_effect_rate: Rate = 0  # the batch is made; the answer is a 5xx or a cut connection
     cut_connection_rate: Rate = 0  # any call under /v1, before any effect
+    hang_after_effect_rate: Rate = 0  # the batch is made; there is no answer for a minute
     unreadable_answer_rate: Rate = 0  # the batch is made; the 202 is empty, cut short, no JSON or of another shape
+    late_document_id_rate: Rate = 0  # share of the batches that are COMPLETED without a document id at first
+    late_document_id_seconds: Duration = 10  # for so long
     rate_limit_per_second: Annotated[int, Field(gt=0)] | None = None  # calls under /v1; more are answered 429
+    most_in_flight: Annotated[int, Field(gt=0)] | None = None  # calls under /v1 at a time; more are answered 429
+    limit_retry_after_seconds: Duration = 1  # Retry-After of these 429, in either form
     outage: Outage | None = None
     hostile_answers: HostileAnswers = HostileAnswers()
     fates: list[Fate] = []  # the first that matches counts

@@ -55,8 +55,9 @@ class ControlRoutes:
         return self._tell(self._at_start)
 
     async def calls(self, _request: Request) -> Response:
-        """Number of calls under /v1 so far, and how many of them the rate limit answered 429."""
-        return json_answer({"calls": self._misbehaviour.calls, "limited": self._misbehaviour.limited})
+        """Number of calls under /v1 so far, how many of them were submits, and how many a limit answered 429."""
+        it = self._misbehaviour
+        return json_answer({"calls": it.calls, "submits": it.submits, "limited": it.limited})
 
     async def ledger(self, request: Request) -> Response:
         """All batches by id, a page at a time; ``next`` is the ``after`` of the next page."""

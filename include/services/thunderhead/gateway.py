@@ -1,4 +1,4 @@
-"""What comes before the contract's routes: outage, hang, token, latency, rate limit, cut connections."""
+"""What comes before the contract's routes: limits, latency, outage, hang, token, cut connections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from include.services.answers import problem
-from include.services.thunderhead.misbehaviour import Answer, Misbehaviour, hangs, outage_answer
+from include.services.thunderhead.misbehaviour import Answer, Misbehaviour, hangs, is_out, outage_answer
 from include.services.thunderhead.wire import CutConnection
 
 HANG_LOOK_SECONDS = 0.1
@@ -23,20 +23,21 @@ class Gateway:
         self._authorization = b"Bearer " + token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Answer | None = None
-        if scope["type"] == "http":
-            answer = await self._met(scope)
-        await (answer or self._app)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"].startswith("/v1/"):
+            with self._misbehaviour.in_hand(scope["method"]):
+                await (await self._met(scope) or self._app)(scope, receive, send)
+        elif scope["path"].startswith("/control"):
+            await (self._stranger(scope) or self._app)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     async def _met(self, scope: Scope) -> Answer | None:
         """The fault that this call gets instead of an answer, or None."""
-        path = scope["path"]
-        if path.startswith("/control"):
-            return self._stranger(scope)
-        if not path.startswith("/v1/"):
-            return None
-        self._misbehaviour.calls += 1
         control = self._misbehaviour.control
+        if not is_out(control) and (refusal := self._misbehaviour.over_a_limit()):
+            return refusal
         if control.latency_seconds:
             await asyncio.sleep(control.latency_seconds)
         if hangs(control):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
@@ -14,13 +15,16 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from include.services.answers import json_answer, problem
-from include.services.thunderhead.control import Control, HostileAnswers
-from include.services.thunderhead.wire import CutConnection, CutShort, Drip
+from include.services.thunderhead.control import Control
+from include.services.thunderhead.ledger import Batch
+from include.services.thunderhead.wire import CutConnection, CutShort, Drip, Silence
 
+OTHER_SHAPES = (b"[]", b'{"id": 7}', b'{"batchId": "7", "batchName": null, "status": "PROCESSING"}', b"null")
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 RETRY_AFTER_SECONDS = 5  # for an outage without an end
 HUGE_BODY_BYTES = 8 * 2**20
+GOLDEN_RATIO = 2_654_435_761  # of 2**32: Knuth's multiplicative hash, spreads ids that follow each other
 CONTROL_CHARACTERS = "\x00\x07\x1b[2J\x1b]0;owned\x07\r\n\x85\u2028\u202e<script>alert(1)</script>"
 
 
@@ -29,8 +33,10 @@ class Misbehaviour:
 
     def __init__(self, control: Control, seed: int) -> None:
         self.control = control
-        self.calls = 0  # under /v1, and those of them that were over the limit
+        self.calls = 0  # under /v1, and those of them that were submits or over a limit
+        self.submits = 0
         self.limited = 0
+        self._in_flight = 0
         self._chance = Random(seed)  # noqa: S311 - repeatable on purpose
         self._second = 0
         self._calls_this_second = 0
@@ -46,26 +52,51 @@ class Misbehaviour:
         jitter = self.control.generation_jitter_seconds
         return self.control.generation_seconds + (self._chance.uniform(0, jitter) if jitter else 0)
 
+    def keeps_document_id(self, batch: Batch) -> bool:
+        """Whether this batch's document id is not told yet. Drawn by its id: every look-up gets the same answer."""
+        drawn = batch.batch_id * GOLDEN_RATIO % 2**32 / 2**32
+        told = self.control
+        return drawn < told.late_document_id_rate and time.time() < batch.ends_at + told.late_document_id_seconds
+
+    @contextmanager
+    def in_hand(self, method: str) -> Iterator[None]:
+        """One call under /v1, while it is worked on."""
+        self.calls += 1
+        self.submits += method == "POST"
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    def over_a_limit(self) -> Answer | None:
+        """The refusal of a call too many, at a time or a second; None where there is room for it."""
+        most = self.control.most_in_flight
+        if (most is None or self._in_flight <= most) and not self._is_over_the_rate():
+            return None
+        self.limited += 1
+        form = self._chance.choice(_retry_after(self.control.limit_retry_after_seconds))
+        return problem(429, "More calls than allowed.", {"Retry-After": form})
+
     def before_any_call(self) -> Answer | None:
         """The answer of a fault before the call is read, or None."""
-        if self._is_over_the_limit():
-            self.limited += 1
-            seconds, date = _retry_after(1)
-            form = self._chance.choice((seconds, date))
-            return problem(429, "More calls a second than allowed.", {"Retry-After": form})
         return CutConnection() if self.happens(self.control.cut_connection_rate) else None
 
     def before_submit(self) -> Answer | None:
         """A submit that fails without effect, or None."""
-        if not self.happens(self.control.submit_error_rate):
-            return None
-        return problem(self._chance.choice(self.control.submit_error_status), "Told to fail. Nothing was made.")
+        return self._error() if self.happens(self.control.submit_error_rate) else None
+
+    def before_lookup(self) -> Answer | None:
+        """A look-up that fails, or None."""
+        return self._error() if self.happens(self.control.read_error_rate) else None
 
     def after_submit(self, batch: dict[str, Any]) -> Answer | None:
         """The answer to a submit that had its effect but does not say so, or None."""
         if self.happens(self.control.error_after_effect_rate):
             status = self._chance.choice((500, 502, 503, 504, 0))
             return problem(status, "Told to fail. What was made stays made.") if status else CutConnection()
+        if self.happens(self.control.hang_after_effect_rate):
+            return Silence()
         if self.happens(self.control.unreadable_answer_rate):
             return self._unreadable(msgspec.json.encode(batch))
         return None
@@ -73,20 +104,26 @@ class Misbehaviour:
     def after_lookup(self, content: dict[str, Any], *, by_ids: bool = False) -> Answer | None:
         """A look-up's hostile answer, or None."""
         told = self.control.hostile_answers
-        for kind in HostileAnswers.model_fields:
+        for kind in HOSTILE:
             possible = (kind != "missing_ids" or by_ids) and (kind != "control_characters" or "errors" in content)
             if possible and self.happens(getattr(told, kind)):
                 return HOSTILE[kind](content)
+        if by_ids and told.left_out_ids:
+            return json_answer({"batches": [it for it in content["batches"] if not self.happens(told.left_out_ids)]})
         return None
 
+    def _error(self) -> Answer:
+        status, seconds = self._chance.choice(self.control.submit_error_status), self.control.error_retry_after_seconds
+        header = {"Retry-After": _retry_after(seconds)[0]} if status == 503 and seconds is not None else None
+        return problem(status, "Told to fail. Nothing was made.", header)
+
     def _unreadable(self, body: bytes) -> Answer:
-        other_shapes = (b"[]", b'{"id": 7}', b'{"batchId": "7", "batchName": null, "status": "PROCESSING"}', b"null")
-        bodies = (b"", body[: len(body) // 2], b"<html>202 Accepted</html>", self._chance.choice(other_shapes))
+        bodies = (b"", body[: len(body) // 2], b"<html>202 Accepted</html>", self._chance.choice(OTHER_SHAPES))
         answers: list[Answer] = [Response(body, 202, media_type="application/json") for body in bodies]
         answers.append(CutShort(202, body))
         return self._chance.choice(answers)
 
-    def _is_over_the_limit(self) -> bool:
+    def _is_over_the_rate(self) -> bool:
         limit = self.control.rate_limit_per_second
         if limit is None:
             return False
@@ -95,6 +132,11 @@ class Misbehaviour:
             self._second, self._calls_this_second = second, 0
         self._calls_this_second += 1
         return self._calls_this_second > limit
+
+
+def is_out(control: Control) -> bool:
+    """Is there an outage of any kind?"""
+    return control.outage is not None and control.outage.seconds_left() > 0
 
 
 def outage_answer(control: Control) -> Answer | None:
@@ -159,7 +201,7 @@ def _control_characters(content: dict[str, Any]) -> Answer:
     return json_answer({"errors": [e | {"description": e["description"] + CONTROL_CHARACTERS} for e in errors]})
 
 
-# One for each field of HostileAnswers.
+# One for each field of HostileAnswers, but for left_out_ids.
 HOSTILE: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "missing_ids": _missing_ids,
     "huge_ids": _huge_ids,
@@ -169,5 +211,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "redirect": lambda _: RedirectResponse("http://elsewhere.invalid/v1/batches", 302),
     "wrong_content_type": lambda _: Response("<html>Please log in</html>", media_type="text/html"),
     "not_json": _not_json,
+    "empty_body": lambda _: Response(b"", media_type="application/json"),
+    "other_shape": lambda _: Response(OTHER_SHAPES[2], media_type="application/json"),
     "control_characters": _control_characters,
 }

@@ -1,4 +1,4 @@
-"""Faults of the wire: an answer that is cut, cut short, or comes a byte at a time."""
+"""Faults of the wire: an answer that is cut, cut short, comes a byte at a time, or does not come."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 DRIP_SECONDS = 0.25
 LONGEST_DRIP_SECONDS = 60.0
+LONGEST_SILENCE_SECONDS = 60.0
+LOOK_SECONDS = 0.1
 
 _JSON = (b"content-type", b"application/json")
 
@@ -48,6 +50,18 @@ class CutShort:
         half = self._body[: len(self._body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
         await _close(scope["state"]["transport"], now=False)
+
+
+class Silence:
+    """No answer, until the caller gives up; the connection is cut where that takes too long."""
+
+    async def __call__(self, scope: Scope, _receive: Receive, _send: Send) -> None:
+        transport = scope["state"]["transport"]
+        for _ in range(int(LONGEST_SILENCE_SECONDS / LOOK_SECONDS)):
+            if transport.is_closing():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        await _close(transport, now=True)
 
 
 class Drip:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -45,6 +46,49 @@ def test_submit_errors_have_no_effect(thunderhead: Thunderhead) -> None:
     thunderhead.tell(submit_error_rate=1, submit_error_status=[418])
     assert thunderhead.post("MIS-1-1").status_code == 418
     assert thunderhead.named("MIS-1-1") == []
+
+
+def test_an_error_says_when_to_come_back(thunderhead: Thunderhead) -> None:
+    thunderhead.tell(submit_error_rate=1, submit_error_status=[503], error_retry_after_seconds=1)
+    assert thunderhead.post("MIS-1-2").headers["retry-after"] == "1"
+    assert thunderhead.named("MIS-1-2") == []
+
+
+def test_reads_fail_apart_from_submits(thunderhead: Thunderhead) -> None:
+    batch_id = thunderhead.submit("MIS-1-3")
+    thunderhead.tell(read_error_rate=1, submit_error_status=[502])
+    reads = ("/v1/batches?batchName=MIS-1-3", f"/v1/batches/{batch_id}", f"/v1/batches/{batch_id}/errors")
+    assert [thunderhead.http.get(path).status_code for path in reads] == [502] * 3
+    assert thunderhead.post("MIS-1-4").status_code == 202
+
+
+def test_a_submit_that_hangs_has_its_effect(thunderhead: Thunderhead) -> None:
+    thunderhead.tell(hang_after_effect_rate=1)
+    with pytest.raises(httpx.ReadTimeout):
+        thunderhead.http.post("/v1/batches", json=_submit("MIS-1-5"), timeout=0.3)
+    assert len(thunderhead.named("MIS-1-5")) == 1
+
+
+def test_calls_too_many_at_a_time_are_refused(thunderhead: Thunderhead) -> None:
+    before = thunderhead.http.get("/control/calls").json()
+    thunderhead.tell(most_in_flight=2, latency_seconds=0.3, limit_retry_after_seconds=2)
+    with ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(lambda _: thunderhead.http.get("/v1/batches?batchName=a"), range(6)))
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert "2" in {answer.headers.get("retry-after", "2")[:1] for answer in answers}
+    after = thunderhead.http.get("/control/calls").json()
+    assert after["limited"] - before["limited"] == sum(answer.status_code == 429 for answer in answers)
+    assert (after["calls"] - before["calls"], after["submits"] - before["submits"]) == (6, 0)
+
+
+def test_a_document_id_comes_late(thunderhead: Thunderhead) -> None:
+    batch_id = thunderhead.submit("MIS-1-6")
+    assert thunderhead.ended(batch_id)["dmsDocumentId"]
+    thunderhead.tell(late_document_id_rate=1, late_document_id_seconds=3600)
+    late = thunderhead.batch(batch_id)
+    assert (late["status"], late["dmsDocumentId"]) == ("COMPLETED", None)
+    thunderhead.tell(late_document_id_rate=1, late_document_id_seconds=0)
+    assert thunderhead.batch(batch_id)["dmsDocumentId"]
 
 
 def test_errors_after_effect_have_one(thunderhead: Thunderhead) -> None:
@@ -191,6 +235,19 @@ def test_missing_ids_concern_a_look_up_by_ids_alone(thunderhead: Thunderhead) ->
     assert len(thunderhead.named("MIS-11-1")) == 4  # else a client could not but make a second document
 
 
+def test_ids_left_out(thunderhead: Thunderhead) -> None:
+    ids = [thunderhead.submit("MIS-11-2") for _ in range(50)]
+    thunderhead.tell(hostile_answers={"left_out_ids": 0.5})
+    found = thunderhead.http.get("/v1/batches", params={"batchIds": ",".join(map(str, ids))}).json()["batches"]
+    assert 5 < len(found) < 45
+    assert len(thunderhead.named("MIS-11-2")) == 50
+
+
+def test_empty_body_and_other_shape(thunderhead: Thunderhead) -> None:
+    assert _hostile(thunderhead, "empty_body").content == b""
+    assert "batches" not in _hostile(thunderhead, "other_shape").json()
+
+
 def test_huge_ids(thunderhead: Thunderhead) -> None:
     content = _hostile(thunderhead, "huge_ids").json()
     assert content["batches"][0]["batchId"] > 2**63
@@ -256,6 +313,10 @@ def test_misbehaviour_can_be_told_at_the_start_and_is_repeatable(tmp_path: Path)
             assert thunderhead.http.get("/control").json()["rendering"] is False
     assert seen[0] == seen[1]
     assert {202, 500, 503} == set(seen[0])
+
+
+def _submit(name: str) -> dict[str, str]:
+    return {"batchName": name, "batchConfigId": "1", "payload": document()}
 
 
 def _hostile(thunderhead: Thunderhead, kind: str) -> httpx.Response:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +17,10 @@ from include.local.bench.history import history_figure
 from include.local.bench.idle import WATCHDOG, idle_growth
 from include.local.bench.load import PLACEHOLDER, Order, work
 from include.local.bench.report import write
+from include.local.bench.requests import Calls
 from include.local.bench.run import SECONDS, Time
+from include.local.bench.weather import CALM, RAIN, Measured, Weather, weather_figures
+from include.services.thunderhead.control import Control, Outage
 
 ANSWER = b"HTTP/1.1 202 ACCEPTED\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -61,6 +67,36 @@ def test_what_an_idle_day_keeps_is_what_its_runs_keep() -> None:
 def test_a_part_that_would_not_end_in_time_is_left_out() -> None:
     assert Time(SECONDS["drain"] + 5).is_enough_for("drain")
     assert not Time(SECONDS["drain"] - 5).is_enough_for("drain")
+
+
+def measured(weather: Weather, worst: float = 2.0, **changes: Any) -> Measured:
+    ends = [5 + n / 100 for n in range(101)]
+    it = Measured(weather, [1.0] * 99 + [worst], ends, Calls(200, 110, 6), spent=0, failed=0, made_twice=0)
+    return replace(it, **changes)
+
+
+def test_the_simulator_understands_each_weather() -> None:
+    for weather in RAIN:
+        Control.model_validate(dict(weather.faults))
+        for outage in weather.outages:
+            Outage.model_validate({"mode": outage.mode, "seconds": outage.seconds})
+
+
+def test_a_weather_stands_beside_the_calm() -> None:
+    weather = Weather("limits", 100, p50=3, worst=60, documents_per_second=80, share_refused=0.05)
+    figures = {it.what: it for it in weather_figures(measured(CALM), [measured(weather, worst=8.0)])}
+    worst = figures["limits, 100: accepted to event, worst"]
+    assert (worst.ours, worst.beside, worst.ratio, worst.is_met) == ("8.0 s", "2.0 s", "4.0", True)
+    assert figures["limits: submits a document"].ours == "1.10"
+    assert figures["limits: documents/s under way"].is_met
+    assert figures["limits: share of calls refused"].ours == "3.0%"
+
+
+def test_a_request_without_an_event_has_no_end() -> None:
+    weather = Weather("failing", 100, worst=60)
+    figures = {it.what: it for it in weather_figures(measured(CALM), [measured(weather, worst=inf, failed=1)])}
+    assert figures["failing, 100: accepted to event, worst"].is_met is False
+    assert figures["failing: FAILED"].is_met is False
 
 
 class Server(asyncio.Protocol):
