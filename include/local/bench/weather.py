@@ -176,7 +176,7 @@ def _measure(system: System, connection: psycopg.Connection, weather: Weather) -
         excused = _open(connection, ids) - unfinished
         spent, failed = connection.execute(COSTS, [ids]).fetchone() or (0, 0)
     _wait(connection, ids, CLEAR_UP_SECONDS)
-    accepted = dict(connection.execute(ACCEPTED_AT, [ids]).fetchall())
+    accepted: dict[int, float] = dict(connection.execute(ACCEPTED_AT, [ids]).fetchall())
     events = read_events(system.addresses.kafka, system.settings.kafka_topic, set(ids), EVENTS_SECONDS)
     at = {event.request_id: event.at for event in events}
     began = min(accepted.values())
