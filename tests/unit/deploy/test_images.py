@@ -20,6 +20,7 @@ DOCKERFILES = sorted((ROOT / "include" / "deploy").glob("*/Dockerfile"))
 WITH_PYTHON = [file for file in DOCKERFILES if (file.parent / "requirements.txt").exists()]
 LOCKS = [*ROOT.glob("requirements*.in"), *(file.with_name("requirements.in") for file in WITH_PYTHON)]
 PARTS = ("config", "dags", "plugins", "oms_intake", "include/jobs", "include/migrations", "include/services")
+PACKAGES = packages_distributions()
 OURS = {"include", "oms_intake", "oms_console", "plugins"}
 
 
@@ -40,13 +41,12 @@ def test_an_image_has_all_that_it_imports(dockerfile: Path, tmp_path: Path) -> N
     pinned = set(re.findall(r"^([a-z0-9-]+)", (dockerfile.parent / "requirements.txt").read_text(), re.MULTILINE))
     image = lay_out(dockerfile, tmp_path)
     app = image.root / image.workdir[1:]
-    packages = packages_distributions()
     for file, module in _reached(app):
         top = module.partition(".")[0]
         if top in OURS:
             assert _file_of(module, app), f"{file.relative_to(app)} imports {module}"
         elif top not in sys.stdlib_module_names:
-            names = {re.sub(r"[-_.]+", "-", name).lower() for name in packages[top]}
+            names = {re.sub(r"[-_.]+", "-", name).lower() for name in PACKAGES[top]}
             assert names & pinned, f"{file.relative_to(app)} imports {module}: add {names} to requirements.in"
 
 

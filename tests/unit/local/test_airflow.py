@@ -21,7 +21,7 @@ def known() -> dict[str, set[str]]:
     spec = find_spec("airflow.config_templates")
     assert spec is not None
     assert spec.origin is not None
-    sections = yaml.safe_load((Path(spec.origin).parent / "config.yml").read_text())
+    sections = yaml.load((Path(spec.origin).parent / "config.yml").read_text(), yaml.CSafeLoader)
     return {name: set(section["options"]) for name, section in sections.items()}
 
 

@@ -62,7 +62,7 @@ def test_no_proxy_is_used_for_loopback(monkeypatch: pytest.MonkeyPatch, spelling
 def served_file() -> Iterator[str]:
     """A server on loopback."""
     with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as it:
-        thread = Thread(target=it.serve_forever)
+        thread = Thread(target=it.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{it.server_port}/"
