@@ -1,7 +1,7 @@
-"""What an outside system bears, found out: calls in flight, by each caller; calls a second, by all together.
+"""Adaptive limits: how many calls an outside system can bear, in flight for each caller and a second for all callers.
 
 Additive increase, multiplicative decrease. A refusal (429) or a very slow answer makes a limit smaller; time without
-one makes it larger, faster the longer it lasts. Rules without a database and without a clock; `door.py` applies them.
+one makes it larger, faster and faster. These are the rules, without database and clock; `door.py` applies them.
 Sources: V. Jacobson, *Congestion Avoidance and Control* (1988); Netflix's concurrency-limits.
 """
 
@@ -14,10 +14,10 @@ SHRINK_IN_FLIGHT = 0.85
 GROW_EVERY_SECONDS = 1.0
 REFUSALS_THAT_PAUSE = 3  # in a row: the system takes nothing more for the rest of its second
 PAUSE_SECONDS = 0.5  # or what Retry-After asks for, where that is less
-SHRINK_RATE = 0.95  # of what got through
-FIRST_GROWTH = 0.01  # of the rate, a second; doubles each second
+SHRINK_RATE = 0.95  # of the calls a second that were answered
+FIRST_GROWTH = 0.01  # share of the rate that is added each second; doubles each second
 MOST_GROWTH = 0.5
-PRESSED = 0.7  # of the rate must be used before it grows
+PRESSED = 0.7  # share of the rate that must be used before it grows
 WINDOW_SECONDS = 1.0
 FORGET_SECONDS = 600.0
 
@@ -33,7 +33,7 @@ class InFlightLimit:
         self._changed_at = 0.0
 
     def answered(self, now: float, *, pressed: bool) -> None:
-        """A call was answered. ``pressed``: as many calls were in flight as may be."""
+        """Count an answered call. ``pressed``: the limit was fully used."""
         if not pressed or self.limit >= self._most:
             return
         if self._is_starting:
@@ -44,14 +44,14 @@ class InFlightLimit:
             self._changed_at = now
 
     def refused(self, began_at: float, now: float) -> None:
-        """A call was refused. Calls that were on their way when the limit shrank do not shrink it again."""
+        """Count a refused call. Calls that began before the limit shrank do not shrink it again."""
         if began_at < self._changed_at and not self._is_starting:
             return
         self.limit = max(1, int(self.limit * SHRINK_IN_FLIGHT))
         self._is_starting, self._step, self._changed_at = False, 1, now
 
     def start_again(self) -> None:
-        """After failures: one call, then two, as at the start."""
+        """Start again after failures: one call, then two, as at the start."""
         self.limit, self._is_starting, self._step = 1, True, 1
 
 
@@ -74,7 +74,7 @@ def rate_booked(state: RateState, answered: int, now: float, *, is_too_fast: boo
     state = _windowed(state, answered, now)
     if is_too_fast:
         if state.limited_at is not None and now - state.limited_at < GROW_EVERY_SECONDS:
-            return state  # all who are refused in one second count once
+            return state  # refusals within one second count once
         borne = _borne(state, now)
         found = state.per_second if borne is None else max(1.0, SHRINK_RATE * borne)
         return replace(state, per_second=found, growth=FIRST_GROWTH, limited_at=now, grown_at=now)
@@ -93,7 +93,7 @@ def rate_booked(state: RateState, answered: int, now: float, *, is_too_fast: boo
 
 
 def _windowed(state: RateState, answered: int, now: float) -> RateState:
-    """The calls counted in, and the window begun anew after a second."""
+    """Count the calls, and start a new window after a second."""
     if state.window_began_at is None or now - state.window_began_at > 3 * WINDOW_SECONDS:
         return replace(
             state,
@@ -116,7 +116,7 @@ def _windowed(state: RateState, answered: int, now: float) -> RateState:
 
 
 def _borne(state: RateState, now: float) -> float | None:
-    """What got through a second, as far as a whole second is known."""
+    """Calls answered a second: the highest of the last windows and the running one. None: not known yet."""
     elapsed = now - (state.window_began_at or now)
     running = state.answered_in_window / elapsed if elapsed >= WINDOW_SECONDS / 2 else 0.0
     return max(state.answered_per_second or 0.0, state.answered_before or 0.0, running) or None

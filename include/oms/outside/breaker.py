@@ -1,8 +1,8 @@
-"""The circuit breaker of an outside system: when nobody calls it, shared by all slices through `outside_systems`.
+"""The circuit breaker of an outside system. All slices share its state, in the table `outside_systems`.
 
-It opens on an outage, and on nothing less: where other calls are answered in the same moments, a failure is that
-call's own. These are the rules, without a database and without a clock; `door.py` applies them. The figures were
-chosen by simulation, see docs/decisions/0015-one-door-to-each-outside-system.md.
+It opens only on an outage: while other calls are answered, a failure counts against its own call alone. This module
+holds the rules, without database and clock; `door.py` applies them. The figures were chosen by simulation, see
+ docs/decisions/0015-one-door-to-each-outside-system.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Failure(NamedTuple):
 
 @dataclass
 class Failures:
-    """The last failures of one caller that nothing contradicts: nothing was answered since any of them began."""
+    """The last failures of one caller. An answer removes the failures of calls that began before it."""
 
     latest: deque[Failure] = field(default_factory=lambda: deque(maxlen=1000))
     reason: str = ""
@@ -50,11 +50,11 @@ class Failures:
         self.reason = reason
 
     def answered_at(self, at: float) -> None:
-        """Something was answered, here or elsewhere: drop the failures of calls that had begun by then."""
+        """Drop the failures of calls that began before ``at``, when this caller or another one got an answer."""
         self.latest = deque((it for it in self.latest if it.began_at > at), maxlen=self.latest.maxlen)
 
     def clear(self) -> None:
-        """Forget them: they have been booked as an outage."""
+        """Drop all of them, once they are booked as an outage."""
         self.latest.clear()
 
     @property
@@ -64,16 +64,16 @@ class Failures:
 
     @property
     def longest_retry_after(self) -> float:
-        """What the system asked for, in seconds."""
+        """The longest ``Retry-After`` among them, in seconds."""
         return max((it.retry_after for it in self.latest), default=0.0)
 
 
 @dataclass(frozen=True)
 class Booking:
-    """What one caller met since it last told the others.
+    """The results of one caller's calls since its last booking.
 
-    ``failures`` is the number of its last failures in a row that nothing contradicts. ``probe_answered`` tells how its
-    probe of an open breaker went; None where it made none.
+    ``failures`` is the number of its last failures in a row. ``probe_answered``: whether its probe of an open breaker
+    was answered; None if it made none.
     """
 
     answered: int = 0
@@ -109,7 +109,7 @@ def booked(state: BreakerState, booking: Booking, now: float) -> BreakerState:
         return replace(state, open_until=None, recent_answered=float(booking.answered), recent_failed=0.0)
     if booking.probe_answered is False:
         return _opened(state, booking, now)
-    if state.open_until is not None:  # calls that were on their way when it opened say nothing new
+    if state.open_until is not None:  # results of calls that began before it opened are not counted
         return state
     kept = (1 - 1 / WINDOW_CALLS) ** (booking.answered + booking.failed)
     answered = state.recent_answered * kept + booking.answered
@@ -124,7 +124,7 @@ def booked(state: BreakerState, booking: Booking, now: float) -> BreakerState:
 
 
 def with_probe_given(state: BreakerState, now: float, probe_seconds: float) -> BreakerState:
-    """One caller makes a probe: nobody else does before it has told how it went, or has died."""
+    """Reserve the probe for one caller: no other one gets it until the result is booked or ``probe_seconds`` end."""
     return replace(state, open_until=now + probe_seconds)
 
 

@@ -1,7 +1,7 @@
 """The one door to an outside system: every call goes through it, and no caller knows that there is a circuit breaker.
 
-A call waits in line (calls in flight, the dial's rate, the found rate), is made once, and is booked as answered,
-refused for now, or failed. What all callers share is in the table `outside_systems`; see
+A call waits for its turn (calls in flight, the set rate, the found rate), is made once, and is booked as answered,
+refused or failed. The state that all callers share is in the table `outside_systems`; see
 docs/decisions/0015-one-door-to-each-outside-system.md.
 """
 
@@ -39,15 +39,15 @@ from include.oms.words.model import Category
 
 T = TypeVar("T")
 
-TELL_SECONDS = 0.5  # between two statements that tell what was met
-TELL_NEWS_SECONDS = 0.1  # where a call was refused
+TELL_SECONDS = 0.5  # between two statements that report results
+TELL_NEWS_SECONDS = 0.1  # the same after a refused call
 RETRY_AFTER_MAX_SECONDS = 3600.0  # longest wait that a Retry-After is followed for
 FAILURES_THAT_SLOW = 5  # in a row: one call at a time, until one is answered
-LOOK_SECONDS = 0.5  # a call that waits for its place looks so often whether anything has changed
+LOOK_SECONDS = 0.5  # between two checks for changes of a call that waits for its place
 
 
 class Door:
-    """One caller's door to one system. ``connection`` is for the door alone: it may be used at any moment."""
+    """One caller's door to one system. ``connection`` must not be used by anybody else."""
 
     def __init__(
         self, system: System, transport: Transport, connection: AsyncConnection[DictRow], settings: Settings
@@ -86,8 +86,8 @@ class Door:
         """Make one call when it is its turn, once, and return what ``read`` makes of the answer.
 
         ``read`` raises Rejected, Limited, Unavailable or OutcomeUnknown where the answer is no good. ``has_effect``: a
-        call that gets no answer may have had its effect. ``before`` is called in the last moment before the call; what
-        it raises stops the call, and is nobody's failure.
+        call that gets no answer may have had its effect. ``before`` is called just before the call; what it
+        raises stops the call, and counts as no failure.
 
         Raises what ``read`` and ``before`` raise; Closed where the system is paused or out, NotInTime where the turn
         would come too late; Unavailable or, with ``has_effect``, OutcomeUnknown where there is no answer.
@@ -113,16 +113,16 @@ class Door:
         finally:
             if is_probe:
                 self._probe_is_out = False
-                await self._tell()  # whoever waits for the outcome learns it at once
+                await self._tell()  # callers that wait for the result learn it at once
 
     async def tell(self) -> None:
-        """Tell the other callers what is left to tell: for the end of the work."""
+        """Report the results that are not reported yet. To be called at the end of the work."""
         if self._has_met_anything:
             await self._tell()
 
     @property
     def why_closed(self) -> str | None:
-        """Why no call is made now, as far as is known here; None where calls are made."""
+        """The reason why no call is made now, by the last known state; None if calls are made."""
         known = self._shared
         if known is None:
             return None
@@ -132,12 +132,12 @@ class Door:
 
     @property
     def is_paused(self) -> bool:
-        """Whether somebody has paused the system, as far as is known here."""
+        """Whether the system is paused, by the last known state."""
         return self._shared is not None and self._shared.why_paused is not None and self.heeds_pause
 
     @property
     def closed_for(self) -> float | None:
-        """Seconds until a call may be made; 0: a single one now, a probe; infinity: paused. None: calls are made."""
+        """Seconds until a call may be made. 0: one probe now; infinity: paused; None: calls are made."""
         if self.is_paused:
             return inf
         if self._shared is None or self._shared.open_seconds is None:
@@ -145,7 +145,7 @@ class Door:
         return max(self._shared.open_seconds - self._age, 0.0)
 
     async def look(self) -> None:
-        """See whether anything has changed, where the last look is not too fresh: for a caller that waits."""
+        """Refresh the known state if it is older than ``TELL_SECONDS``. For a caller that waits."""
         if self._age >= TELL_SECONDS:
             await self._tell()
 
@@ -170,7 +170,7 @@ class Door:
         raise self._closed(shared)
 
     def _is_still_open(self) -> None:
-        """Raises Closed where the system was found to be out while the call waited."""
+        """Check again after the wait. Raises Closed if the system was found to be out meanwhile."""
         shared = self._shared
         if shared is not None and (shared.open_seconds is not None or (self.heeds_pause and shared.why_paused)):
             raise self._closed(shared)
@@ -182,16 +182,16 @@ class Door:
             return Closed(shared.why_paused)
         left = max((shared.open_seconds or 0.0) - self._age, TELL_NEWS_SECONDS)
         if self._probe_is_out:
-            left = min(left, TELL_SECONDS)  # the probe's answer may come any moment
+            left = min(left, TELL_SECONDS)  # the probe may be answered at any moment
         return Closed(f"{self.system} is out: {shared.reason}", retry_after=left)
 
     @property
     def _age(self) -> float:
-        """How old what is known of the others is, in seconds."""
+        """Age of the known state, in seconds."""
         return monotonic() - self._told_at
 
     async def _up_to_date(self) -> Shared:
-        """What all callers share, not older than it may be; whoever comes first asks, the others go on meanwhile."""
+        """Return the shared state. One call refreshes a state that is too old; the others use the old one meanwhile."""
         if self._shared is None or self._failures.number >= FAILURES_THAT_OPEN:
             async with self._telling:
                 if self._shared is None or self._failures.number >= FAILURES_THAT_OPEN:
@@ -240,7 +240,7 @@ class Door:
         return bool(self._answered or self._failed or self._is_too_fast)
 
     async def _wait_in_line(self, document_type: str) -> None:
-        """Until it is this call's turn by the rates, and the system takes calls again. Raises NotInTime."""
+        """Wait for this call's turn by the rates, and until the system accepts calls again. Raises NotInTime."""
         while (seconds := self._resumes_at - monotonic()) > 0:  # noqa: ASYNC110 - a time, not a condition
             await asyncio.sleep(seconds)
         shared = self._shared
@@ -258,7 +258,7 @@ class Door:
                     line.add(places)
                     continue
                 if monotonic() + places.first_in > self.until:
-                    raise NotInTime(f"the dial lets the next call of {self.system} go in {places.first_in:.0f} s")
+                    raise NotInTime(f"the rate limit lets the next call of {self.system} go in {places.first_in:.0f} s")
                 await asyncio.sleep(min(places.first_in, LOOK_SECONDS))
                 await self._up_to_date()
                 self._is_still_open()
@@ -277,7 +277,7 @@ class Door:
         has_effect: bool,
         is_probe: bool,
     ) -> T:
-        """The call itself, and its booking."""
+        """Make the call and book its result."""
         began_at = monotonic()
         pressed = self._room.is_full
         try:
@@ -327,7 +327,7 @@ class Door:
             self._probe_answered = True
 
     def _book_refusal(self, error: Limited, began_at: float, *, pressed: bool, is_probe: bool) -> None:
-        """A call too many: by the limit that it ran into, which is the calls in flight, or else the rate."""
+        """Book a refused call (429) against the limit it met: the calls in flight if those were full, else the rate."""
         now = monotonic()
         knows_rate = self._shared is not None and self._shared.per_second is not None
         if pressed or not knows_rate:
@@ -352,7 +352,7 @@ class Door:
 
 
 class _Room:
-    """The calls in flight: no more than the limit that was found, the others wait in their order."""
+    """The calls in flight: up to the found limit. The others wait in their order."""
 
     def __init__(self, limit: InFlightLimit) -> None:
         self.limit = limit
@@ -365,7 +365,7 @@ class _Room:
 
     @asynccontextmanager
     async def entered(self, until: float) -> AsyncIterator[None]:
-        """Take room as soon as there is some. Raises NotInTime."""
+        """Wait for room and take it. Raises NotInTime."""
         while self.is_full:
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
@@ -401,7 +401,7 @@ class _Line:
 
     @asynccontextmanager
     async def turn(self, until: float) -> AsyncIterator[None]:
-        """One after the other. Raises NotInTime."""
+        """Wait for the turn: one caller at a time. Raises NotInTime."""
         self.waiting += 1
         try:
             await _in_time(self._turn.acquire(), until)
@@ -421,7 +421,7 @@ class _Line:
 
 
 async def _in_time(it: Any, until: float) -> None:
-    """Wait for it until then at most. Raises NotInTime."""
+    """Wait for ``it`` until ``until`` at most. Raises NotInTime."""
     if until == inf:
         await it
         return
@@ -432,7 +432,7 @@ async def _in_time(it: Any, until: float) -> None:
 
 
 def _unanswered(error: Exception, *, has_effect: bool) -> Unavailable | OutcomeUnknown:
-    """A call that ended without an answer. The error's text may hold a secret, so its name is all that is kept."""
+    """The error of a call without an answer. Its text may hold a secret, so only its name is kept."""
     is_late = isinstance(error, TimeoutError)
     reason = "no answer in time" if is_late else f"no answer: {type(error).__name__}"
     if not has_effect:

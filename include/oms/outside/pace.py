@@ -1,4 +1,4 @@
-"""Doing things at a rate."""
+"""Keep to a rate."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from time import monotonic
 
 
 class Pace:
-    """Lets ``per_second`` things happen a second, evenly from the first one on; time lost is not made up for later."""
+    """Spreads work evenly at ``per_second`` items a second. Lost time is not made up for."""
 
     def __init__(self, per_second: float) -> None:
         self._seconds_each = 1 / per_second
         self._next_at = 0.0
 
     async def wait_for(self, n: int = 1) -> None:
-        """Wait until ``n`` more may happen."""
+        """Wait until ``n`` more items are allowed."""
         wait = self._next_at - monotonic()
         if wait > 0:
             await asyncio.sleep(wait)

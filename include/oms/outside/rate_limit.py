@@ -1,8 +1,8 @@
-"""What all callers of an outside system share, in the table `outside_systems`: pauses, breaker, rates, and one line.
+"""The state of an outside system that all callers share, in the table `outside_systems`: pause, breaker, rates.
 
-An operator turns the dial in the console (paused, most per second); the callers keep the rest (`breaker.py`,
-`adaptive_limit.py`). Few statements: each caller tells what it met some times a second, and takes places in line for a
-moment's worth of calls.
+An operator sets a pause and the most calls a second in the console. The callers keep the rest (`breaker.py`,
+`adaptive_limit.py`). To save statements, each caller reports its results a few times a second, and takes places for
+a quarter of a second's calls at once.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from include.oms.outside.breaker import (
 )
 
 EVERY_TYPE = "*"
-AHEAD_SECONDS = 0.25  # places in line are taken for so long: what a caller that dies takes with it
-CATCH_UP_SECONDS = 0.1  # of lateness that the next calls make up for: an event loop wakes nobody to the moment
+AHEAD_SECONDS = 0.25  # places are taken this long ahead; those of a caller that dies are lost
+CATCH_UP_SECONDS = 0.1  # lateness that the next calls make up for: an event loop wakes a little late
 
 
 @dataclass(frozen=True)
 class Health:
-    """Whether an outside system may be called now; ``why_not`` is None where it may.
+    """Whether an outside system may be called now; ``why_not`` is None if it may.
 
-    ``per_second`` is the rate that the dial sets or that was found; None: no limit.
+    ``per_second`` is the lower of the set and the found rate; None: no limit.
     """
 
     on_probation: bool
@@ -58,7 +58,7 @@ async def health_of(connection: AsyncConnection[DictRow], system: System) -> Hea
 
 @dataclass(frozen=True)
 class Met:
-    """What one caller met since it last told, and what it wants to know."""
+    """The results of one caller since its last report, and whether it asks for the probe."""
 
     booking: Booking
     submits_answered: bool = False
@@ -82,7 +82,7 @@ class Shared:
 
 
 async def tell(connection: AsyncConnection[DictRow], system: System, met: Met) -> Shared:
-    """Tell what was met, and learn what all have met."""
+    """Report the results of one caller, and return the shared state with them."""
     async with connection.transaction():
         (row,) = await database.rows(connection, "lock_outside_system", system=system)
         now = float(row["now"])
@@ -115,7 +115,7 @@ async def tell(connection: AsyncConnection[DictRow], system: System, met: Met) -
 
 
 class Places(NamedTuple):
-    """Places in line: how many, when the first one is (seconds from now), and what lies between two."""
+    """Places: how many, when the first one is (seconds from now), and the seconds between two."""
 
     number: int
     first_in: float
@@ -125,7 +125,7 @@ class Places(NamedTuple):
 async def take_places(
     connection: AsyncConnection[DictRow], system: System, document_type: str, *, wanted: int
 ) -> Places | None:
-    """Take the next places in line, as many as lie within a moment; None where there is no rate to keep to."""
+    """Take the next places within ``AHEAD_SECONDS``, ``wanted`` at most; None if there is no rate limit."""
     found = await database.rows(
         connection, "take_places", system=system, document_type=document_type, wanted=wanted,
         ahead_seconds=AHEAD_SECONDS, catch_up_seconds=CATCH_UP_SECONDS,

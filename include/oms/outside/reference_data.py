@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
 from include.oms.outside.door import Door
 from include.oms.outside.transport import Answer
@@ -19,7 +20,7 @@ LONGEST_VALUE = 4000  # characters
 
 
 class ReferenceData:
-    """A client of the Reference Data API that asks once for each (document, footer) and then remembers."""
+    """A client of the Reference Data API. It asks once for each (document, footer) and keeps the answer."""
 
     def __init__(self, door: Door, settings: Settings) -> None:
         self.door = door
@@ -29,8 +30,8 @@ class ReferenceData:
     async def configuration(self, document_name: str, footer_id: str) -> dict[str, str]:
         """The configuration in force, value by code (BATCH_CONFIG_ID, SIGNEE_1 ...).
 
-        Raises Unavailable where the API is out, NotInTime where it cannot be asked in time. Raises NotConfigured where
-        it answered, and the answer for this document cannot be used.
+        Raises Unavailable if the API is out, NotInTime if it cannot be asked in time, NotConfigured if its answer for
+        this document cannot be used.
         """
         key = (document_name, footer_id)
         if key not in self._known:
@@ -62,7 +63,7 @@ def _configuration_in(answer: Answer) -> dict[str, str]:
         kind = Limited if answer.status == 429 else Unavailable
         raise kind(f"answered {answer.status}, no configuration", retry_after=answer.retry_after)
     if answer.body is None:
-        raise NotConfigured("the configuration is longer than OMS_MAX_ANSWER_BYTES")
+        raise NotConfigured(f"the configuration is longer than {MOST_ANSWER_BYTES} bytes")
     if not isinstance(answer.content, list):
         if answer.body.lstrip()[:1] in (b"[", b"{"):
             raise NotConfigured("the configuration is no list that can be read")

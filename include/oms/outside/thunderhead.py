@@ -23,13 +23,13 @@ T = TypeVar("T")
 MOST_IDS_A_CALL = 100  # contract: batchIds
 MOST_BYTES_OF_A_PDF = 64 * 1024 * 1024
 _BIGINT = range(1, 2**63)
-_ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # readable, and surely nothing was made
+_ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # a readable answer with one of these: no batch was made
 _NEVER_ACCEPTED = {400, 413, 422}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What Thunderhead says of a batch. ``status`` is its own word, which may be one we never heard of."""
+    """A batch as Thunderhead reports it. ``status`` may be a value that the contract does not list."""
 
     batch_id: int
     batch_name: str
@@ -48,7 +48,7 @@ class GenerationError:
 class Thunderhead:
     """A client of Thunderhead. Every call goes through the door: bounded in time and size, made once.
 
-    Beside what each says, calls raise Closed, an Unavailable, where Thunderhead is paused or out, and NotInTime.
+    Every call may also raise Closed (an Unavailable: Thunderhead is paused or out) and NotInTime.
     """
 
     def __init__(self, door: Door, settings: Settings) -> None:
@@ -88,7 +88,7 @@ class Thunderhead:
     async def find_all_by_name(self, batch_name: str) -> list[Batch]:
         """Every batch of exactly this name, newest first: more than one is a double. Raises Unavailable.
 
-        "None" leads to a submit, so it has to be said: what cannot be read, or has another name, is no answer.
+        "None" leads to a submit. So an answer that cannot be read, or names another batch, raises Unavailable.
         """
 
         def read(answer: Answer) -> list[Batch]:
@@ -127,7 +127,7 @@ class Thunderhead:
 
 
 def _batches(answer: Answer) -> list[Batch | None]:
-    """What was found, None for each that cannot be read. Raises Unavailable where there is no list at all."""
+    """The batches of the answer, None for each unreadable one. Raises Unavailable if there is no list."""
     content = _content(answer)
     batches = content.get("batches") if isinstance(content, dict) else None
     if not isinstance(batches, list):
@@ -156,14 +156,14 @@ def _pdf(answer: Answer, document_id: int) -> bytes:
 
 
 def _content(answer: Answer) -> Any:
-    """The content of a read: whatever goes wrong with it, it can be asked again."""
+    """The content of the answer to a read. Raises Unavailable for any other answer: a read can be repeated."""
     if answer.status != 200:
         raise _unavailable(answer, f"answered {answer.status}")
     return answer.content
 
 
 def _submitted(answer: Answer, batch_name: str) -> int:
-    """What the answer to a submit means. What cannot be read says nothing about its effect, whatever its status."""
+    """The batch id of an accepted submit. An unreadable answer says nothing about the effect, whatever its status."""
     if 200 <= answer.status < 300:
         batch = _batch(answer.content)
         if batch is not None and batch.batch_name == batch_name:
@@ -182,13 +182,13 @@ def _submitted(answer: Answer, batch_name: str) -> int:
 
 
 def _unavailable(answer: Answer, message: str) -> Unavailable:
-    """A call too many, or an outage."""
+    """Limited for a refused call (429), else Unavailable."""
     kind = Limited if answer.status == 429 else Unavailable
     return kind(message, retry_after=answer.retry_after)
 
 
 def _batch(content: Any) -> Batch | None:
-    """A batch out of foreign JSON, or None where it is not one."""
+    """A batch out of foreign JSON, or None if it is not one."""
     if not isinstance(content, dict):
         return None
     batch_id, name, status = content.get("batchId"), content.get("batchName"), content.get("status")

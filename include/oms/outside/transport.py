@@ -50,13 +50,12 @@ class Transport(Protocol):
     ) -> Answer:
         """Send ``json`` (POST) or ``params`` (GET) to ``path``; the whole call takes ``timeout_seconds`` at most.
 
-        Raises Unavailable where the call surely never arrived. Raises TimeoutError or aiohttp.ClientError where it may
-        have arrived.
+        Raises Unavailable if the call certainly did not arrive, TimeoutError or aiohttp.ClientError if it may have.
         """
 
 
 async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds: float, max_bytes: int) -> Answer:
-    """Send a call and read its answer, for a `Transport` to return; raises what that says."""
+    """Send a call and read its answer. Returns and raises what `Transport` says."""
     try:
         async with asyncio.timeout(timeout_seconds), await sent as response:
             body = await _body(response, max_bytes)
@@ -68,7 +67,7 @@ async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds:
 
 
 async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
-    """The body; None, and the connection closed, where it is too long."""
+    """The body. If it is too long, close the connection and return None."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -87,7 +86,7 @@ def _json(body: bytes | None) -> Any:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds from now, whether it came as a number or as an HTTP date (RFC 9110, 10.2.3)."""
+    """``Retry-After`` in seconds from now, given as a number or as an HTTP date (RFC 9110, 10.2.3)."""
     text = headers.get("Retry-After")
     if text is None:
         return None

@@ -1,8 +1,8 @@
 -- write_intents --
 -- Write the intent before the submit: a batch with its name, so that a later worker can look the name up.
--- (Here and elsewhere, status || '' and lease_token + 0: what a worker holds is found by its key. It could be found by what
--- is open or leased as well, which PostgreSQL believes to be next to nothing until it has looked again; and in a flood it
--- would read the whole of that for each request.)
+-- (status || '' and lease_token + 0, here and elsewhere: they keep PostgreSQL from the indexes of open and leased rows.
+-- Until the next ANALYZE it believes that those are almost empty. In a flood it would read one as a whole for each request.
+-- The key is the right way to what a worker holds.)
 -- An open intent that surely never arrived is used again, with what is sent now.
 WITH wanted AS (
     SELECT * FROM unnest(%(request_ids)s::bigint[], %(config_ids)s::text[], %(topics)s::text[], %(xmls)b::text[])
@@ -34,8 +34,8 @@ WITH wanted AS (
 SELECT request_id, batch_key, batch_name FROM intents;
 
 -- record_submissions --
--- Thunderhead has them: keep its ids, let the leases go, and say when to ask first. The attempts that submits without
--- an answer have spent are given back: it was not the requests' fault.
+-- Thunderhead has accepted them: store its ids, release the leases, and set the first poll. Attempts that were spent on
+-- submits without an answer are given back, because the requests were not at fault.
 WITH accepted AS (
     SELECT * FROM unnest(%(request_ids)s::bigint[], %(batch_ids)s::bigint[], %(adopted)s::boolean[])
         AS a (request_id, batch_id, adopted)
@@ -66,9 +66,9 @@ WITH accepted AS (
 SELECT request_id FROM moved LEFT JOIN woken ON true;
 
 -- put_back_requests --
--- Let held requests go, to be taken up on a later run; or keep them in the slice, for another try of the same worker.
--- An error is noted where they have one. A submit that gets no readable answer again and again, while other submits are
--- answered, is no outage and no rain: it spends an attempt. Deaths of workers count on until a try was survived.
+-- Release held requests to a later run, or keep them in the slice for another try of the same worker. Their errors are
+-- stored. A submit that gets no readable answer again and again, while other submits are answered, is no outage: it spends
+-- an attempt. The count of workers that died is reset when a worker survives a try.
 WITH wanted AS (
     SELECT * FROM unnest(
         %(request_ids)s::bigint[], %(stages)s::text[], %(wait_seconds)s::float[], %(spends)s::boolean[],

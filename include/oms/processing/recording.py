@@ -1,4 +1,4 @@
-"""Recording what the tries of document_processing came to."""
+"""Record the results of document_processing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.oms.words.failure_rules import backoff_of, backoff_seconds
 from include.oms.words.model import Job, Status
 from include.oms.words.state_machine import Outcome, Wait
 
-SUBMITS_FOR_FREE = 5  # that get no answer; a request that meets that more often, while others are answered, pays for it
+SUBMITS_FOR_FREE = 5  # submits without an answer that spend no attempt; later ones do while others are answered
 
 
 async def record(hold: Hold, results: Sequence[Result]) -> None:
@@ -62,7 +62,7 @@ async def _record_put_backs(hold: Hold, results: Sequence[Result]) -> None:
 
 
 def wait_seconds(result: Result, settings: Settings, *, tries: int = 0) -> float:
-    """How long the request waits before it is tried again, after ``tries`` that were turned back before this one."""
+    """Seconds that the request waits before its next try. ``tries``: earlier ones that this worker made in vain."""
     match result.move.wait:
         case Wait.SETTLING:
             least = settings.settling_seconds if result.in_doubt else 0.0

@@ -1,8 +1,8 @@
-"""Submission: the intent, then the submit, with many calls in flight; never twice for one document.
+"""Submission: write the intent, then submit, with many calls in flight. No document is submitted twice.
 
-Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit; whoever finds a
-name that may have been submitted looks it up first, and adopts what is there. What was turned back goes again inside
-the slice, where its wait ends within the worker's stay.
+Submitting is not idempotent at Thunderhead. So the batch's name is committed before the submit. A worker that finds a
+name that may have been submitted looks it up first, and adopts the batch if Thunderhead has it. A request that met an
+outage is tried again in the same slice if its wait ends while the worker keeps the slice open.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from include.oms.words.errors import LeaseTooShort, NotInTime, OutcomeUnknown, R
 from include.oms.words.model import Category, Stage
 from include.oms.words.state_machine import Outcome
 
-INTENTS_A_COMMIT = 100  # few enough that an intent is submitted soon after it is written
-RECORD_EVERY_SECONDS = 0.1  # answers that come together are written together
-TRIES_IN_A_SLICE = 4  # of one document; what spends attempts after that is the database's to count
-MEANWHILE = "this worker gives back what it did not get to"
+INTENTS_A_COMMIT = 100  # small, so that an intent is submitted soon after it is written
+RECORD_EVERY_SECONDS = 0.1  # the answers of this time are written in one statement
+TRIES_IN_A_SLICE = 4  # of one document; after that its request is put back
+MEANWHILE = "the worker ended before it came to this request"
 
 
 class Submission:
@@ -45,12 +45,12 @@ class Submission:
 
     @property
     def in_hands(self) -> int:
-        """Documents that were handed over and have not been recorded; those that wait for their next try included."""
+        """Number of documents that are handed over and not recorded yet, including those that wait for a next try."""
         return self._busy + len(self._waiting) + len(self._results)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Submit what is handed over while the block runs; what still waits at its end is put back."""
+        """Submit what is handed over while the block runs. At its end, put back what still waits."""
         finished = asyncio.Event()
         async with asyncio.TaskGroup() as recording:
             recording.create_task(self._record_until(finished))
@@ -68,7 +68,7 @@ class Submission:
         """Write their intents and queue them; returns when the last of them is queued."""
         for chunk in chunks(documents, INTENTS_A_COMMIT):
             if (closed_for := self._thunderhead.door.closed_for) is not None:  # no intent for what is not submitted
-                wait = None if closed_for == inf else closed_for  # a pause ends when somebody ends it
+                wait = None if closed_for == inf else closed_for  # nobody knows when a pause ends
                 for document in chunk:
                     self._keep_or_put_back(document, not_called(document, "Thunderhead is not called now", wait))
             elif self._hold.stay.seconds_left <= 0:
@@ -77,7 +77,7 @@ class Submission:
                 await self._enqueue(await self._with_intents(chunk))
 
     async def hand_over_again(self) -> None:
-        """Queue the documents whose wait is over; while Thunderhead is out, one at a time: it may be the probe."""
+        """Queue the documents whose wait is over. While Thunderhead is out, only one: it may be the probe."""
         door = self._thunderhead.door
         if len(self._waiting) and door.closed_for is not None:
             await door.look()
@@ -98,7 +98,7 @@ class Submission:
             await self._queue.put(document)
 
     async def _with_intents(self, documents: Sequence[Document]) -> list[Document]:
-        """The documents under their batches' names; what this worker no longer holds is dropped."""
+        """Write intents and return the documents with their batch names. Drop those that the worker no longer holds."""
         in_doubt = [document for document in documents if document.in_doubt]
         fresh = {document.request.request_id: document for document in documents if not document.in_doubt}
         if not fresh:
@@ -125,7 +125,7 @@ class Submission:
                 self._results.append(result)
 
     async def _submit(self, document: Document) -> Result:
-        """Hand one document over, unless it is there already."""
+        """Submit one document, unless Thunderhead has it already."""
         request, looks_up = document.request, document.in_doubt
         try:
             if looks_up and (found := await self._thunderhead.find_by_name(document.batch_name)):
@@ -150,9 +150,9 @@ class Submission:
         return Result(request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=batch_id)
 
     def _keep_or_put_back(self, document: Document, result: Result) -> None:
-        """Try the document again in this slice, where its wait ends in time; else put its request back.
+        """Keep the document for another try in this slice if its wait ends in time; else put its request back.
 
-        What is unsure is written in both cases: whoever looks at the request sees what happened.
+        An unsure result is recorded in both cases, so that an operator sees what happened.
         """
         wait = wait_seconds(result, self._settings, tries=document.tries)
         is_kept = self._hold.stay.keeps_for(wait) and document.tries < TRIES_IN_A_SLICE and result.may_be_kept
@@ -164,14 +164,14 @@ class Submission:
             self._results.append(replace(result, is_kept=is_kept, wait_seconds=wait))
 
     def _never_answered(self, request: HeldRequest) -> Result:
-        """It is not there, and its submits alone get no answer while others do."""
+        """End or retry a request that Thunderhead does not have, and whose submits alone get no answer."""
         reason = f"none of {request.spent} submits got an answer that can be read, while others did"
         return failed(
             request, Stage.SUBMISSION, Category.INTERNAL_ERROR, reason, max_attempts=self._settings.max_attempts
         )
 
     async def _submit_once(self, document: Document) -> int:
-        """Submit while the lease surely outlives the call: whoever takes over later looks the name up after it."""
+        """Submit, if the lease certainly outlives the call. So a later worker looks the name up after the submit."""
         if not document.xml:  # an intent in doubt that was found nowhere, retriggered after its retention
             raise Rejected("its content was erased at the end of its retention")
 
@@ -189,7 +189,7 @@ class Submission:
             with suppress(TimeoutError):
                 await asyncio.wait_for(finished.wait(), RECORD_EVERY_SECONDS)
             await self._record()
-        await self._record()  # what came in during the last write
+        await self._record()  # results that came in during the last write
 
     async def _record(self) -> None:
         results, self._results = self._results, []

@@ -1,4 +1,4 @@
-"""What document_processing passes from step to step: a held request, its document, the result of a try."""
+"""The data that the steps of document_processing pass on: a held request, its document, the result of a try."""
 
 from __future__ import annotations
 
@@ -37,50 +37,50 @@ class HeldRequest:
     batch_config_id: str | None
     xml: str | None
     unsure_since: datetime | None
-    unsure_for_seconds: float | None  # negative: so long ago; positive: a former worker may live for so long
+    unsure_for_seconds: float | None  # positive: a former worker may live this much longer; negative: it ended before
     read_at: float = field(default_factory=monotonic)
 
 
 @dataclass(frozen=True)
 class Document:
-    """What is handed to Thunderhead for a request."""
+    """The document that is submitted for a request."""
 
     request: HeldRequest
     config_id: str
     xml: str
     topic: str | None = None
-    batch_name: str = ""  # once its intent is written
+    batch_name: str = ""  # empty until its intent is written
     in_doubt: bool = False  # an earlier submit may have arrived: its name is looked up first
-    tries: int = 0  # that this worker has made and that were turned back
+    tries: int = 0  # of this worker, without success
 
 
 @dataclass(frozen=True)
 class Result(Tried):
-    """What one try of document_processing came to."""
+    """The result of one try of document_processing."""
 
     request: HeldRequest
     batch_id: int | None = None
     adopted: bool = False
     in_doubt: bool | None = None  # whether a submit may have arrived; None leaves that as it was
-    wait_seconds: float | None = None  # where the try itself tells how long to wait
+    wait_seconds: float | None = None  # if the try itself says how long to wait
     was_called: bool = True
     may_be_kept: bool = True  # in the slice, for the next try
     is_kept: bool = False
 
     @property
     def request_id(self) -> int:
-        """Whose try it was."""
+        """The request that was tried."""
         return self.request.request_id
 
 
 def failed(request: HeldRequest, stage: Stage, category: str, description: str, *, max_attempts: int) -> Result:
-    """The request's own failure: another attempt later, or its end."""
+    """A failure of the request itself: it gets another attempt later, or ends."""
     outcome = own_failure(stage, category, spent=request.spent, max_attempts=max_attempts)
     return Result(request, stage=stage, outcome=outcome, in_doubt=False, category=category, description=description)
 
 
 def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_doubt: bool | None = None) -> Result:
-    """Nobody's failure: an outside system was out of reach."""
+    """An outage: the outside system was out of reach. No attempt is spent."""
     return Result(
         request, stage=stage, outcome=Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after,
         was_called=not isinstance(error, Closed), description=str(error),
@@ -88,7 +88,7 @@ def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_do
 
 
 def not_called(document: Document, reason: str, wait_seconds: float | None = None) -> Result:
-    """Nobody's failure: no call was made. ``wait_seconds``: until one may be made; None: this worker makes none."""
+    """No call was made, and no attempt is spent. ``wait_seconds``: until one may be made; None: not by this worker."""
     return Result(
         document.request, stage=Stage.SUBMISSION, outcome=Outcome.UNAVAILABLE,
         in_doubt=None if document.in_doubt else False, wait_seconds=wait_seconds, was_called=False,
@@ -105,7 +105,7 @@ def unsure(request: HeldRequest, error: OutcomeUnknown) -> Result:
 
 
 def in_doubt_document(request: HeldRequest) -> Document:
-    """What an earlier worker may have submitted: the very same document again, to be looked up first."""
+    """The document that an earlier worker may have submitted, unchanged. Its name is looked up first."""
     return Document(
         request, request.batch_config_id or "", request.xml or "", batch_name=request.batch_name or "", in_doubt=True
     )

@@ -1,8 +1,8 @@
 """document_processing: one slice, from claimed requests to batches at Thunderhead.
 
-Enrich, build the XML, write the intent, submit, record; then take more into the slice, where more is due. Each write
-is one statement, committed before the next step begins, so a worker may die at any line; docs/state-machine.md says
-who picks up what.
+Enrich, build the XML, write the intent, submit, record; then claim more due work into the slice. Each write is one
+statement, committed before the next step begins, so a worker may die at any line. docs/state-machine.md says which run
+continues in each case.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from include.oms.words.model import Category, Job, Stage
 from include.oms.words.state_machine import Outcome
 
 QUERIES = HoldQueries(renew="renew_request_leases", reclaim="reclaim_slice", take="hold_requests")
-MAX_TAKEOVERS = 5  # workers in a row that may die on a request before it is set aside as FAILED
-SHORT_LOOK_SECONDS = 0.05  # while there is work in hands
-PREPARED_AT_ONCE = 100  # few enough that the calls to Thunderhead go on meanwhile
+MAX_TAKEOVERS = 5  # workers in a row that may die with a request before it ends FAILED
+SHORT_LOOK_SECONDS = 0.05  # the same while calls are in flight
+PREPARED_AT_ONCE = 100  # small, so that the calls to Thunderhead are not held up
 
 
 async def process_slice(
@@ -47,11 +47,11 @@ async def process_slice(
     settings: Settings,
     tell_ends: Callable[[], None] = lambda: None,
 ) -> SliceReport:
-    """Work one slice to its end, or until an outage stops it early.
+    """Work one slice until it is done or an outage stops it.
 
     ``generation`` is the task instance's ``max_tries``: higher than the one that last worked the slice means
     that an operator cleared it, and its ended requests are driven again. ``tell_ends`` is called after each commit
-    that ended requests. Raises psycopg.Error where the database is out of reach; a later run then takes over.
+    that ended requests. Raises psycopg.Error if the database is out of reach; a later run then takes over.
     """
     async with held_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings,
@@ -63,7 +63,7 @@ async def process_slice(
 
 
 class Processing:
-    """One worker's way through its slice."""
+    """The work of one worker on its slice."""
 
     def __init__(self, hold: Hold, thunderhead: Thunderhead, reference_data: ReferenceData) -> None:
         self._hold = hold
@@ -74,7 +74,7 @@ class Processing:
         self._contents = Contents()
 
     async def work(self) -> None:
-        """Enrich and submit what the slice holds, and take more into it, until it is time to end."""
+        """Enrich and submit the slice's requests, and claim more into it, until there is no more or time is up."""
         async with self._submission.running():
             held = await held_requests(self._hold)
             while True:
@@ -104,7 +104,7 @@ class Processing:
 
     @property
     def _is_through(self) -> bool:
-        """Whether to end, with nothing in hands. A request that ended red: its task instance is to turn red now."""
+        """Whether to end, when nothing is in hands. A red end ends the slice: its task instance must turn red now."""
         stay = self._hold.stay
         return stay.is_over or stay.is_idle or bool(self._hold.report.ended_red)
 
@@ -118,7 +118,7 @@ class Processing:
         self._hold.stay.works()
 
     async def _more(self) -> list[HeldRequest]:
-        """What has come due meanwhile, where there is room for a good part of a slice."""
+        """Claim requests that have become due, if there is room for half a slice; return those that are new here."""
         room = self._hold.settings.slice_size - self._in_hands
         if self._hold.stay.is_over or room < max(self._hold.settings.slice_size // 2, 1) or self._hold.report.ended_red:
             return []
@@ -128,7 +128,7 @@ class Processing:
         return [it for it in await held_requests(self._hold) if self._contents.is_new(it)]
 
     async def _prepare(self, held: Sequence[HeldRequest]) -> None:
-        """Hand over what can be, some at a time: the first are on their way while more are made."""
+        """Make documents and hand them over in chunks: the first are submitted while the next are made."""
         for chunk in chunks(held, PREPARED_AT_ONCE):
             documents, results = [], []
             for request in chunk:
@@ -141,7 +141,7 @@ class Processing:
             await self._submission.hand_over(documents)
 
     async def _document_of(self, request: HeldRequest) -> Document | Result | None:
-        """The document, or the result where there is none; None where the request waits in the slice."""
+        """The document; the result if none can be made; None if the request waits in the slice."""
         settings = self._hold.settings
         if request.takeovers >= MAX_TAKEOVERS:
             return _set_aside(request)
@@ -155,7 +155,7 @@ class Processing:
         return self._kept(prepared) if is_turned_back and isinstance(prepared, Result) else prepared
 
     def _kept(self, result: Result) -> Result | None:
-        """None, and the request waits in the slice, where its wait ends in time; else the result, to put it back."""
+        """Let the request wait in the slice and return None, if its wait ends in time; else return the result."""
         wait, stay = wait_seconds(result, self._hold.settings), self._hold.stay
         is_in_time = wait < stay.seconds_left if result.outcome is Outcome.UNSURE else stay.keeps_for(wait)
         if not is_in_time or self._is_paused:
@@ -164,7 +164,7 @@ class Processing:
         return None
 
     async def _give_back(self) -> None:
-        """What waited for its preparation."""
+        """Put back the requests that still wait for the Reference Data API or their settling time."""
         await record(
             self._hold,
             [
@@ -178,19 +178,19 @@ class Processing:
 
 
 async def held_requests(hold: Hold) -> list[HeldRequest]:
-    """All that this worker holds, in the order of the claim."""
+    """The requests that this worker holds, in the order of the claim."""
     return await hold.objects(HeldRequest, "held_requests")
 
 
 def settling_left(request: HeldRequest, settings: Settings) -> float:
-    """Seconds until a look-up can be believed: the settling time since a worker may have been at a submit."""
+    """Seconds until a look-up by name is reliable: the settling time after the last possible submit."""
     age = monotonic() - request.read_at
     return settings.settling_seconds + (request.unsure_for_seconds or 0.0) - age
 
 
 def _set_aside(request: HeldRequest) -> Result:
-    """End a request whose workers died again and again: a person looks before it is taken up once more."""
+    """End a request whose workers died again and again: an operator must look at it before it is tried again."""
     return Result(
         request, stage=Stage.SUBMISSION, outcome=Outcome.FAILED_PERMANENT, category=Category.WORKER_DIED,
-        description=f"{request.takeovers} workers in a row died while they held it",
+        description=f"{request.takeovers} workers in a row died while they held this request",
     )  # fmt: skip
