@@ -2,15 +2,16 @@
 
 - Started by: a person, with the form. By default it is a dry run, which counts the requests by stage and error
   category, and changes nothing.
-- Writes: status and timeline of the selected requests ("airflow:" and the user who triggered the run), at the rate of
-  the form. Enrichment, submission and generation failures get a new attempt, monitoring failures a new poll. The two
-  jobs claim them with their next run.
-- Approval: a selection of more than OMS_RETRIGGER_APPROVAL_ABOVE requests waits for a person, under "Required actions".
+- Writes: a bulk operation, which the console lists, can pause and can stop. Status and timeline of the selected
+  requests ("airflow:" and the user who triggered the run), at the rate of the form. Enrichment, submission and
+  generation failures get a new attempt, monitoring failures a new poll. The two jobs claim them with their next run.
+- Approval: a selection of more than OMS_BULK_APPROVAL_ABOVE requests waits for a person, under "Required actions".
   The person who triggered the run may not approve it. Rejected, or no answer within a day: nothing is touched.
 - Result: the log of `retrigger` names every request with what became of it: retriggered, healed already, not ended,
-  withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers.
-- Red: the form is wrong, or the time was not enough.
-- Clear: does no harm. Requests that are on their way already are left alone.
+  withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers. What is
+  left after an hour, or after this task was killed, is worked by `bulk_operations`.
+- Red: the form is wrong, or somebody approved who may not.
+- Clear: does no harm. It goes on with the same operation. Metadata is no field: the console selects by it.
 """
 
 from __future__ import annotations

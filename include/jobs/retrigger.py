@@ -1,4 +1,4 @@
-"""The tasks of document_retrigger: count a selection, retrigger it, and log a result for each request."""
+"""The tasks of document_retrigger: count a selection, make it a bulk operation, and log a result for each request."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from include.jobs.retrigger_params import LONGEST_RUN_SECONDS
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.base.tables import age_text, markdown_table
-from include.oms.operators.audit import Door, keep_action
-from include.oms.operators.bulk_retrigger import (
+from include.oms.operators.audit import Door, run_subject
+from include.oms.operators.bulk_operations import (
+    Action,
     Answer,
     Count,
-    OutOfTime,
+    OperationState,
     Result,
     count_selection,
-    ended_before,
-    retrigger_selection,
+    create_operation,
+    lease_operation,
+    operation,
+    work_operation,
 )
 from include.oms.outside.answers import clean_text
 
@@ -63,13 +66,8 @@ def count(params: dict[str, Any], *, approve: str, retrigger: str) -> Counted:
     if form.dry_run or not found.total:
         log.info("dry run: nothing is changed" if form.dry_run else "no request is selected: nothing to do")
         next_task = None
-    elif seconds > LONGEST_RUN_SECONDS:
-        raise AirflowFailException(
-            f"{found.total} requests at {form.per_second:g} a second take {age_text(seconds)}. A run may take at most "
-            f"{age_text(LONGEST_RUN_SECONDS)}: make the selection smaller or the rate higher"
-        )
     else:
-        next_task = approve if found.total > settings().retrigger_approval_above else retrigger
+        next_task = approve if found.total > settings().bulk_approval_above else retrigger
     kinds: list[list[str | int]] = [[*kind, n] for kind, n in found.by_kind.items()]
     return Counted(
         total=found.total, kinds=kinds, counted_at=found.counted_at.isoformat(), next_task=next_task, text=text
@@ -92,30 +90,35 @@ def approver(approval: Any, asked_by: str | None) -> str | None:
 def drive(
     params: dict[str, Any], counted: Counted, *, actor: str, ti: TaskInstance, approved_by: str | None = None
 ) -> dict[str, int]:
-    """Retrigger the counted requests. Return the number of each answer; the log has the answer for each request."""
+    """Work the counted requests as a bulk operation. Return the number of each answer; the log has each request's.
+
+    Started again, it goes on with the same operation. What is left after LONGEST_RUN_SECONDS, bulk_operations works.
+    """
     form = _form(params)
     counts: Counter[Answer] = Counter()
     first: list[list[str]] = []
+    kinds = {(str(status), str(stage), str(category)): int(n) for status, stage, category, n in counted["kinds"]}
 
     async def driven() -> None:
-        selection = ended_before(form.selection(), datetime.fromisoformat(counted["counted_at"]))
         async with await database.connect(oms_database_url(), settings(), application_name="retrigger") as connection:
-            await keep_action(
-                connection, actor=actor, door=Door.DAG, action="retrigger", subject=form.in_words(),
-                number=counted["total"], after={"per_second": form.per_second, "approved_by": approved_by},
+            operation_id = await create_operation(
+                connection, Action.RETRIGGER, form.selection(),
+                Count(kinds, datetime.fromisoformat(counted["counted_at"])),
+                subject=form.in_words(), actor=actor, door=Door.DAG, reason=None, per_second=form.per_second,
+                approval_above=settings().bulk_approval_above, origin=run_subject(ti.dag_id, ti.run_id),
+                approved_by=approved_by and actor_of(approved_by),
             )  # fmt: skip
-            async for results in retrigger_selection(
-                connection, selection, actor=actor, per_second=form.per_second, most=counted["total"],
-                max_seconds=LONGEST_RUN_SECONDS,
-            ):  # fmt: skip
-                counts.update(it.answer for it in results)
-                first.extend([it.request, str(it.answer)] for it in results[: MOST_RESULTS_IN_XCOM - len(first)])
-                _log(results)
+            if leased := await lease_operation(connection, operation_id):
+                async for results in work_operation(connection, leased, max_seconds=LONGEST_RUN_SECONDS):
+                    counts.update(it.answer for it in results)
+                    first.extend([it.request, str(it.answer)] for it in results[: MOST_RESULTS_IN_XCOM - len(first)])
+                    _log(results)
+            now = await operation(connection, operation_id)
+            if now and now["state"] != OperationState.DONE:
+                log.warning("operation %d is %s: see the page Bulk operations", operation_id, now["state"])
 
     try:
         asyncio.run(driven())
-    except OutOfTime as error:
-        raise AirflowFailException(f"{error}; to retrigger them, trigger this DAG again") from error
     finally:
         ti.xcom_push(key="results", value=first)
         log.info("%s", ", ".join(f"{n} {answer}" for answer, n in counts.items()) or "no request was left to retrigger")

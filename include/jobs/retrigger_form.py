@@ -16,7 +16,11 @@ MOST_SHOWN = 10
 
 
 class RetriggerForm(BaseModel):
-    """The fields that a person filled in. An empty field does not filter; a request must match all others."""
+    """The fields that a person filled in. An empty field does not filter; a request must match all others.
+
+    None is for metadata, because Airflow shows a form to every viewer: in the run's conf, its log and its audit log.
+    The console selects by metadata.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +32,6 @@ class RetriggerForm(BaseModel):
     source_system: Name | None = None
     document_type: Name | None = None
     document_name: Name | None = None
-    metadata: tuple[tuple[str, str], ...] | None = None
     ended_from: AwareDatetime | None = None
     ended_to: AwareDatetime | None = None
     per_second: float = Field(gt=0, le=MOST_PER_SECOND)
@@ -48,16 +51,6 @@ class RetriggerForm(BaseModel):
     @classmethod
     def _lines(cls, given: Any) -> Any:
         return _lines(given) if isinstance(given, str) else given
-
-    @field_validator("metadata", mode="before")
-    @classmethod
-    def _pairs(cls, given: Any) -> Any:
-        if not isinstance(given, str):
-            return given
-        pairs = [(trimmed(key), trimmed(value)) for key, _, value in (line.partition(":") for line in _lines(given))]
-        if not all(key and value for key, value in pairs):
-            raise ValueError("write one KEY:VALUE on each line")
-        return tuple(pairs)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -79,8 +72,6 @@ class RetriggerForm(BaseModel):
     def in_words(self) -> str:
         """The filled-in fields, for the person who approves."""
         filled = self.model_dump(mode="json", exclude={"per_second", "dry_run"}, exclude_none=True)
-        if self.metadata:  # metadata values are personal data
-            filled["metadata"] = [f"{key}:…" for key, _ in self.metadata]
         return "; ".join(f"{name}: {_short(value)}" for name, value in filled.items())
 
 
@@ -97,7 +88,7 @@ def read_form(params: dict[str, Any]) -> RetriggerForm:
 def _short(value: Any) -> str:
     if not isinstance(value, list):
         return str(value)
-    shown = ", ".join(":".join(it) if isinstance(it, list) else str(it) for it in value[:MOST_SHOWN])
+    shown = ", ".join(map(str, value[:MOST_SHOWN]))
     return shown + (f" and {len(value) - MOST_SHOWN} more" if len(value) > MOST_SHOWN else "")
 
 

@@ -61,11 +61,6 @@ PARAMS = {
     "source_system": _name("Source system", "CIBT"),
     "document_type": _name("Document type", "INVOICE"),
     "document_name": _name("Document name", "IVZRECPA"),
-    "metadata": _lines(
-        "Metadata",
-        "One KEY:VALUE on each line. A request must have all of them.",
-        r"^([^:\r\n]{1,100}:[^\r\n]{1,255}(\r?\n|$))*$",
-    ),
     "ended_from": _instant("Ended at or after", "With time zone."),
     "ended_to": _instant("Ended before", "With time zone."),
     "per_second": Param(

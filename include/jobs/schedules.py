@@ -8,9 +8,9 @@ from typing import TypeAlias
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, CronTriggerTimetable, DeltaTriggerTimetable
 from airflow.triggers.base import BaseEventTrigger
 
-from include.jobs.watchers import LateWork, WorkIsDue
+from include.jobs.watchers import BulkWork, LateWork, WorkIsDue
 from include.oms.base.schedule import as_interval
-from include.oms.base.settings import EVERY_TEN_MINUTES, settings
+from include.oms.base.settings import EVERY_MINUTE, EVERY_TEN_MINUTES, settings
 
 Timetable: TypeAlias = CronTriggerTimetable | DeltaTriggerTimetable
 
@@ -49,7 +49,9 @@ MONITORING_WORK = _watched(
     "document_monitoring_is_due",
     WorkIsDue("document_monitoring", settings().monitoring_interval_seconds),
 )
+BULK_WORK = _watched("bulk_operations_work", "bulk_operations_are_due", BulkWork())
 LATE_WORK = _watched("late_work", "work_is_late", LateWork(settings().watchdog_interval_seconds))
 
 # A run a minute whose only news is that all is well would be most of what Airflow keeps of an idle day.
 WATCHDOG_SCHEDULE = EVERY_TEN_MINUTES if settings().early_wake else f"{settings().watchdog_interval_seconds:g}"
+BULK_SCHEDULE = EVERY_TEN_MINUTES if settings().early_wake else EVERY_MINUTE

@@ -52,6 +52,33 @@ class WorkIsDue(BaseEventTrigger):
                 await asyncio.sleep(self.interval_seconds)
 
 
+class BulkWork(BaseEventTrigger):
+    """Fires whenever a bulk operation waits for a worker. Never ends; connects again after the database was away."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and the arguments, from which a triggerer makes this watcher again."""
+        return f"{__name__}.BulkWork", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield an event for each run to be started."""
+        from psycopg import Error
+
+        from include.jobs.hooks import oms_database_url_async
+        from include.oms.base import database
+        from include.oms.base.settings import settings
+        from include.oms.operators.bulk_operations import LOOK_AGAIN_SECONDS, operations_are_due
+
+        while True:
+            try:
+                url = await oms_database_url_async()
+                async with await database.connect(url, settings(), application_name="bulk watcher") as connection:
+                    async for _ in operations_are_due(connection):
+                        yield TriggerEvent("bulk_operations")  # type: ignore[no-untyped-call]
+            except Error as error:
+                log.warning("cannot look for bulk operations, trying again: %s", error)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
 class LateWork(BaseEventTrigger):
     """Fires once an interval while oms_watchdog has something to report or the database is away. Never ends."""
 

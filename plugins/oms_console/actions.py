@@ -1,4 +1,7 @@
-"""What operators do to requests. Each is an entry in the timeline with the Airflow user's name."""
+"""What operators do to a few requests at once. Each is an entry in the timeline with the Airflow user's name.
+
+More than OMS_BULK_APPROVAL_ABOVE requests are a bulk operation (``bulk``).
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.ending.final_status import End, bring_to_end
-from include.oms.ending.retrigger import retrigger_requests
-from include.oms.words.model import Category, Job, Stage, Status
+from include.oms.operators.bulk_operations import DONE_ANSWERS, Action, act
+from include.oms.operators.selection import MOST_NAMED
+from include.oms.words.model import Category, Job, Status
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
-from plugins.oms_console.filters import Filter, Id, chosen_red
+from plugins.oms_console.filters import Id
 from plugins.oms_console.rights import ACT, GetUserDep, actor
 
-MOST_AT_ONCE = 10_000
 CHUNK = 500  # a transaction each
 
-TOO_MANY = (
-    "more than {} requests at once need the approval of a second person: start document_retrigger with the same "
-    "selection, and somebody else approves it"
-)
+TOO_MANY = "more than {} requests at once are a bulk operation, which needs the approval of a second person"
 
 router = APIRouter(dependencies=ACT)
 
@@ -38,130 +37,73 @@ class Named(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    request_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    request_ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_NAMED)]
     reason: Reason | None = None
 
     @model_validator(mode="after")
     def _several_need_a_reason(self) -> Self:
-        _check_reason(self.reason, len(self.request_ids))
+        if len(self.request_ids) > 1 and not self.reason:
+            raise ValueError("say why: more than one request is meant")
         return self
-
-
-class Filtered(BaseModel):
-    """All red requests that a filter chooses; ``expected`` is the number that the operator has confirmed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    filter: Filter
-    expected: Annotated[int, Field(ge=0, le=MOST_AT_ONCE)]
-    reason: Reason | None = None
-
-    @model_validator(mode="after")
-    def _several_need_a_reason(self) -> Self:
-        _check_reason(self.reason, self.expected)
-        return self
-
-
-def _check_reason(reason: str | None, many: int) -> None:
-    if many > 1 and not reason:
-        raise ValueError("say why: more than one request is meant")
 
 
 @router.post("/retriggers")
-async def retrigger(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[str, Any]:
+async def retrigger(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """Drive red requests again, and tell of each what came of it."""
-    ids = asked.request_ids if isinstance(asked, Named) else await _confirmed(db, asked)
-    if len(ids) > settings().retrigger_approval_above:
-        raise HTTPException(403, TOO_MANY.format(settings().retrigger_approval_above))
-    again: set[int] = set()
-    for start in range(0, len(ids), CHUNK):
-        async with db.transaction():
-            chunk = ids[start : start + CHUNK]
-            done = await retrigger_requests(db, chunk, actor=actor(user), why=asked.reason)
-            await _keep(db, user, "retrigger", chunk, done, asked)
-            again |= set(done)
-    await _wake(db)
-    return {"results": await _results(db, ids, again, "retriggered")}
-
-
-async def _confirmed(db: AsyncConnection[DictRow], asked: Filtered) -> list[int]:
-    """What the filter chooses now, if that is as many as were confirmed. Raises HTTPException 409."""
-    ids = await chosen_red(db, asked.filter, limit=MOST_AT_ONCE)
-    if len(ids) != asked.expected:
-        raise HTTPException(409, f"{asked.expected} were confirmed, and now there are {len(ids)}: look again")
-    return ids
+    return await _done(db, user, Action.RETRIGGER, asked)
 
 
 @router.post("/resolutions")
-async def resolve(asked: Named | Filtered, user: GetUserDep, db: Db) -> dict[str, Any]:
+async def resolve(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """Red requests no longer need a person: somebody has seen to them. Reversible; no document is made."""
-    return await _marked(db, user, "resolve", "resolve_requests", asked, "resolved")
+    return await _done(db, user, Action.RESOLVE, asked)
 
 
 @router.post("/reopenings")
 async def reopen(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """Resolved requests need a person again, after all."""
-    return await _marked(db, user, "reopen", "reopen_requests", asked, "reopened")
-
-
-async def _marked(
-    db: AsyncConnection[DictRow], user: GetUserDep, action: str, query: str, asked: Named | Filtered, word: str
-) -> dict[str, Any]:
-    if not asked.reason:
-        raise HTTPException(422, "say why: whoever looks at it later will want to know")
-    ids = asked.request_ids if isinstance(asked, Named) else await _confirmed(db, asked)
-    marked = set[int]()
-    for start in range(0, len(ids), CHUNK):
-        chunk = ids[start : start + CHUNK]
-        async with db.transaction():
-            rows = await database.rows(db, query, request_ids=chunk, actor=actor(user), why=asked.reason)
-            done = [row["request_id"] for row in rows]
-            await _keep(db, user, action, chunk, done, asked)
-        marked |= set(done)
-    return {"results": await _results(db, ids, marked, word)}
+    return await _done(db, user, Action.REOPEN, asked)
 
 
 @router.post("/retry-now")
 async def retry_now(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """What waits for its back-off is due at once."""
-    async with db.transaction():
-        rows = await database.rows(db, "retry_now", request_ids=asked.request_ids, actor=actor(user))
-        await _keep(db, user, "retry_now", asked.request_ids, [row["request_id"] for row in rows], asked)
-    await _wake(db)
-    return {"results": await _results(db, asked.request_ids, {row["request_id"] for row in rows}, "due now")}
+    return await _done(db, user, Action.RETRY_NOW, asked)
 
 
 @router.post("/cancellations")
 async def cancel(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
     """End queued requests as STOPPED, each with its final event. What a job has is left alone."""
-    done = {request_id for request_id in asked.request_ids if await _cancel(db, request_id, user, asked)}
-    return {"results": await _results(db, asked.request_ids, done, "withdrawn")}
+    return await _done(db, user, Action.WITHDRAW, asked)
 
 
-async def _cancel(db: AsyncConnection[DictRow], request_id: int, user: GetUserDep, asked: Named) -> bool:
-    async with db.transaction():
-        if not await database.rows(db, "hold_any_request", request_id=request_id):
-            return False
-        (found,) = await database.rows(db, "look_before_cancel", request_id=request_id)
-        if not found["can_be_cancelled"]:
-            return False
-        end = End(request_id, Status.STOPPED, Stage(found["stage"]), Category.CANCELLED, "withdrawn by an operator")
-        ended = await bring_to_end(
-            db, [end], from_status=Status.QUEUED, lease_token=None, slice_id=None, actor=actor(user)
-        )
-        await _keep(db, user, "withdraw", [request_id], [request_id] if ended else [], asked)
-        return bool(ended)
+@router.post("/publications")
+async def publish_again(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
+    """The newest final event of each goes out once more, with its id."""
+    return await _done(db, user, Action.PUBLISH_AGAIN, asked)
 
 
-async def _keep(
-    db: AsyncConnection[DictRow], user: GetUserDep, action: str, meant: list[int], done: list[int], asked: Any
-) -> None:
-    """One line in the audit trail for one request, and one for a chunk of them."""
-    one = meant[0] if len(meant) == 1 else None
-    subject = asked.filter.in_words() if isinstance(asked, Filtered) else None if one else f"requests {meant}"
-    await audit(
-        db, user, action, request_id=one, subject=subject, number=len(done), reason=asked.reason, after={"done": done}
-    )
+async def _done(db: AsyncConnection[DictRow], user: GetUserDep, action: Action, asked: Named) -> dict[str, Any]:
+    """Do it, in chunks, each with its line in the audit trail. Raises HTTPException 403 and 422."""
+    ids = asked.request_ids
+    if action in (Action.RESOLVE, Action.REOPEN) and not asked.reason:
+        raise HTTPException(422, "say why: whoever looks at it later will want to know")
+    if len(ids) > settings().bulk_approval_above:
+        raise HTTPException(403, TOO_MANY.format(settings().bulk_approval_above))
+    done = set[int]()
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        async with db.transaction():
+            changed = await act(db, action, chunk, actor=actor(user), why=asked.reason)
+            one = chunk[0] if len(chunk) == 1 else None
+            await audit(
+                db, user, action, request_id=one, subject=None if one else f"requests {chunk}", number=len(changed),
+                reason=asked.reason, after={"done": changed},
+            )  # fmt: skip
+        done |= set(changed)
+    for job in Job:  # tell the jobs' watchers at once that work has come
+        await database.rows(db, "wake", job=job)
+    return {"results": await _results(db, ids, done, DONE_ANSWERS[action])}
 
 
 async def _results(db: AsyncConnection[DictRow], ids: list[int], done: set[int], word: str) -> list[dict[str, Any]]:
@@ -183,9 +125,3 @@ def _why_not(row: DictRow | None) -> str:
     if (row["status"], row["category"]) == (Status.STOPPED, Category.CANCELLED):
         return f"left alone: {row['description']}; whoever wants it after all hands in a new request"
     return f"left alone: it is {row['status']} at {row['stage']}"
-
-
-async def _wake(db: AsyncConnection[DictRow]) -> None:
-    """Tell the jobs' watchers at once that work has come."""
-    for job in Job:
-        await database.rows(db, "wake", job=job)

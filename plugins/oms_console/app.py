@@ -13,14 +13,26 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.base import RequestResponseEndpoint
 
-from plugins.oms_console import actions, dashboard, holds, looks, outbox, reference, requests, slices, systems, trail
+from plugins.oms_console import (
+    actions,
+    bulk,
+    dashboard,
+    holds,
+    looks,
+    outbox,
+    reference,
+    requests,
+    slices,
+    systems,
+    trail,
+)
 from plugins.oms_console.problems import HANDLERS
 from plugins.oms_console.same_origin import same_origin
 
 STATIC = Path(__file__).parent / "static"
 PAGES = (
-    "/", "/search", "/retrying", "/systems", "/reference", "/actions", "/slices", "/requests/{request_id}",
-    "/problems/{name}", "/dial",  # what /systems was called
+    "/", "/search", "/retrying", "/systems", "/reference", "/actions", "/bulk", "/bulk/{operation_id}", "/slices",
+    "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
 )  # fmt: skip
 
 # Nothing from elsewhere, no script in the page itself: a text that slips through as markup still runs nothing.
@@ -45,7 +57,7 @@ def version() -> str:
 def create_app() -> FastAPI:
     """The console as an application to be mounted. Its pages hold no data; its API asks for a session."""
     app = FastAPI(title="OMS console", openapi_url=None, docs_url=None, redoc_url=None, exception_handlers=HANDLERS)
-    for module in (slices, requests, actions, looks, dashboard, holds, outbox, systems, reference, trail):
+    for module in (slices, requests, actions, bulk, looks, dashboard, holds, outbox, systems, reference, trail):
         app.include_router(module.router, prefix="/api", dependencies=[Depends(same_origin)])
     versioned = f"/static/{version()}"
     app.mount(versioned, StaticFiles(directory=STATIC))

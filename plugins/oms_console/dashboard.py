@@ -9,6 +9,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 
 from include.oms.base import database
+from include.oms.base.settings import settings
 from plugins.oms_console.database import Db
 from plugins.oms_console.outside import CONNECTIONS, reachable
 from plugins.oms_console.rights import READ, GetUserDep, may
@@ -24,8 +25,8 @@ _health: tuple[float, dict[str, Any]] = (0.0, {})
 
 @router.get("/me")
 def me(user: GetUserDep) -> dict[str, Any]:
-    """The user, and what the pages may offer to that user."""
-    return {"name": user.get_name(), "may": may(user)}
+    """The user, what the pages may offer to that user, and how many requests the user may act on alone."""
+    return {"name": user.get_name(), "may": may(user), "alone": settings().bulk_approval_above}
 
 
 @router.get("/dashboard")

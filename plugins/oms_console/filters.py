@@ -9,12 +9,12 @@ from psycopg.rows import DictRow
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, State, select_requests
-from include.oms.words.model import RED_ENDS, Category, Stage, Status
+from include.oms.words.model import Category, Stage, Status
 from include.oms.words.names import trimmed
 
 AS_THEY_ARE = {
-    "batch_id", "document", "source_system", "stage", "category", "state", "unresolved", "retrying", "withdrawn",
-    "created_from", "created_to",
+    "batch_id", "document", "document_type", "document_name", "source_system", "stage", "category", "state",
+    "unresolved", "retrying", "withdrawn", "created_from", "created_to",
 }  # fmt: skip
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
@@ -47,6 +47,8 @@ class Filter(BaseModel):
     """KEY:VALUE, as POLICY_NUMBER:4711."""
     document: Name | None = None
     """A document's name or type."""
+    document_type: Name | None = None
+    document_name: Name | None = None
     source_system: Name | None = None
     status: tuple[Status, ...] | None = None
     stage: Stage | None = None
@@ -85,13 +87,6 @@ class Filter(BaseModel):
             **self.model_dump(include=AS_THEY_ARE),
         )
 
-    def red(self) -> Filter | None:
-        """The same, but only what a retrigger may touch; None where that is nothing."""
-        status = tuple(status for status in self.status or RED_ENDS if status in RED_ENDS)
-        if not status or self.withdrawn or self.state == State.RESOLVED:
-            return None
-        return self.model_copy(update={"status": status, "withdrawn": False, "unresolved": True})
-
 
 async def chosen(
     connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int, before: int = LARGEST_ID
@@ -99,9 +94,3 @@ async def chosen(
     """The ids of a page, newest first: ``limit`` at most, all below ``before``."""
     page = await select_requests(connection, wanted.selection(), limit=limit, before=before)
     return [it.request_id for it in page]
-
-
-async def chosen_red(connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int) -> list[int]:
-    """The requests of the filter that stand at a red end and were not withdrawn."""
-    red = wanted.red()
-    return await chosen(connection, red, limit=limit) if red else []

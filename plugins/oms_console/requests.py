@@ -17,7 +17,7 @@ from include.oms.operators.selection import LARGEST_ID
 from include.oms.words.problems import PROBLEMS
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db, connection
-from plugins.oms_console.filters import Filter, chosen, chosen_red
+from plugins.oms_console.filters import Filter, chosen
 from plugins.oms_console.rights import READ, GetUserDep, may
 from plugins.oms_console.sheets import csv_lines
 
@@ -59,14 +59,6 @@ async def search(
     ids = await chosen(db, wanted, limit=PAGE + 1, before=before)
     rows = await database.rows(db, "list_requests", request_ids=ids[:PAGE])
     return {"items": rows, "before": ids[PAGE - 1] if len(ids) > PAGE else None}
-
-
-@router.get("/requests/count")
-async def count(wanted: Wanted, db: Db) -> dict[str, Any]:
-    """Count the requests of the filter that can be retriggered, by stage and category, up to a bound."""
-    ids = await chosen_red(db, wanted, limit=MOST_COUNTED + 1)
-    rows = await database.rows(db, "count_by_stage", request_ids=ids[:MOST_COUNTED])
-    return {"groups": rows, "number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
 
 
 @router.get("/requests/total")

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from include.oms.base.schedule import checked_schedule, shortest_interval_seconds
@@ -29,7 +29,7 @@ MOST_PER_SECOND = 1000  # of what is done at a rate
 class Settings(BaseSettings):
     """The settings that intake, jobs and services share. Immutable once read."""
 
-    model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="OMS_", frozen=True, extra="ignore", populate_by_name=True)
 
     # -- OMS Database ------------------------------------------------------------------------------
     database_url: str = Field(
@@ -135,10 +135,11 @@ class Settings(BaseSettings):
     )
 
     # -- Operators ---------------------------------------------------------------------------------
-    retrigger_approval_above: int = Field(
+    bulk_approval_above: int = Field(
         default=100,
         ge=0,
-        description="Size of a selection above which document_retrigger waits for the approval of a person.",
+        validation_alias=AliasChoices("OMS_BULK_APPROVAL_ABOVE", "OMS_RETRIGGER_APPROVAL_ABOVE"),  # its former name
+        description="Number of requests above which a bulk operation waits for the approval of a second person.",
     )
     late_queued_seconds: Seconds = Field(
         default=600, description="A due request that nobody claims is late after this time."

@@ -58,14 +58,6 @@ LEFT JOIN slices s ON s.slice_id = r.slice_id
 WHERE r.request_id = ANY (%(request_ids)s)
 ORDER BY r.request_id DESC;
 
--- count_by_stage --
--- The number of these requests by status, stage and category of the last error.
-SELECT r.status, r.stage, e.category, count(*) AS number
-FROM document_requests r
-LEFT JOIN LATERAL last_error(r.request_id) e ON true
-WHERE r.request_id = ANY (%(request_ids)s)
-GROUP BY r.status, r.stage, e.category ORDER BY number DESC, r.status, r.stage, e.category;
-
 -- request_page --
 -- The content of a request's page, without payload and metadata values. Of the metadata, only the keys are returned.
 SELECT json_build_object(
@@ -118,10 +110,6 @@ WITH woken AS (
     INSERT INTO request_timeline (request_id, event, actor) SELECT request_id, 'DUE_NOW', %(actor)s FROM woken
 )
 SELECT request_id FROM woken ORDER BY request_id;
-
--- hold_any_request --
--- Lock a request until the transaction ends, as hold_request does, but for an operator and of any source system.
-SELECT request_id FROM document_requests WHERE request_id = %(request_id)s FOR UPDATE;
 
 -- look_at_content --
 -- The payload that the client sent. The timeline keeps who looked.

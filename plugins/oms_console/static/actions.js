@@ -1,20 +1,25 @@
 // @ts-check
-// What operators do to requests: ask, act, tell.
+// What operators do to requests: ask, act, tell. Many at once are a bulk operation, which has a page of its own.
 import { change, get } from "./api.js";
 import { REASON, ask, showResults } from "./dialog.js";
 import { el, say } from "./dom.js";
+import { at } from "./links.js";
 import { table } from "./table.js";
-import { isWithdrawn, number, plural, whatRetriggerDoes } from "./words.js";
+import { duration } from "./times.js";
+import { ACTIONS, isWithdrawn, number, plural, whatRetriggerDoes } from "./words.js";
 
-/** @param {any[]} groups */
-const groupsTable = (groups) =>
+/**
+ * @param {any[]} groups
+ * @param {boolean} isRetrigger
+ */
+const groupsTable = (groups, isRetrigger) =>
   table(
     [
       { head: "Requests", kind: "n", cell: (group) => number(group.number) },
-      { head: "Ended", cell: (group) => group.status },
+      { head: isRetrigger ? "Ended" : "Status", cell: (group) => group.status },
       { head: "At", cell: (group) => group.stage },
       { head: "Last error", cell: (group) => group.category },
-      {
+      isRetrigger && {
         head: "What happens",
         cell: (group) => (isWithdrawn(group) ? "left alone: it was withdrawn" : whatRetriggerDoes(group.stage)),
       },
@@ -22,31 +27,8 @@ const groupsTable = (groups) =>
     groups,
   );
 
-/**
- * One is done on a word; several need a reason.
- * @param {string} title
- * @param {any} content
- * @param {string} go
- * @param {number} many
- * @param {string} path
- * @param {any} body
- */
-async function confirmed(title, content, go, many, path, body) {
-  const act = (/** @type {any} */ { reason }) => change("POST", path, { ...body, reason: reason || undefined });
-  const done = await ask({ title, content, go, act, fields: many > 1 ? [REASON] : [] });
-  if (!done) return false;
-  await showResults(done.results);
-  return true;
-}
-
 /** @param {any[]} rows */
-const named = (rows) => ({ request_ids: rows.map((row) => row.request_id) });
-
-/**
- * Retrigger these rows, all of a list that are red.
- * @param {any[]} rows
- */
-export function retriggerRows(rows) {
+function groupsOf(rows) {
   /** @type {Record<string, any>} */
   const groups = {};
   for (const row of rows) {
@@ -54,94 +36,89 @@ export function retriggerRows(rows) {
     groups[key] ??= { ...row, number: 0 };
     groups[key].number += 1;
   }
-  const title = `Retrigger ${plural(rows.length, "request")}?`;
-  return confirmed(title, groupsTable(Object.values(groups)), "Retrigger", rows.length, "retriggers", named(rows));
+  return Object.values(groups);
 }
 
 /**
- * Retrigger all red requests that a filter chooses: counted first, and only if it is still as many.
- * @param {any} filter
- * @param {URLSearchParams} query
+ * Do it to all of a list's rows that allow it. One is done on a word; several need a reason; more than one person may
+ * act on alone are a bulk operation.
+ * @param {string} action
+ * @param {any[]} rows
  */
-export async function retriggerFilter(filter, query) {
+async function forRows(action, rows) {
+  const { does, path, tells, needsReason } = ACTIONS[action];
+  const ids = rows.map((row) => row.request_id);
+  if (ids.length > (await get("me")).alone) return asOperation(action, { request_ids: ids });
+  const act = (/** @type {any} */ { reason }) =>
+    change("POST", path, { request_ids: ids, reason: reason || undefined });
+  const done = await ask({
+    title: `${does} ${plural(ids.length, "request")}?`,
+    content: [tells ? el("p", {}, tells) : null, action === "retrigger" ? groupsTable(groupsOf(rows), true) : null],
+    go: does,
+    act,
+    fields: ids.length > 1 || needsReason ? [REASON] : [],
+  });
+  if (!done) return false;
+  await showResults(done.results);
+  return true;
+}
+
+/**
+ * Do it to all that a filter chooses, or to these: counted first, and only if it is still as many.
+ * @param {string} action
+ * @param {any} meant a filter, or request ids
+ */
+export async function asOperation(action, meant) {
+  const { does, tells, nothing } = ACTIONS[action];
   let counted;
   try {
-    counted = await get(`requests/count?${query}`);
+    counted = await change("POST", "bulk-operations/counts", { action, ...meant });
   } catch (error) {
     say(/** @type {Error} */ (error).message);
     return false;
   }
-  if (!counted.number) {
-    say("Nothing to retrigger: none of these is FAILED or STOPPED, or all were withdrawn.");
+  if (!Number(counted.number)) {
+    say(nothing);
     return false;
   }
-  const title = `Retrigger ${counted.is_bound ? "more than " : ""}${plural(counted.number, "request")}?`;
-  return confirmed(title, groupsTable(counted.groups), "Retrigger", counted.number, "retriggers", {
-    filter,
-    expected: counted.number,
+  const rate = { name: "per_second", label: "Requests a second", type: "number", value: counted.per_second };
+  const act = (/** @type {any} */ { reason, per_second }) =>
+    change("POST", "bulk-operations", {
+      action,
+      ...meant,
+      expected: counted.number,
+      reason,
+      per_second: Number(per_second) || undefined,
+    });
+  const made = await ask({
+    title: `${does} ${plural(counted.number, "request")}?`,
+    content: [
+      tells ? el("p", {}, tells) : null,
+      el("div", { class: "scroll" }, groupsTable(counted.groups, action === "retrigger")),
+      counted.needs_approval ? el("p", { class: "note warn" }, "So many need the approval of a second person.") : null,
+    ],
+    go: does,
+    act,
+    fields: [{ ...rate, required: true }, REASON],
+    tell: ({ per_second }) =>
+      Number(per_second) > 0
+        ? el("p", { class: "quiet" }, `It takes about ${duration(Number(counted.number) / Number(per_second))}.`)
+        : null,
   });
+  if (!made) return false;
+  location.assign(at(`bulk/${made.operation_id}`));
+  return true;
 }
 
 /** @param {any[]} rows */
-export const retryNow = (rows) =>
-  confirmed(
-    `Make ${plural(rows.length, "request")} due now?`,
-    el("p", {}, "They no longer wait for their back-off: the next run takes them. No attempt is given back."),
-    "Retry now",
-    rows.length,
-    "retry-now",
-    named(rows),
-  );
-
+export const retriggerRows = (rows) => forRows("retrigger", rows);
 /** @param {any[]} rows */
-export const cancel = (rows) =>
-  confirmed(
-    `Withdraw ${plural(rows.length, "request")}?`,
-    el("p", {}, "They end as STOPPED, with a final event to their client. What a job has taken up is left alone."),
-    "Withdraw",
-    rows.length,
-    "cancellations",
-    named(rows),
-  );
-
+export const retryNow = (rows) => forRows("retry_now", rows);
 /** @param {any[]} rows */
-export const resolve = (rows) =>
-  confirmed(
-    `Resolve ${plural(rows.length, "request")}?`,
-    el(
-      "p",
-      {},
-      "They no longer need a person. Their status and their events stay; no document is made. You can reopen them.",
-    ),
-    "Resolve",
-    2,
-    "resolutions",
-    named(rows),
-  );
-
+export const cancel = (rows) => forRows("withdraw", rows);
 /** @param {any[]} rows */
-export const reopen = (rows) =>
-  confirmed(
-    `Reopen ${plural(rows.length, "request")}?`,
-    el("p", {}, "They need a person again."),
-    "Reopen",
-    2,
-    "reopenings",
-    named(rows),
-  );
-
-/**
- * Resolve all red requests that a filter chooses: counted first, and only if it is still as many.
- * @param {any} filter
- * @param {URLSearchParams} query
- */
-export async function resolveFilter(filter, query) {
-  const counted = await get(`requests/count?${query}`);
-  if (!counted.number) {
-    say("Nothing to resolve: none of these needs a person.");
-    return false;
-  }
-  const title = `Resolve ${plural(counted.number, "request")}?`;
-  const content = groupsTable(counted.groups);
-  return confirmed(title, content, "Resolve", 2, "resolutions", { filter, expected: counted.number });
-}
+export const resolve = (rows) => forRows("resolve", rows);
+/** @param {any[]} rows */
+export const reopen = (rows) => forRows("reopen", rows);
+/** @param {any[]} rows */
+export const publishAgain = (rows) => forRows("publish_again", rows);

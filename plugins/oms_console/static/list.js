@@ -1,6 +1,6 @@
 // @ts-check
 // A list of requests: the same on task instances, runs and in the search; on a phone each row is a card.
-import { cancel, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
+import { cancel, publishAgain, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
 import { copyButton, el } from "./dom.js";
 import { at, instanceLink, requestLink } from "./links.js";
 import { table } from "./table.js";
@@ -111,6 +111,11 @@ export function requestList(rows, { mayAct, selected, redraw, changed, name = "R
       "Withdraw",
       mine.filter((row) => row.status === "QUEUED"),
       cancel,
+    ),
+    button(
+      "Publish again",
+      mine.filter((row) => row.ended_at),
+      publishAgain,
     ),
   );
   const check = (/** @type {any[]} */ some, /** @type {string} */ label) =>

@@ -1,6 +1,7 @@
 // @ts-check
 // Shows what the address names.
 import { base, get } from "./api.js";
+import { bulk } from "./bulk.js";
 import { dashboard } from "./dashboard.js";
 import { el, fill, note } from "./dom.js";
 import { at, loginLink, showAddress } from "./links.js";
@@ -20,6 +21,7 @@ const VIEWS = {
   "": ["Dashboard", dashboard],
   search: ["Search", search],
   retrying: ["Retrying", retrying],
+  bulk: ["Bulk operations", bulk],
   systems: ["Outside systems", systems],
   reference: ["Reference data", reference],
   actions: ["Operator actions", trail],

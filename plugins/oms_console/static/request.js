@@ -1,7 +1,7 @@
 // @ts-check
 // One request: what happened to it, across intake, jobs, Thunderhead and operators.
 import { get, send } from "./api.js";
-import { cancel, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
+import { cancel, publishAgain, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
 import { copyButton, draw, el, empty, fill, note, say } from "./dom.js";
 import { parse, pretty } from "./json.js";
 import { addressOf, at, instanceLink, isFramed, taskInstanceLink } from "./links.js";
@@ -59,6 +59,7 @@ function head(shown, me, changed) {
       button("Reopen …", shown.resolved_at, reopen),
       button("Retry now …", shown.due_at, retryNow),
       button("Withdraw …", shown.status === "QUEUED", cancel),
+      button("Publish again …", shown.ended_at, publishAgain),
     ),
   );
 }

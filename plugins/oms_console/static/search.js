@@ -1,14 +1,14 @@
 // @ts-check
 // Searching requests by whatever the operator has in hand.
 import { get } from "./api.js";
-import { resolveFilter, retriggerFilter } from "./actions.js";
+import { asOperation } from "./actions.js";
 import { draw, el, empty, fill, note } from "./dom.js";
 import { filterOf, withoutPage } from "./filter.js";
 import { at } from "./links.js";
 import { requestList } from "./list.js";
 import { keepFresh } from "./refresh.js";
 import { timeField } from "./times.js";
-import { CATEGORIES, STAGES, STATES, STATUSES, number } from "./words.js";
+import { ACTIONS, CATEGORIES, STAGES, STATES, STATUSES, number } from "./words.js";
 
 const PAGE = 50;
 /** @type {[string, string, string?, string?][]} name, label, keyboard, example */
@@ -155,28 +155,30 @@ export async function search(page, { me }) {
     if (!total) return shown;
     return `${shown} of ${total.is_bound ? "more than " : ""}${number(total.number)}`;
   };
-  /** @param {typeof retriggerFilter} act @param {string} label */
-  const forAll = (act, label) =>
+  const forAll = (/** @type {string} */ action) =>
+    el(
+      "button",
+      { class: "plain", type: "button", onclick: () => asOperation(action, { filter: filterOf(filter) }) },
+      `${ACTIONS[action].does} all that match …`,
+    );
+  const all = () =>
     me.may.act
-      ? el(
-          "button",
-          {
-            class: "plain",
-            type: "button",
-            onclick: async () => {
-              if (await act(filterOf(filter), filter)) show();
-            },
-          },
-          label,
-        )
+      ? [
+          ["retrigger", "resolve"].map(forAll),
+          el(
+            "details",
+            { class: "fold" },
+            el("summary", {}, "More"),
+            el("div", { class: "bar" }, ["retry_now", "withdraw", "reopen", "publish_again"].map(forAll)),
+          ),
+        ]
       : null;
   const bar = () =>
     el(
       "div",
       { class: "bar" },
       el("span", { class: "count" }, count()),
-      forAll(retriggerFilter, "Retrigger all that match …"),
-      forAll(resolveFilter, "Resolve all that match …"),
+      all(),
       el(
         "a",
         { class: "button plain", href: `${at("api/requests.csv")}?${filter}`, download: "oms-requests.csv" },

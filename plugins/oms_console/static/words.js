@@ -44,6 +44,50 @@ const RETRIGGER = {
   MONITORING: "asking Thunderhead about the same batch again",
 };
 
+/**
+ * What may be done to requests: its name, the address for a few, what it means, and what is said where nothing matches.
+ * @type {Record<string, { does: string, path: string, tells?: string, nothing: string, needsReason?: boolean }>}
+ */
+export const ACTIONS = {
+  retrigger: {
+    does: "Retrigger",
+    path: "retriggers",
+    nothing: "Nothing to retrigger: none of these is FAILED or STOPPED, or all were withdrawn.",
+  },
+  resolve: {
+    does: "Resolve",
+    path: "resolutions",
+    tells: "They no longer need a person. Status and events stay; no document is made. You can reopen them.",
+    nothing: "Nothing to resolve: none of these needs a person.",
+    needsReason: true,
+  },
+  reopen: {
+    does: "Reopen",
+    path: "reopenings",
+    tells: "They need a person again.",
+    nothing: "Nothing to reopen: none of these is resolved.",
+    needsReason: true,
+  },
+  retry_now: {
+    does: "Retry now",
+    path: "retry-now",
+    tells: "They no longer wait for their back-off: the next run takes them. No attempt is given back.",
+    nothing: "Nothing to retry now: none of these waits for a back-off.",
+  },
+  withdraw: {
+    does: "Withdraw",
+    path: "cancellations",
+    tells: "They end as STOPPED, with a final event to their client. What a job has taken up is left alone.",
+    nothing: "Nothing to withdraw: none of these is queued.",
+  },
+  publish_again: {
+    does: "Publish again",
+    path: "publications",
+    tells: "The newest final event of each goes out once more. It keeps its id, so that clients know it.",
+    nothing: "Nothing to publish: none of these has ended.",
+  },
+};
+
 /** @param {string} stage */
 export const whatRetriggerDoes = (stage) => RETRIGGER[stage] ?? "a new attempt";
 /** @param {any} row */

@@ -16,6 +16,9 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
 
+from include.oms.base import database as oms_database
+from include.oms.base.settings import settings
+from include.oms.operators.bulk_operations import lease_operation, work_operation
 from plugins.oms_console import database
 from plugins.oms_console.app import create_app
 from tests.integration.console.browser import chromium, pages
@@ -31,7 +34,7 @@ class Console:
 
     http: httpx.AsyncClient
     db: psycopg.Connection
-    log_in: Callable[[str | None], None]
+    log_in: Callable[..., None]  # with a role, and a name
     url: str  # of the database
 
     async def get(self, path: str, **params: Any) -> Any:
@@ -97,6 +100,14 @@ class Console:
         ).fetchall()
 
 
+async def work(console: Console) -> None:
+    """What the job bulk_operations does."""
+    async with await oms_database.connect(console.url, settings(), application_name="test") as connection:
+        while leased := await lease_operation(connection):
+            async for _ in work_operation(connection, leased, max_seconds=60):
+                pass
+
+
 @pytest.fixture
 async def console(
     oms_database_url: str, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
@@ -112,10 +123,10 @@ async def console(
     url: str  # of the database
     app = create_app()
 
-    def log_in(role: str | None) -> None:
+    def log_in(role: str | None, name: str = "ada") -> None:
         app.dependency_overrides.clear()
         if role:
-            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username="ada", role=role)
+            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username=name, role=role)
 
     log_in("op")
     transport = httpx.ASGITransport(app=app)

@@ -19,7 +19,7 @@ from include.services.issuer.tokens import ensure_key_pair, make_token
 from include.services.reference_data.app import create_app
 from include.services.reference_data.settings import ReferenceDataSettings
 from plugins.oms_console import outside
-from tests.integration.console.conftest import JSON, Console
+from tests.integration.console.conftest import JSON, Console, work
 
 
 async def test_a_selection_is_retriggered_with_a_result_each(console: Console) -> None:
@@ -32,25 +32,44 @@ async def test_a_selection_is_retriggered_with_a_result_each(console: Console) -
     assert console.timeline(done) == []
 
 
+async def bulk(console: Console, action: str, **meant: Any) -> httpx.Response:
+    """A bulk operation on what a filter chooses now, as the search asks for it."""
+    counted = await count(console, action, **meant)
+    return await console.post("bulk-operations", action=action, expected=counted["number"], reason="mended", **meant)
+
+
+async def count(console: Console, action: str = "retrigger", **meant: Any) -> Any:
+    """What the dialog shows before somebody confirms it."""
+    return (await console.post("bulk-operations/counts", action=action, **meant)).json()
+
+
 async def test_what_a_filter_chooses_is_counted_first_and_only_that_is_driven(console: Console) -> None:
     mine = [console.request("FAILED", document_name="POSHOOFF", stage="GENERATION") for _ in range(3)]
     for request_id in mine:
         console.error(request_id, "TIMEOUT_ERROR")
     other = console.request("FAILED")
     console.request("COMPLETED", document_name="POSHOOFF")
-    counted = await console.get("requests/count", document="POSHOOFF")
+    counted = await count(console, filter={"document": "POSHOOFF"})
     assert counted["groups"] == [{"status": "FAILED", "stage": "GENERATION", "category": "TIMEOUT_ERROR", "number": 3}]
 
-    answer = await console.post("retriggers", filter={"document": "POSHOOFF"}, expected=3, reason="mended")
+    asked = (await bulk(console, "retrigger", filter={"document": "POSHOOFF"})).json()
+    await work(console)
 
-    assert {row["request_id"] for row in answer.json()["results"] if row["done"]} == set(mine)
+    shown = await console.get(f"bulk-operations/{asked['operation_id']}")
+    assert (shown["state"], shown["worked"], shown["done"], shown["actor"]) == ("DONE", 3, 3, "airflow:ada")
+    assert shown["answers"] == [{"answer": "retriggered", "number": 3}]
+    answers = (await console.get(f"bulk-operations/{asked['operation_id']}/answers"))["items"]
+    assert {row["request"] for row in answers} == set(map(str, mine))
+    exported = (await console.http.get(f"/api/bulk-operations/{asked['operation_id']}/answers.csv")).text
+    assert len(exported.splitlines()) == 1 + 3
     assert console.timeline(other) == []
 
 
 async def test_another_number_than_was_confirmed_does_nothing(console: Console) -> None:
     failed = console.request("FAILED")
-    answer = await console.post("retriggers", filter={"document": "IVZRECPA"}, expected=2, reason="x")
-    assert answer.status_code == 409
+    asked: dict[str, Any] = {"action": "retrigger", "filter": {"document": "IVZRECPA"}, "reason": "x"}
+    assert (await console.post("bulk-operations", expected=2, **asked)).status_code == 409
+    assert await console.get("bulk-operations") == {"items": [], "before": None}
     assert console.timeline(failed) == []
 
 
@@ -58,17 +77,19 @@ async def test_what_was_withdrawn_is_neither_counted_nor_driven(console: Console
     withdrawn, stopped = console.request("STOPPED"), console.request("STOPPED")
     console.error(withdrawn, "CANCELLED", "withdrawn by its client")
     console.error(stopped, "STOPPED_AT_THUNDERHEAD")
-    assert (await console.get("requests/count", status="STOPPED"))["number"] == 1
-    assert (await console.get("requests/count", category="CANCELLED"))["number"] == 0
-    assert (await console.get("requests/count", withdrawn="true"))["number"] == 0
+    assert (await count(console, filter={"status": ["STOPPED"]}))["number"] == 1
+    assert (await count(console, filter={"category": "CANCELLED"}))["number"] == 0
+    assert (await count(console, filter={"withdrawn": True}))["number"] == 0
     assert (await console.get("dashboard"))["stock"]["needs_person"]["number"] == 1
 
     named = (await console.post("retriggers", request_ids=[withdrawn])).json()["results"]
-    all_of_them = (await console.post("retriggers", filter={"status": ["STOPPED"]}, expected=1)).json()["results"]
+    asked = (await bulk(console, "retrigger", filter={"status": ["STOPPED"]})).json()
+    await work(console)
 
     assert named == [{"request_id": withdrawn, "done": False, "result": "left alone: withdrawn by its client; "
                       "whoever wants it after all hands in a new request"}]  # fmt: skip
-    assert [row["request_id"] for row in all_of_them] == [stopped]
+    answers = await console.get(f"bulk-operations/{asked['operation_id']}/answers")
+    assert [row["request"] for row in answers["items"]] == [str(stopped)]
     assert console.timeline(withdrawn) == []
 
 
@@ -81,9 +102,10 @@ async def test_several_statuses_are_one_query_for_list_export_count_and_button(c
     ]  # fmt: skip
     exported = (await console.http.get("/api/requests.csv", params={"status": several})).text
     assert len(exported.splitlines()) == 1 + 3
-    assert (await console.get("requests/count", status=several))["number"] == 2
-    answer = await console.post("retriggers", filter={"status": several}, expected=2, reason="x")
-    assert {row["request_id"] for row in answer.json()["results"] if row["done"]} == {failed, stopped}
+    asked = (await bulk(console, "retrigger", filter={"status": several})).json()
+    await work(console)
+    answers = await console.get(f"bulk-operations/{asked['operation_id']}/answers")
+    assert {row["request"] for row in answers["items"]} == {str(failed), str(stopped)}
 
 
 @pytest.mark.parametrize("door", ["retriggers", "retry-now", "cancellations"])
@@ -96,9 +118,8 @@ async def test_several_requests_need_a_reason(console: Console, door: str) -> No
 
 async def test_a_filter_for_healthy_requests_drives_nothing(console: Console) -> None:
     console.request("FAILED")
-    assert (await console.get("requests/count", status="COMPLETED"))["number"] == 0
-    answer = await console.post("retriggers", filter={"status": ["COMPLETED"]}, expected=0)
-    assert answer.json()["results"] == []
+    assert (await count(console, filter={"status": ["COMPLETED"]}))["number"] == 0
+    assert (await bulk(console, "retrigger", filter={"status": ["COMPLETED"]})).status_code == 422
 
 
 async def test_what_waits_for_its_back_off_is_due_now(console: Console) -> None:
@@ -271,13 +292,84 @@ async def test_a_hold_names_what_it_holds_and_why(console: Console, asked: dict[
     assert (await console.post("holds", document_type="INVOICE", reason="x")).status_code == 403
 
 
-async def test_many_at_once_need_a_second_person_here_as_at_the_form(console: Console) -> None:
-    ids = [console.request("FAILED") for _ in range(settings().retrigger_approval_above + 1)]
-    for body in ({"request_ids": ids}, {"filter": {"status": ["FAILED"]}, "expected": len(ids)}):
-        answer = await console.post("retriggers", **body, reason="mended")
-        assert (answer.status_code, "second person" in answer.text) == (403, True)
+DOORS = ["retriggers", "resolutions", "reopenings", "retry-now", "cancellations", "publications"]
+
+
+async def test_many_at_once_need_a_second_person_through_every_door(console: Console) -> None:
+    ids = [console.request("FAILED") for _ in range(settings().bulk_approval_above + 1)]
+    for door in DOORS:
+        answer = await console.post(door, request_ids=ids, reason="mended")
+        assert (answer.status_code, "second person" in answer.text) == (403, True), door
+    asked = [(await bulk(console, "retrigger", **meant)).json() for meant in (
+        {"request_ids": ids}, {"filter": {"status": ["FAILED"]}})]  # fmt: skip
+    assert {(it["state"], it["actor"], it["counted"]) for it in asked} == {("WAITING", "airflow:ada", len(ids))}
+    await work(console)
     assert console.timeline(ids[0]) == []
     assert (await console.post("retriggers", request_ids=ids[:-1], reason="mended")).status_code == 200
+
+
+async def test_who_asked_for_an_operation_does_not_approve_it(console: Console) -> None:
+    ids = [console.request("FAILED") for _ in range(settings().bulk_approval_above + 1)]
+    asked = (await bulk(console, "resolve", request_ids=ids)).json()
+    decisions = f"bulk-operations/{asked['operation_id']}/decisions"
+    answer = await console.post(decisions, approve=True)
+    assert (answer.status_code, "second person" in answer.text) == (403, True)
+    console.log_in("viewer")
+    assert (await console.post(decisions, approve=True)).status_code == 403
+    console.log_in("op", "bob")
+    assert (await console.post(decisions, approve=True)).json()["decided_by"] == "airflow:bob"
+    assert (await console.post(decisions, approve=True)).status_code == 409
+    await work(console)
+    assert {console.timeline(it)[0] for it in ids} == {("RESOLVED", "airflow:ada")}
+    assert [(who, action) for who, action, _, _ in console.trail()] == [
+        ("airflow:ada", "resolve"), ("airflow:bob", "approve_operation"), ("airflow:ada", "end_operation"),
+    ]  # fmt: skip
+
+
+async def test_an_operation_is_paused_resumed_and_stopped(console: Console) -> None:
+    console.request("FAILED")
+    asked = (await bulk(console, "retrigger", filter={})).json()
+    changes = f"bulk-operations/{asked['operation_id']}/changes"
+    said = [(await console.post(changes, change=it)).json()["state"] for it in ("pause", "resume", "stop")]
+    assert said == ["PAUSED", "RUNNING", "STOPPED"]
+    assert (await console.post(changes, change="resume")).status_code == 409
+    assert (await console.post("bulk-operations/999/changes", change="stop")).status_code == 404
+    assert (await console.post("bulk-operations/999/decisions", approve=True)).status_code == 404
+    assert (await console.http.get("/api/bulk-operations/999")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"action": "delete", "filter": {}},
+        {"action": "resolve"},
+        {"action": "resolve", "filter": {}, "request_ids": [1]},
+        {"action": "resolve", "filter": {}, "reason": ""},
+        {"action": "resolve", "filter": {}, "per_second": 0},
+        {"action": "resolve", "filter": {"nothing": 1}},
+    ],
+    ids=str,
+)
+async def test_an_operation_says_what_to_which_and_why(console: Console, asked: dict[str, Any]) -> None:
+    console.request("FAILED")
+    answer = await console.post("bulk-operations", **{"expected": 1, "reason": "x"} | asked)
+    assert answer.status_code == 422
+
+
+async def test_a_final_event_is_published_again_with_its_id(console: Console) -> None:
+    mine = console.request("COMPLETED")
+    console.db.execute(
+        """INSERT INTO final_events (request_id, revision, event_id, event, published_at)
+           VALUES (%s, 1, gen_random_uuid(), '{}', now())""",
+        [mine],
+    )
+    answer = await console.post("publications", request_ids=[mine])
+    assert answer.json()["results"] == [{"request_id": mine, "done": True, "result": "published again"}]
+    assert (await console.get("dashboard"))["stock"]["unpublished"]["number"] == 1
+    assert console.timeline(mine) == [("PUBLISHED_AGAIN", "airflow:ada")]
+    again = await console.post("publications", request_ids=[mine])
+    assert again.json()["results"][0]["done"] is False
 
 
 @pytest.mark.parametrize(
@@ -307,16 +399,17 @@ async def test_what_is_resolved_needs_nobody_and_can_be_reopened(console: Consol
     shown = await console.get(f"requests/{ids[0]}")
     assert (shown["status"], shown["timeline"][-1]["event"]) == ("FAILED", "RESOLVED")
 
-    await console.post("resolutions", filter={"document": "IVZRECPA"}, expected=2, reason="the client asked anew")
-    assert (await console.get("requests/count"))["number"] == 0
+    await bulk(console, "resolve", filter={"document": "IVZRECPA"})
+    await work(console)
+    assert (await count(console, filter={}))["number"] == 0
     await console.post("reopenings", request_ids=ids[:2], reason="not sent after all")
-    assert (await console.get("requests/count"))["number"] == 2
+    assert (await count(console, filter={}))["number"] == 2
     await console.post("retriggers", request_ids=ids[2:])
     (row,) = (await console.get("requests", request_id=ids[2]))["items"]
     assert (row["status"], row["resolved_at"]) == ("QUEUED", None)
     assert [(action, reason) for _, action, _, reason in console.trail()] == [
-        ("resolve", "sent by hand"), ("resolve", "the client asked anew"), ("reopen", "not sent after all"),
-        ("retrigger", None),
+        ("resolve", "sent by hand"), ("resolve", "mended"), ("end_operation", "mended"),
+        ("reopen", "not sent after all"), ("retrigger", None),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from include.services.reference_data.app import create_app as create_reference_d
 from include.services.reference_data.settings import ReferenceDataSettings
 from plugins.oms_console import outside
 from tests.integration.console.browser import Pages, listening, needs_browser
-from tests.integration.console.conftest import Console
+from tests.integration.console.conftest import Console, work
 
 pytestmark = [needs_browser, pytest.mark.integration]
 
@@ -176,9 +177,40 @@ def test_everything_is_done_by_keyboard_alone(console: Console, pages: Pages) ->
     pages.gone("dialog")
     assert "Retrigger all that match" in pages.driver.switch_to.active_element.text
     tab_to("dialog button.main, .bar button", "Retrigger all that match").send_keys(Keys.ENTER)
+    tab_to("#form-reason").send_keys("mended")
     tab_to("dialog button.main", "Retrigger").send_keys(Keys.ENTER)
-    pages.see("dialog", "1 request done")
-    assert console.timeline(mine) == [("RETRIGGERED", "airflow:ada")]
+    pages.see("h1", "Operation 1 running")
+    assert console.trail() == [("airflow:ada", "retrigger", "state: needs_person", "mended")]
+    assert console.timeline(mine) == []
+
+
+def test_a_bulk_operation_is_asked_for_approved_by_another_and_told_request_by_request(
+    console: Console, pages: Pages
+) -> None:
+    ids = [console.request("FAILED") for _ in range(101)]
+    pages.open("search?state=needs_person")
+    pages.see("details.fold summary", "More").click()
+    pages.click("button", "Resolve all that match")
+    pages.see("dialog .note.warn", "approval of a second person")
+    pages.see("#form-reason").send_keys("sent by hand")
+    pages.photograph("bulk-dialog")
+    pages.click("dialog button.main", "Resolve")
+    pages.see("h1", "Operation 1 waits for approval")
+    assert pages.look("button", "Approve") is None, "who asked does not approve"
+    pages.driver.add_cookie({"name": "user", "value": "bob"})
+    pages.open("bulk")
+    pages.see(".note.warn", "1 operation waits for a second person")
+    pages.photograph("bulk-waits")
+    pages.click("button", "Approve")
+    pages.click("dialog button.main", "Approve")
+    pages.see(".badge", "running")
+    asyncio.run(work(console))
+    pages.open("bulk/1")
+    pages.see("h1", "Operation 1 done")
+    pages.see("td", "resolved")
+    pages.see(".facts", "approved by airflow:bob")
+    assert len(pages.driver.find_elements(By.CSS_SELECTOR, "table[aria-label='Answers'] tbody tr")) == len(ids)
+    pages.photograph("bulk-done")
 
 
 # -- times ----------------------------------------------------------------------------------------
@@ -375,8 +407,8 @@ def busy(console: Console) -> int:
 
 PAGES = {
     "dashboard": "", "search": "search", "retrying": "retrying", "systems": "systems", "reference": "reference",
-    "request": "requests/{id}", "problem": "problems/OVERDUE", "actions": "actions",
-    "run": "slices?dag_id=document_processing&run_id=run",
+    "bulk": "bulk", "operation": "bulk/1", "request": "requests/{id}", "problem": "problems/OVERDUE",
+    "actions": "actions", "run": "slices?dag_id=document_processing&run_id=run",
 }  # fmt: skip
 
 

@@ -9,13 +9,14 @@ import pytest
 from tests.integration.console.conftest import JSON, Console
 
 READS = (
-    "slices?dag_id=document_processing&run_id=r", "requests", "requests/count", "requests.csv", "requests/1",
-    "me", "dashboard", "retrying", "health", "systems",
+    "slices?dag_id=document_processing&run_id=r", "requests", "requests/total", "requests.csv", "requests/1",
+    "bulk-operations",     "me", "dashboard", "retrying", "health", "systems",
 )  # fmt: skip
 ACTIONS: dict[str, dict[str, Any]] = {
     "retriggers": {"request_ids": [1]},
     "retry-now": {"request_ids": [1]},
     "cancellations": {"request_ids": [1]},
+    "publications": {"request_ids": [1]},
     "requests/1/looks": {"what": "json"},
 }
 

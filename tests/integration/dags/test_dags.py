@@ -145,7 +145,6 @@ def test_the_form_of_the_retrigger_is_the_one_that_is_checked(bag: DagBag) -> No
 PATTERNS = {
     "request_ids": (["", "1", "1, 2;3\n4 "], ["x", "1 x", "99999999999999999999"]),
     "correlation_ids": (["a b", "a\nb\r\n"], ["x" * 101]),
-    "metadata": (["A:1", "A:1\nB:2:3\n"], ["A", "A:", ":1"]),
     "document_name": (["IVZRECPA", " IVZRECPA "], ["x" * 101]),
 }
 

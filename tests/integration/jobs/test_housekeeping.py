@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from include.jobs import housekeeping as jobs
 from include.oms.base.settings import Settings
 from include.oms.ending.retrigger import retrigger_requests
-from include.oms.operators.bulk_retrigger import count_selection
+from include.oms.operators.bulk_operations import count_selection
 from include.oms.operators.selection import Selection
 from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import problem

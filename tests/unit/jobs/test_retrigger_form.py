@@ -11,7 +11,7 @@ from include.oms.words.model import Category, Stage, Status
 
 EMPTY = {
     "request_ids": None, "correlation_ids": None, "statuses": ["FAILED", "STOPPED"], "stage": None, "category": None,
-    "source_system": None, "document_type": None, "document_name": None, "metadata": None, "ended_from": None,
+    "source_system": None, "document_type": None, "document_name": None, "ended_from": None,
     "ended_to": None, "per_second": 50, "dry_run": True,
 }  # fmt: skip
 
@@ -23,7 +23,7 @@ def form(**filled: Any) -> RetriggerForm:
 def test_every_field_reaches_the_selection() -> None:
     selection = form(
         request_ids=" 1, 2;3\n4 ", statuses=["FAILED"], stage="GENERATION", category="OVERDUE", source_system="CIBT",
-        document_type="INVOICE", document_name=" IVZRECPA ", metadata="COUNTRY:SE\n CASE : a:b \n",
+        document_type="INVOICE", document_name=" IVZRECPA ",
         ended_from="2026-01-01T00:00:00Z", ended_to="2026-01-02T00:00:00+01:00",
     ).selection()  # fmt: skip
     assert selection.request_ids == (1, 2, 3, 4)
@@ -33,7 +33,6 @@ def test_every_field_reaches_the_selection() -> None:
         Category.OVERDUE,
     )
     assert (selection.source_system, selection.document_name) == ("CIBT", "IVZRECPA")
-    assert selection.metadata == (("COUNTRY", "SE"), ("CASE", "a:b"))
     assert selection.withdrawn is False
 
 
@@ -42,10 +41,9 @@ def test_correlation_ids_may_hold_anything_but_line_ends() -> None:
 
 
 def test_whoever_approves_reads_what_was_filled_in() -> None:
-    filled = form(request_ids=" ".join(map(str, range(1, 13))), metadata="COUNTRY:SE", category="OVERDUE")
+    filled = form(request_ids=" ".join(map(str, range(1, 13))), category="OVERDUE")
     assert filled.in_words() == (
-        "request_ids: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more; statuses: FAILED, STOPPED; category: OVERDUE; "
-        "metadata: COUNTRY:…"
+        "request_ids: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more; statuses: FAILED, STOPPED; category: OVERDUE"
     )
 
 
@@ -63,8 +61,7 @@ def test_a_dry_run_unless_somebody_says_otherwise() -> None:
         ({"request_ids": "1 two"}, "request_ids"),
         ({"request_ids": "99999999999999999999"}, "request_ids"),
         ({"request_ids": " ".join(map(str, range(1, 10_002)))}, "at most 10000"),
-        ({"metadata": "COUNTRY"}, "KEY:VALUE"),
-        ({"metadata": "COUNTRY: "}, "KEY:VALUE"),
+        ({"stage": "GENERATION", "metadata": "COUNTRY:SE"}, "metadata"),
         ({"ended_from": "2026-01-02T00:00:00Z", "ended_to": "2026-01-01T00:00:00Z"}, "must be before"),
         ({"ended_from": "2026-01-02T00:00:00"}, "timezone"),
         ({"stage": "NOWHERE"}, "stage"),

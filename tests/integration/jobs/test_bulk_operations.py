@@ -1,9 +1,8 @@
-"""document_retrigger: what a selection means, that counting and driving mean the same, an answer for each request."""
+"""Bulk operations: what a selection means, that counting and working mean the same, an answer for each request."""
 
 from __future__ import annotations
 
 from collections import Counter
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -11,8 +10,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.oms.base.queries import query
-from include.oms.operators import bulk_retrigger
-from include.oms.operators.bulk_retrigger import Answer, OutOfTime, count_selection, ended_before, retrigger_selection
+from include.oms.operators import bulk_operations
+from include.oms.operators.audit import Door
+from include.oms.operators.bulk_operations import (
+    Action,
+    Answer,
+    Change,
+    Count,
+    NotAllowed,
+    WrongState,
+    change_operation,
+    count_selection,
+    create_operation,
+    decide,
+    lease_operation,
+    operation,
+    operations,
+    work_operation,
+)
 from include.oms.operators.selection import Selection, pages, select_requests
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
@@ -30,13 +45,32 @@ async def selected(oms: Oms, chosen: Selection, page_size: int = 2) -> list[int]
     return [it.request_id async for page in pages(oms.connection, chosen, page_size=page_size) for it in page]
 
 
-async def drive(oms: Oms, chosen: Selection, **more: Any) -> dict[str, str]:
-    """Drive a selection; each request's answer."""
-    how: dict[str, Any] = {"actor": "airflow:ann", "per_second": 1000, "most": 10_000, "max_seconds": 60}
-    walk = retrigger_selection(oms.connection, chosen, **how | more)
-    results = [it async for page in walk for it in page]
+async def asked(oms: Oms, chosen: Selection, action: Action = Action.RETRIGGER, **more: Any) -> int:
+    """An operation on a selection, counted now; its id."""
+    counted = more.pop("counted", None) or await count_selection(oms.connection, chosen)
+    how: dict[str, Any] = {"actor": "airflow:ann", "door": Door.CONSOLE, "reason": "mended", "per_second": 1000}
+    how |= {"subject": "a selection", "approval_above": 1000}
+    return await create_operation(oms.connection, action, chosen, counted, **how | more)
+
+
+async def work(oms: Oms, operation_id: int, pieces: int = 1000) -> dict[str, str]:
+    """Work an operation, so many pieces at most; each request's answer."""
+    leased = await lease_operation(oms.connection, operation_id)
+    assert leased
+    results: list[bulk_operations.Result] = []
+    walk = work_operation(oms.connection, leased, max_seconds=60)
+    async for piece in walk:
+        results += piece
+        if not (pieces := pieces - 1):
+            await walk.aclose()
+            break
     assert len({it.request for it in results}) == len(results), "one answer each"
     return {it.request: it.answer for it in results}
+
+
+async def drive(oms: Oms, chosen: Selection, **more: Any) -> dict[str, str]:
+    """Retrigger a selection; each request's answer."""
+    return await work(oms, await asked(oms, chosen, **more))
 
 
 FILTERS = [
@@ -139,13 +173,13 @@ async def test_twice_does_no_harm(oms: Oms) -> None:
 
 async def test_what_somebody_else_was_quicker_with_is_told(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
     taken, mine = await ended(oms), await ended(oms)
-    real = bulk_retrigger.retrigger_requests
+    real = bulk_operations.retrigger_requests
 
-    async def quicker(connection: Any, ids: Any, *, actor: str) -> list[int]:
+    async def quicker(connection: Any, ids: Any, *, actor: str, why: str | None) -> list[int]:
         await real(connection, [taken], actor="console:bob")
-        return await real(connection, ids, actor=actor)
+        return await real(connection, ids, actor=actor, why=why)
 
-    monkeypatch.setattr(bulk_retrigger, "retrigger_requests", quicker)
+    monkeypatch.setattr(bulk_operations, "retrigger_requests", quicker)
     assert await drive(oms, selection(stage="GENERATION")) == {str(mine): "retriggered", str(taken): "not ended"}
 
 
@@ -154,32 +188,30 @@ async def test_what_ends_after_the_count_does_not_join(oms: Oms) -> None:
     late = await ended(oms, days=-0.01)  # by the database's clock, its end is yet to come
     count = await count_selection(oms.connection, selection(stage="GENERATION"))
     assert count.total == 1
-    answers = await drive(oms, ended_before(selection(stage="GENERATION"), count.counted_at))
+    answers = await drive(oms, selection(stage="GENERATION"), counted=count)
     assert answers == {str(counted_one): "retriggered"}
     assert (await oms.request(late))["status"] == "FAILED"
 
 
 async def test_never_more_than_were_counted(oms: Oms) -> None:
     ids = [await ended(oms) for _ in range(5)]
-    answers = await drive(oms, selection(stage="GENERATION"), most=2)
+    counted = await count_selection(oms.connection, selection(stage="GENERATION"))
+    two = Count({("FAILED", "GENERATION", "PROCESSING_ERROR"): 2}, counted.counted_at)
+    answers = await drive(oms, selection(stage="GENERATION"), counted=two)
     assert list(answers) == [str(ids[4]), str(ids[3])]
 
 
-async def test_the_rate_is_kept(oms: Oms) -> None:
+async def test_the_rate_is_kept(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    paced: list[int] = []
+
+    async def wait_for(_pace: Any, number: int) -> None:
+        paced.append(number)
+
+    monkeypatch.setattr(bulk_operations.Pace, "wait_for", wait_for)
     for _ in range(25):
         await ended(oms)
-    started_at = monotonic()
     assert len(await drive(oms, selection(stage="GENERATION"), per_second=50)) == 25
-    assert monotonic() - started_at >= 0.4, "chunks of 10: at 0, 0.2 and 0.4 s"
-
-
-async def test_out_of_time_leaves_the_rest_as_it_was(oms: Oms) -> None:
-    ids = [await ended(oms) for _ in range(3)]
-    with pytest.raises(OutOfTime):
-        await drive(oms, selection(stage="GENERATION"), per_second=4, max_seconds=0.1)
-    stati = [(await oms.request(request_id))["status"] for request_id in ids]
-    assert stati[0] == "FAILED"
-    assert stati[2] == "QUEUED"
+    assert paced == [10, 10, 10, 10], "five pieces a second, until one is empty"
 
 
 async def test_the_watchers_are_woken(oms: Oms) -> None:
@@ -236,7 +268,7 @@ async def test_what_is_counted_is_what_is_driven(oms: Oms, made: list[dict[str, 
     expected = {str(i) for i, it in zip(ids, made, strict=True) if means(wanted, it)}
 
     count = await count_selection(oms.connection, selection(**wanted))
-    answers = await drive(oms, ended_before(selection(**wanted), count.counted_at), most=count.total)
+    answers = await drive(oms, selection(**wanted), counted=count)
 
     assert count.total == len(expected)
     assert {request for request, answer in answers.items() if answer is Answer.RETRIGGERED} == expected
@@ -274,3 +306,126 @@ async def test_each_selection_has_its_index(oms: Oms, wanted: dict[str, Any], in
     values = Selection.model_validate(wanted).values() | {"before": 2**62, "limit": 10, "newest": None}
     plan = await oms.connection.execute("EXPLAIN " + query("select_requests"), values, prepare=False)
     assert index in str(await plan.fetchall())
+
+
+async def test_a_killed_worker_loses_nothing_and_the_next_goes_on(oms: Oms) -> None:
+    ids = [await ended(oms) for _ in range(9)]
+    operation_id = await asked(oms, selection(stage="GENERATION"), per_second=10)
+    first = await lease_operation(oms.connection, operation_id)
+    assert first
+    walk = work_operation(oms.connection, first, max_seconds=60)
+    done = await anext(walk)
+    await oms.connection.execute("UPDATE bulk_operations SET lease_until = now() - interval '1 second'")
+    second = await lease_operation(oms.connection)  # the first one was thought dead, and goes on
+    assert second
+    assert [piece async for piece in walk] == []
+    rest = [it async for piece in work_operation(oms.connection, second, max_seconds=60) for it in piece]
+    assert sorted(int(it.request) for it in [*done, *rest]) == ids
+    now = await operation(oms.connection, operation_id)
+    assert now
+    assert (now["state"], now["worked"], now["done"]) == ("DONE", 9, 9)
+    assert [await oms.timeline(it) for it in ids] == [["ACCEPTED", "FAILED", "RETRIGGERED"]] * 9
+
+
+async def test_pause_and_stop_are_obeyed_before_the_next_piece(oms: Oms) -> None:
+    for _ in range(6):
+        await ended(oms)
+    operation_id = await asked(oms, selection(stage="GENERATION"), per_second=10)
+    who: dict[str, Any] = {"actor": "airflow:bob", "door": Door.CONSOLE}
+    assert len(await work(oms, operation_id, pieces=1)) == 2
+    await change_operation(oms.connection, operation_id, Change.PAUSE, **who)
+    assert await lease_operation(oms.connection) is None
+    await change_operation(oms.connection, operation_id, Change.RESUME, **who)
+    assert len(await work(oms, operation_id, pieces=1)) == 2
+    await change_operation(oms.connection, operation_id, Change.STOP, **who)
+    assert await lease_operation(oms.connection) is None
+    for change in Change:
+        with pytest.raises(WrongState, match="STOPPED"):
+            await change_operation(oms.connection, operation_id, change, **who)
+    with pytest.raises(WrongState, match="no such operation"):
+        await change_operation(oms.connection, 999, Change.STOP, **who)
+    (shown,) = await operations(oms.connection, limit=10)
+    assert (shown["worked"], shown["counted"], shown["changed_by"]) == (4, 6, "airflow:bob")
+    said = await oms.rows("SELECT action, number FROM operator_actions ORDER BY action_id")
+    assert [(it["action"], it["number"]) for it in said] == [
+        ("retrigger", 6), ("pause_operation", 6), ("resume_operation", 6), ("stop_operation", 6),
+    ]  # fmt: skip
+
+
+async def test_many_wait_for_somebody_elses_approval(oms: Oms) -> None:
+    for _ in range(3):
+        await ended(oms)
+    operation_id = await asked(oms, selection(stage="GENERATION"), approval_above=2)
+    assert await lease_operation(oms.connection) is None
+    with pytest.raises(NotAllowed):
+        await decide(oms.connection, operation_id, approve=True, actor="airflow:ann", door=Door.CONSOLE)
+    assert await lease_operation(oms.connection) is None
+    await decide(oms.connection, operation_id, approve=True, actor="airflow:bob", door=Door.CONSOLE)
+    assert len(await work(oms, operation_id)) == 3
+    with pytest.raises(WrongState):
+        await decide(oms.connection, operation_id, approve=False, actor="airflow:bob", door=Door.CONSOLE)
+
+
+async def test_what_is_over_keeps_no_metadata(oms: Oms) -> None:
+    await ended(oms, metadata={"CASE": "7"})
+    chosen = selection(metadata=(("CASE", "7"),))
+    done, rejected, stopped = [await asked(oms, chosen, approval_above=n) for n in (1, 0, 0)]
+    kept = await oms.rows("SELECT count(*) AS n FROM bulk_operations WHERE selection ? 'metadata'")
+    assert kept[0]["n"] == 3
+    await work(oms, done)
+    await decide(oms.connection, rejected, approve=False, actor="airflow:bob", door=Door.CONSOLE)
+    await change_operation(oms.connection, stopped, Change.STOP, actor="airflow:ann", door=Door.CONSOLE)
+    kept = await oms.rows("SELECT count(*) AS n FROM bulk_operations WHERE selection ? 'metadata'")
+    assert kept[0]["n"] == 0
+
+
+async def test_one_origin_asks_once(oms: Oms) -> None:
+    await ended(oms)
+    first = await asked(oms, selection(stage="GENERATION"), origin="document_retrigger/run")
+    assert await asked(oms, selection(stage="GENERATION"), origin="document_retrigger/run") == first
+    assert len(await oms.rows("SELECT FROM operator_actions")) == 1
+
+
+async def test_every_action_is_worked_with_an_answer_for_each(oms: Oms) -> None:
+    red, (queued, waiting) = await ended(oms), await oms.queued(2)
+    await oms.connection.execute("UPDATE document_requests SET due_at = 'infinity' WHERE request_id = %s", [waiting])
+    published = await ended(oms, "COMPLETED", category=None)
+    everything = Selection()
+    wanted = {
+        Action.RESOLVE: {red: "resolved"},
+        Action.REOPEN: {red: "reopened"},
+        Action.RETRY_NOW: {waiting: "due now"},
+        Action.WITHDRAW: {waiting: "withdrawn", queued: "withdrawn"},
+        Action.PUBLISH_AGAIN: {published: "published again", red: "published again"},
+    }
+    for action, answers in wanted.items():
+        chosen = bulk_operations.narrowed(action, everything)
+        assert chosen
+        said = await work(oms, await asked(oms, chosen, action))
+        assert {int(it): answer for it, answer in said.items() if answer != "left alone"} == answers, action
+    assert await oms.timeline(red) == ["ACCEPTED", "FAILED", "RESOLVED", "REOPENED", "PUBLISHED_AGAIN"]
+    waits = await oms.rows("SELECT request_id FROM final_events WHERE published_at IS NULL")
+    assert {it["request_id"] for it in waits} == {red, published, queued, waiting}
+
+
+@pytest.mark.parametrize(
+    ("action", "wanted", "left"),
+    [
+        (Action.RETRIGGER, {"statuses": ("COMPLETED",)}, False),
+        (Action.RETRIGGER, {"withdrawn": True}, False),
+        (Action.RESOLVE, {"state": "resolved"}, False),
+        (Action.REOPEN, {"state": "needs_person"}, False),
+        (Action.RETRY_NOW, {"state": "retrying"}, True),
+        (Action.WITHDRAW, {"statuses": ("QUEUED", "FAILED")}, True),
+    ],
+)
+def test_an_action_takes_what_it_can_do_something_to(action: Action, wanted: dict[str, Any], left: bool) -> None:
+    assert (bulk_operations.narrowed(action, Selection.model_validate(wanted)) is not None) == left
+
+
+async def test_the_job_is_told_of_an_operation(oms: Oms) -> None:
+    await ended(oms)
+    due = bulk_operations.operations_are_due(oms.connection)
+    await asked(oms, selection(stage="GENERATION"))
+    assert await anext(due) is None
+    await due.aclose()
