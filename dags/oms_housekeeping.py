@@ -5,6 +5,7 @@
   retriggered after that ends FAILED, and its error says why.
 - `prune_events`: final events published OMS_EVENT_RETENTION_DAYS ago. Those that wait or were set aside stay.
 - `prune_operator_actions`: the audit trail, after ten years.
+- `prune_bulk_operations`: bulk operations with their answers, after 400 days. The audit trail has them for longer.
 - `prune_slices`: slices that can no longer be cleared, because Airflow has deleted their task instances.
 - `prune_airflow_tables`: Airflow's own runs, task instances, XComs and event log older than OMS_AIRFLOW_HISTORY_DAYS,
   by `airflow db clean`. A task has no access to Airflow's database; this one uses the Connection `airflow_db`.
@@ -55,6 +56,12 @@ def oms_housekeeping() -> None:
         return housekeeping.prune_operator_actions()
 
     @task(execution_timeout=timedelta(hours=1))
+    def prune_bulk_operations() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.prune_bulk_operations()
+
+    @task(execution_timeout=timedelta(hours=1))
     def prune_slices() -> int:
         from include.jobs import housekeeping
 
@@ -77,6 +84,7 @@ def oms_housekeeping() -> None:
         erase_content,
         prune_events,
         prune_operator_actions,
+        prune_bulk_operations,
         prune_slices,
         prune_airflow_tables,
         prune_airflow_logs,

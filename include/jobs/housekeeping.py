@@ -14,6 +14,7 @@ from include.jobs import airflow_history
 from include.jobs.hooks import oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import Settings, settings
+from include.oms.operators.bulk_operations import prune_operations
 from include.oms.upkeep import housekeeping
 from include.oms.upkeep.duties import Duty, note_duty
 
@@ -35,6 +36,15 @@ def prune_events() -> int:
 def prune_operator_actions() -> int:
     """Delete what operators did many years ago from the audit trail; the number of actions."""
     return _done("actions of operators are forgotten", housekeeping.prune_operator_actions)
+
+
+def prune_bulk_operations() -> int:
+    """Delete bulk operations of long ago, with their answers; the number of operations."""
+
+    async def prune(connection: AsyncConnection[DictRow], _settings: Settings) -> int:
+        return await prune_operations(connection)
+
+    return _done("bulk operations are forgotten", prune)
 
 
 def prune_slices() -> int:

@@ -12,6 +12,8 @@ from include.jobs.watchers import BulkWork, LateWork, WorkIsDue
 from include.oms.base.schedule import as_interval
 from include.oms.base.settings import EVERY_MINUTE, EVERY_TEN_MINUTES, settings
 
+LOOK_FOR_BULK_SECONDS = 60.0  # at the latest, for a bulk operation whose worker was killed
+
 Timetable: TypeAlias = CronTriggerTimetable | DeltaTriggerTimetable
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,7 +51,7 @@ MONITORING_WORK = _watched(
     "document_monitoring_is_due",
     WorkIsDue("document_monitoring", settings().monitoring_interval_seconds),
 )
-BULK_WORK = _watched("bulk_operations_work", "bulk_operations_are_due", BulkWork())
+BULK_WORK = _watched("bulk_operations_work", "bulk_operations_are_due", BulkWork(LOOK_FOR_BULK_SECONDS))
 LATE_WORK = _watched("late_work", "work_is_late", LateWork(settings().watchdog_interval_seconds))
 
 # A run a minute whose only news is that all is well would be most of what Airflow keeps of an idle day.

@@ -55,9 +55,13 @@ class WorkIsDue(BaseEventTrigger):
 class BulkWork(BaseEventTrigger):
     """Fires whenever a bulk operation waits for a worker. Never ends; connects again after the database was away."""
 
+    def __init__(self, interval_seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.interval_seconds = interval_seconds
+
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments, from which a triggerer makes this watcher again."""
-        return f"{__name__}.BulkWork", {}
+        return f"{__name__}.BulkWork", {"interval_seconds": self.interval_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each run to be started."""
@@ -66,17 +70,17 @@ class BulkWork(BaseEventTrigger):
         from include.jobs.hooks import oms_database_url_async
         from include.oms.base import database
         from include.oms.base.settings import settings
-        from include.oms.operators.bulk_operations import LOOK_AGAIN_SECONDS, operations_are_due
+        from include.oms.operators.bulk_operations import operations_are_due
 
         while True:
             try:
                 url = await oms_database_url_async()
                 async with await database.connect(url, settings(), application_name="bulk watcher") as connection:
-                    async for _ in operations_are_due(connection):
+                    async for _ in operations_are_due(connection, self.interval_seconds):
                         yield TriggerEvent("bulk_operations")  # type: ignore[no-untyped-call]
             except Error as error:
                 log.warning("cannot look for bulk operations, trying again: %s", error)
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(self.interval_seconds)
 
 
 class LateWork(BaseEventTrigger):

@@ -34,7 +34,6 @@ COUNTED_A_PAGE = 2000
 PIECES_A_SECOND = 5  # few statements, and still an even stream of requests
 MOST_A_PIECE = 200
 LEASE_SECONDS = 60.0  # a worker that is killed is followed after this time
-LOOK_AGAIN_SECONDS = 60.0  # at the latest, for an operation whose worker was killed
 KEPT_DAYS = 400  # an operation and its answers; the audit trail has it for longer
 
 
@@ -481,14 +480,17 @@ def _why_not(action: Action, it: Selected) -> Answer:
     return Answer.NOT_SELECTED
 
 
-async def operations_are_due(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
-    """Yield whenever an operation waits for a worker. Raises psycopg.Error where the connection is lost."""
+async def operations_are_due(connection: AsyncConnection[DictRow], interval_seconds: float) -> AsyncIterator[None]:
+    """Yield whenever an operation waits for a worker; one that goes on waiting, once in ``interval_seconds``.
+
+    Raises psycopg.Error where the connection is lost.
+    """
     await connection.execute("LISTEN oms_bulk")
     while True:
         (row,) = await database.rows(connection, "operations_are_due")
         if row["are_due"]:
             yield
-        async for _ in connection.notifies(timeout=LOOK_AGAIN_SECONDS, stop_after=1):
+        async for _ in connection.notifies(timeout=interval_seconds, stop_after=1):
             break
 
 

@@ -102,7 +102,11 @@ export async function asOperation(action, meant) {
     fields: [{ ...rate, required: true }, REASON],
     tell: ({ per_second }) =>
       Number(per_second) > 0
-        ? el("p", { class: "quiet" }, `It takes about ${duration(Number(counted.number) / Number(per_second))}.`)
+        ? el(
+            "p",
+            { class: "quiet" },
+            `It takes about ${duration(Math.max(1, Number(counted.number) / Number(per_second)))}.`,
+          )
         : null,
   });
   if (!made) return false;

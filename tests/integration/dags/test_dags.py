@@ -113,6 +113,7 @@ def test_failures_are_told_and_have_an_owner(dag: DAG) -> None:
 def test_what_may_be_repeated_is_and_nothing_else(dag: DAG) -> None:
     repeats = {task.task_id for task in dag.tasks if task.retries}
     expected = {
+        "bulk_operations": {"work_operations"},
         "oms_watchdog": {"look_for_late_work"},
         "oms_reconciliation": {"reconcile"},
         "oms_housekeeping": {task.task_id for task in dag.tasks},

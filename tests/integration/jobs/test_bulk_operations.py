@@ -425,7 +425,7 @@ def test_an_action_takes_what_it_can_do_something_to(action: Action, wanted: dic
 
 async def test_the_job_is_told_of_an_operation(oms: Oms) -> None:
     await ended(oms)
-    due = bulk_operations.operations_are_due(oms.connection)
+    due = bulk_operations.operations_are_due(oms.connection, 60)
     await asked(oms, selection(stage="GENERATION"))
     assert await anext(due) is None
     await due.aclose()
