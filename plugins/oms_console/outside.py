@@ -1,4 +1,4 @@
-"""The systems around OMS, as Airflow's Connections name them."""
+"""The systems around OMS, by Airflow's Connections as the jobs' hooks read them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.sdk import BaseHook
 from fastapi import HTTPException
+from psycopg.conninfo import conninfo_to_dict
 
 from include.oms.base.bounded_http import Answer, NoAnswer, call, client
 from include.oms.base.limits import MOST_ANSWER_BYTES
@@ -25,13 +25,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def base_url_and_headers(conn_id: str) -> tuple[str, dict[str, str]]:
-    """An HTTP Connection as its hook reads it: a password without a login is the bearer token."""
-    connection = BaseHook.get_connection(conn_id)
-    host = connection.host or ""
-    url = host if "://" in host else f"{connection.schema or 'http'}://{host}"
-    url = f"{url}:{connection.port}" if connection.port else url
-    bearer = {"Authorization": f"Bearer {connection.password}"} if connection.password and not connection.login else {}
-    return url.rstrip("/"), bearer
+    """The base URL of an HTTP Connection, and its headers with the credentials. Blocks."""
+    from include.jobs.hooks import SingleCallHook  # late: the hooks take a second to import
+
+    config = asyncio.run(SingleCallHook(conn_id).config())
+    return config.base_url.rstrip("/"), {name: str(value) for name, value in (config.headers or {}).items()}
 
 
 async def ask(
@@ -44,21 +42,21 @@ async def ask(
     json: Any = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """What an outside system answers, read within bounds. Raises HTTPException 502 where it does not, or not so."""
-    url, bearer = await asyncio.to_thread(base_url_and_headers, conn_id)
+    """Call an outside system once, bounded in time and size. Raises HTTPException 502 without an answer."""
+    url, credentials = await asyncio.to_thread(base_url_and_headers, conn_id)
     deadline = settings().poll_timeout_seconds
     try:
         async with client() as http:
             return await call(
                 http, method, f"{url}{path}", deadline_seconds=deadline, max_bytes=max_bytes,
-                headers=bearer | (headers or {}), json=json,
+                headers=credentials | (headers or {}), json=json,
             )  # fmt: skip
     except NoAnswer as error:
         raise HTTPException(502, f"{system} does not answer: {error}") from error
 
 
 def reachable(system: str) -> dict[str, Any]:
-    """Whether somebody listens there now."""
+    """Whether the system accepts connections now. Blocks."""
     try:
         host, port = _address(CONNECTIONS[system])
         socket.create_connection((host, port), PATIENCE_SECONDS).close()
@@ -68,12 +66,14 @@ def reachable(system: str) -> dict[str, Any]:
 
 
 def _address(conn_id: str) -> tuple[str, int]:
+    from include.jobs.hooks import FinalEventsHook, oms_database_url
+
     if conn_id == "kafka_default":
-        first = str(BaseHook.get_connection(conn_id).extra_dejson["bootstrap.servers"]).split(",")[0]
+        first = str(FinalEventsHook.get_connection(conn_id).extra_dejson["bootstrap.servers"]).split(",")[0]
         host, _, port = first.rpartition(":")
         return host, int(port)
     if conn_id == "oms_db":
-        connection = BaseHook.get_connection(conn_id)
-        return connection.host or "localhost", connection.port or 5432
+        said = conninfo_to_dict(oms_database_url())
+        return str(said.get("host") or "localhost"), int(said.get("port") or 5432)
     parts = urlsplit(base_url_and_headers(conn_id)[0])
     return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]

@@ -2,7 +2,7 @@
 
 It opens only on an outage: while other calls are answered, a failure counts against its own call alone. This module
 holds the rules, without database and clock; `door.py` applies them. The figures were chosen by simulation, see
- docs/decisions/0015-one-door-to-each-outside-system.md.
+docs/decisions/0015-one-door-to-each-outside-system.md.
 """
 
 from __future__ import annotations

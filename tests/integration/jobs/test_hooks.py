@@ -298,6 +298,16 @@ def test_the_producer_is_idempotent_whatever_the_connection_says(connect: Connec
 
 CLIENTS = {"ClientSession", "AsyncClient", "Client", "Producer", "Consumer", "AdminClient", "Session", "urlopen"}
 WIRING = sorted([*(ROOT / "include/jobs").glob("*.py"), *(ROOT / "dags").glob("*.py")])
+DATABASE = (  # the latter two are pools of the first one's connections
+    "include/oms/base/database.py", "include/oms/intake/database.py", "include/services/reference_data/database.py",
+)  # fmt: skip
+POOLS = {"ConnectionPool", "AsyncConnectionPool", "create_engine"}
+CALLERS = sorted(
+    file.relative_to(ROOT).as_posix()
+    for folder in ("dags", "include/jobs", "include/oms", "include/services", "oms_intake", "plugins")
+    for file in (ROOT / folder).rglob("*.py")
+    if "include/oms/testing" not in file.as_posix()
+)
 
 
 @pytest.mark.parametrize("file", WIRING, ids=lambda file: file.stem)
@@ -313,3 +323,18 @@ def test_no_client_is_made_outside_the_hooks_and_no_private_part_is_used(file: P
     }
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")}
     assert used <= defined | {"__name__"}
+
+
+@pytest.mark.parametrize("file", CALLERS)
+def test_the_oms_database_is_connected_to_in_one_place(file: str) -> None:
+    """`include.oms.base.database` bounds every wait; a connection that is made elsewhere would not be bounded."""
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    drivers = {"psycopg", *POOLS}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("psycopg", "psycopg_pool"):
+            drivers |= {it.asname or it.name for it in node.names}
+        elif isinstance(node, ast.ClassDef) and {ast.unparse(base).partition("[")[0] for base in node.bases} & drivers:
+            drivers.add(node.name)
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    made = {it for it in called if it in POOLS or it in {f"{driver}.connect" for driver in drivers}}
+    assert not made or file in DATABASE
