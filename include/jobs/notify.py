@@ -75,7 +75,7 @@ class Alert:
 
 def make_alert(title: str, why: str, details: Sequence[str], link: str) -> Alert:
     """An alert with everything cut to what fits in a chat or a mail."""
-    from include.oms.outside.answers import clean_text
+    from include.oms.outside.text import clean_text
 
     lines = [clean_text(line, LONGEST_LINE) for line in details[:MOST_LINES]]
     if len(details) > MOST_LINES:

@@ -30,7 +30,7 @@ from include.oms.operators.bulk_operations import (
     operation,
     work_operation,
 )
-from include.oms.outside.answers import clean_text
+from include.oms.outside.text import clean_text
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance

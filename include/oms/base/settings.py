@@ -21,8 +21,8 @@ Schedule = Annotated[str, AfterValidator(checked_schedule)]
 EVERY_TEN_MINUTES = "*/10 * * * *"
 EVERY_MINUTE = "* * * * *"
 LATE_AFTER = {"processing_schedule": "late_queued_seconds", "monitoring_schedule": "late_poll_seconds"}
-SHARE_OF_A_SCHEDULE = 0.75  # that a worker takes more work for: its slot is free when the next run claims
-LONGEST_STAY_SECONDS = 1200.0  # well below the tasks' time-out of 30 min
+SHARE_OF_A_SCHEDULE = 0.75  # for which a worker claims more work; then its slot is free for the next run
+LONGEST_CLAIMING_SECONDS = 1200.0  # well below the tasks' time-out of 30 min
 MOST_PER_SECOND = 1000  # of what is done at a rate
 
 
@@ -248,16 +248,16 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def stay_seconds(self) -> float:
-        """How long a worker takes more work into its slice.
+    def claiming_seconds(self) -> float:
+        """Seconds for which a worker claims more work into its slice.
 
-        With early wake: ``slice_seconds``. Without it, the next run comes by the schedule alone: the worker stays for
-        most of the time until then, so that a backlog does not wait.
+        With early wake: ``slice_seconds``. Without it, the next run starts by the schedule alone. So the worker claims
+        for most of the time until then, and a backlog does not wait.
         """
         if self.early_wake or not self.slice_seconds:
             return self.slice_seconds
         schedules = (self.processing_schedule, self.monitoring_schedule)
-        return min(SHARE_OF_A_SCHEDULE * min(map(shortest_interval_seconds, schedules)), LONGEST_STAY_SECONDS)
+        return min(SHARE_OF_A_SCHEDULE * min(map(shortest_interval_seconds, schedules)), LONGEST_CLAIMING_SECONDS)
 
 
 @cache

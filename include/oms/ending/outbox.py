@@ -27,7 +27,7 @@ from psycopg.rows import DictRow
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
-from include.oms.outside.answers import clean_text
+from include.oms.outside.text import clean_text
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Producer

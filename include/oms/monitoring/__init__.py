@@ -1,1 +1,1 @@
-"""document_monitoring: from a batch at Thunderhead to what became of it."""
+"""document_monitoring: from a batch at Thunderhead to the end of its request."""

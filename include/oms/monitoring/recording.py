@@ -1,4 +1,4 @@
-"""Recording what the polls of document_monitoring came to."""
+"""Record the results of document_monitoring's polls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_STATUS_AT_END = {
 
 
 async def record(hold: Hold, over: Sequence[Verdict]) -> None:
-    """Write batches, requests and final events of those that are over, in one transaction."""
+    """Record the batches that are over, their requests and final events, in one transaction."""
     async with hold.transaction() as inside:
         ended = await _end_batches(inside, over)
         mine = [verdict for verdict in over if verdict.request_id in ended]
@@ -38,13 +38,13 @@ async def record(hold: Hold, over: Sequence[Verdict]) -> None:
 
 
 async def schedule_polls(hold: Hold, batches: Sequence[HeldBatch]) -> None:
-    """Let go of batches that are still generating, and say when each is to be polled next.
+    """Release batches that are still generating, each with the time of its next poll.
 
-    Without early wake nobody polls between the end of this worker's stay and the next scheduled run: that run finds
-    every batch due.
+    Without early wake nobody polls between the end of this worker and the next scheduled run. So every batch is due by
+    then.
     """
     now = monotonic()
-    at_latest = inf if hold.settings.early_wake else hold.stay.ends_at
+    at_latest = inf if hold.settings.early_wake else hold.time.ends_at
     await hold.execute(
         "schedule_polls",
         batch_keys=[batch.batch_key for batch in batches],
@@ -58,7 +58,7 @@ async def schedule_polls(hold: Hold, batches: Sequence[HeldBatch]) -> None:
 
 
 async def _end_batches(hold: Hold, verdicts: Sequence[Verdict]) -> set[int]:
-    """The requests whose batches this worker did end: the fence of all that follows."""
+    """End the batches that this worker still holds; return their requests. Only these are recorded further."""
     ended = await hold.rows(
         "end_batches",
         batch_keys=[verdict.batch.batch_key for verdict in verdicts],

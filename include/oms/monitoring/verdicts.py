@@ -1,4 +1,4 @@
-"""What a poll of Thunderhead says of a batch, and what follows from it."""
+"""Verdicts: the outcome of a poll of a batch."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class HeldBatch:
     thunderhead_batch_id: int
     polls: int
     spent: int
-    age_seconds: float  # since it was submitted, at the time of ``seen_at``
+    age_seconds: float  # since its submit, at ``seen_at``
     due_in_seconds: float = 0.0  # from ``seen_at`` to its next poll
-    asked_seconds: float = 0.0  # in which Thunderhead was asked about it, pauses and outages left out
-    unasked_seconds: float = 0.0  # since it last answered, at the time of ``seen_at``
-    missing_seconds: float | None = None  # since it said COMPLETED without a document id; None: it has not
+    asked_seconds: float = 0.0  # in which it was polled, without pauses and outages
+    unasked_seconds: float = 0.0  # since the last answer about it, at ``seen_at``
+    missing_seconds: float | None = None  # since its first COMPLETED without a document id; None: there was none
     seen_at: float = field(default_factory=monotonic)
 
     @property
     def due_at(self) -> float:
-        """When it is to be asked about, by time.monotonic."""
+        """The time of its next poll, by time.monotonic."""
         return self.seen_at + self.due_in_seconds
 
     def as_of_now(self) -> HeldBatch:
@@ -48,11 +48,11 @@ class HeldBatch:
         )  # fmt: skip
 
     def asked_for_seconds(self, settings: Settings) -> float:
-        """How long Thunderhead has been asked about it, this poll included. A long gap was a pause or an outage."""
+        """Seconds in which it was polled, including this poll. Long gaps (pauses, outages) count little."""
         return self.asked_seconds + min(self.unasked_seconds, 2 * settings.max_poll_seconds)
 
     def again_in(self, seconds: float, *, was_answered: bool, settings: Settings) -> HeldBatch:
-        """The same batch after a poll, to be asked about once more."""
+        """The same batch after a poll, with its next poll in ``seconds``."""
         if not was_answered:
             return replace(self, due_in_seconds=seconds)
         return replace(
@@ -63,7 +63,7 @@ class HeldBatch:
 
 @dataclass(frozen=True)
 class Verdict(Tried):
-    """What one poll of one batch came to."""
+    """The outcome of one poll of one batch."""
 
     batch: HeldBatch
     dms_document_id: int | None = None
@@ -71,15 +71,14 @@ class Verdict(Tried):
 
     @property
     def request_id(self) -> int:
-        """Whose batch it was."""
+        """The request of the batch."""
         return self.batch.request_id
 
 
 def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Verdict | None:
-    """What Thunderhead's answer means; None where it failed, and the reasons have yet to be asked for.
+    """The verdict on Thunderhead's answer. None if the batch failed: its errors must be read first.
 
-    An answer that makes no sense for this batch (another name, a status nobody knows) is as good as none: it is asked
-    again.
+    An answer that does not fit the batch (another name, an unknown status) counts as none: the batch is polled again.
     """
     if found is None and batch.age_seconds > MISSES_BEFORE_UNKNOWN_SECONDS:
         return _monitoring_failure(batch, Category.BATCH_UNKNOWN, "Thunderhead does not know the batch it accepted")
@@ -105,7 +104,7 @@ def verdict_of(batch: HeldBatch, found: Batch | None, settings: Settings) -> Ver
 
 
 def _without_document_id(batch: HeldBatch) -> Verdict:
-    """COMPLETED, but no document can be found by that answer: it is asked again for a bounded time."""
+    """The verdict on COMPLETED without a document id: poll again, for ``DOCUMENT_ID_SECONDS`` at most."""
     missing_seconds = batch.missing_seconds or 0.0
     if missing_seconds >= DOCUMENT_ID_SECONDS:
         return _monitoring_failure(
@@ -117,7 +116,7 @@ def _without_document_id(batch: HeldBatch) -> Verdict:
 
 
 def failed_verdict(batch: HeldBatch, errors: list[GenerationError], settings: Settings) -> Verdict:
-    """A batch that failed, by the reasons that Thunderhead gives; the first one decides."""
+    """The verdict on a failed batch, by its errors at Thunderhead; the first one decides."""
     first = errors[0] if errors else GenerationError(Category.UNKNOWN_ERROR, "Thunderhead gives no reason")
     more = "".join(f"; {error.category}: {error.description}" for error in errors[1:])
     outcome = own_failure(Stage.GENERATION, first.category, spent=batch.spent, max_attempts=settings.max_attempts)
@@ -133,8 +132,8 @@ def _monitoring_failure(batch: HeldBatch, category: Category, description: str) 
 
 
 def next_poll_seconds(age_seconds: float, settings: Settings) -> float:
-    """When to ask again: after a quarter of the batch's age, within first_poll_seconds and max_poll_seconds.
+    """Seconds until the next poll: a quarter of the batch's age, between first_poll_seconds and max_poll_seconds.
 
-    A document that takes 2 s is asked about every 0.5 s, one that takes an hour every minute.
+    A batch that is 2 s old is polled after 0.5 s, one that is an hour old after a minute.
     """
     return min(max(age_seconds / 4, settings.first_poll_seconds), settings.max_poll_seconds)

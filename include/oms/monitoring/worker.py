@@ -1,4 +1,4 @@
-"""document_monitoring: one slice of batches, polled as they fall due; ends are written with their final events."""
+"""document_monitoring: poll one slice of batches as they fall due, and write ends with their final events."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ async def poll_slice(
     settings: Settings,
     tell_ends: Callable[[], None] = lambda: None,
 ) -> SliceReport:
-    """Ask about every batch of the slice, 100 a call, and write what was learned; for a while, as they fall due.
+    """Poll every batch of the slice when it falls due, 100 a call, and record the verdicts, for a limited time.
 
     ``generation`` as for ``process_slice``. ``tell_ends`` is called after each commit that ended requests. Raises
-    psycopg.Error where the database is out of reach.
+    psycopg.Error if the database is out of reach.
     """
     async with held_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings,
         tell_ends=tell_ends,
     ) as hold:  # fmt: skip
-        thunderhead.door.until = hold.stay.until
+        thunderhead.door.until = hold.time.until
         polling = Polling(hold, thunderhead)
         await polling.work()
         await thunderhead.door.tell()
@@ -56,7 +56,7 @@ async def poll_slice(
 
 
 class Polling:
-    """One worker's polls."""
+    """The polls of one worker."""
 
     def __init__(self, hold: Hold, thunderhead: Thunderhead) -> None:
         self._hold = hold
@@ -67,12 +67,12 @@ class Polling:
 
     @property
     def label_if_grown(self) -> str | None:
-        """The slice's name with all that it has held; None where that is what it was cut with."""
+        """The slice's label with all its batches; None if it claimed no more than it was cut with."""
         return None if len(self._request_ids) == self._cut_with else label_of_batches(self._request_ids)
 
     async def work(self) -> None:
-        """Poll what falls due and take more, until it is time to end; then let go of what is still generating."""
-        stay = self._hold.stay
+        """Poll batches that fall due and claim more, until time is up; then release those that are still generating."""
+        time = self._hold.time
         await self._take_note()
         self._cut_with = len(self._request_ids)
         while True:
@@ -80,10 +80,10 @@ class Polling:
             if self._thunderhead.door.closed_for is not None:
                 break
             await self._let_go(later_than=FAR_AHEAD_SECONDS)
-            if stay.is_over:
+            if time.is_over:
                 break
             if await self._takes_more():
-                stay.works()
+                time.works()
             elif not self._held and await self._has_nothing_to_wait_for():
                 break
             await asyncio.sleep(self._pause())
@@ -100,7 +100,7 @@ class Polling:
         """Whether to end now: a request ended red, so the task instance is to turn red; or nothing more will come."""
         if self._hold.report.ended_red:
             return True
-        return self._hold.stay.is_idle and not await work_is_on_its_way(self._hold.connection)
+        return self._hold.time.is_idle and not await work_is_on_its_way(self._hold.connection)
 
     async def _takes_more(self) -> bool:
         room = self._hold.settings.slice_size - len(self._held)
@@ -110,12 +110,12 @@ class Polling:
         return True
 
     def _pause(self) -> float:
-        """Until the next poll; but a moment at least, for what falls due together is asked together."""
+        """Seconds until the next poll, at least ``LEAST_ROUND_SECONDS``: one call asks about many batches."""
         next_due = min((batch.due_at for batch in self._held.values()), default=inf) - monotonic()
         return min(max(next_due, LEAST_ROUND_SECONDS), LONGEST_ROUND_SECONDS)
 
     async def _poll_due(self) -> None:
-        """One round: all that is due, 100 a call, and one commit."""
+        """One round: poll all due batches, 100 a call, and commit once."""
         now = monotonic()
         due = [batch.as_of_now() for batch in self._held.values() if batch.due_at <= now]
         if not due:
@@ -149,12 +149,12 @@ class Polling:
 
 
 async def held_batches(hold: Hold) -> list[HeldBatch]:
-    """All that this worker holds, the longest due first."""
+    """The batches that this worker holds, the longest due first."""
     return await hold.objects(HeldBatch, "held_batches")
 
 
 async def _poll(batches: Sequence[HeldBatch], thunderhead: Thunderhead, settings: Settings) -> list[Verdict]:
-    """One bulk look-up, then the reasons of those that failed."""
+    """Look up many batches in one call, then read the errors of those that failed."""
     try:
         found = await thunderhead.find_by_ids([batch.thunderhead_batch_id for batch in batches])
     except (Unavailable, NotInTime) as error:
@@ -170,7 +170,7 @@ async def _poll(batches: Sequence[HeldBatch], thunderhead: Thunderhead, settings
 async def _verdict(batch: HeldBatch, found: Batch | None, thunderhead: Thunderhead, settings: Settings) -> Verdict:
     verdict = verdict_of(batch, found, settings)
     try:
-        if verdict is not None and verdict.stage is Stage.MONITORING:  # an end for want of an answer: ask twice
+        if verdict is not None and verdict.stage is Stage.MONITORING:  # it would end without an answer: ask twice
             named = await thunderhead.find_all_by_name(batch.batch_name)
             found = next((it for it in named if it.batch_id == batch.thunderhead_batch_id), None)
             verdict = verdict_of(batch, found, settings)

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from include.oms.base.settings import Settings
-from include.oms.outside.answers import clean_text, problem_text
 from include.oms.outside.door import Door
 from include.oms.outside.rate_limit import EVERY_TYPE
+from include.oms.outside.text import clean_text, problem_text
 from include.oms.outside.transport import Answer
 from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
 from include.oms.words.model import Category

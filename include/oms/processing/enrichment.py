@@ -7,7 +7,7 @@ import re
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
 from include.oms.outside.reference_data import ReferenceData
-from include.oms.processing.work import Document, HeldRequest, Result, failed, unavailable
+from include.oms.processing.tries import Document, HeldRequest, Result, failed, unavailable
 from include.oms.processing.xml_document import document_xml, fits_in_xml
 from include.oms.words.errors import Closed, NotConfigured, NotInTime, Unavailable
 from include.oms.words.model import Category, Stage

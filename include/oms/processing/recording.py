@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from include.oms.base.settings import Settings
-from include.oms.processing.work import Result
+from include.oms.processing.tries import Result
 from include.oms.slices.hold import Hold
 from include.oms.slices.recording import record_ends
 from include.oms.words.failure_rules import backoff_of, backoff_seconds

@@ -18,7 +18,7 @@ from include.oms.base.chunks import chunks
 from include.oms.base.traces import span_of
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.recording import record, wait_seconds
-from include.oms.processing.work import Document, HeldRequest, Result, failed, not_called, unavailable, unsure
+from include.oms.processing.tries import Document, HeldRequest, Result, failed, not_called, unavailable, unsure
 from include.oms.slices.delay_queue import DelayQueue
 from include.oms.slices.hold import Hold
 from include.oms.words.errors import LeaseTooShort, NotInTime, OutcomeUnknown, Rejected, Unavailable
@@ -71,7 +71,7 @@ class Submission:
                 wait = None if closed_for == inf else closed_for  # nobody knows when a pause ends
                 for document in chunk:
                     self._keep_or_put_back(document, not_called(document, "Thunderhead is not called now", wait))
-            elif self._hold.stay.seconds_left <= 0:
+            elif self._hold.time.seconds_left <= 0:
                 self._results += [not_called(document, MEANWHILE) for document in chunk]
             else:
                 await self._enqueue(await self._with_intents(chunk))
@@ -155,7 +155,7 @@ class Submission:
         An unsure result is recorded in both cases, so that an operator sees what happened.
         """
         wait = wait_seconds(result, self._settings, tries=document.tries)
-        is_kept = self._hold.stay.keeps_for(wait) and document.tries < TRIES_IN_A_SLICE and result.may_be_kept
+        is_kept = self._hold.time.keeps_for(wait) and document.tries < TRIES_IN_A_SLICE and result.may_be_kept
         if is_kept:
             looks_up = document.in_doubt if result.in_doubt is None else result.in_doubt
             again = replace(document, in_doubt=looks_up, tries=document.tries + result.was_called)

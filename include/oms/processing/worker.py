@@ -21,7 +21,7 @@ from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.enrichment import enrich
 from include.oms.processing.recording import record, wait_seconds
 from include.oms.processing.submission import MEANWHILE, Submission
-from include.oms.processing.work import Contents, Document, HeldRequest, Result, in_doubt_document
+from include.oms.processing.tries import Document, HeldRequest, Result, SliceMembers, in_doubt_document
 from include.oms.slices.claim import take_more
 from include.oms.slices.delay_queue import DelayQueue
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
@@ -57,7 +57,7 @@ async def process_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings,
         tell_ends=tell_ends,
     ) as hold:  # fmt: skip
-        thunderhead.door.until = reference_data.door.until = hold.stay.until
+        thunderhead.door.until = reference_data.door.until = hold.time.until
         await Processing(hold, thunderhead, reference_data).work()
     return hold.report
 
@@ -71,7 +71,7 @@ class Processing:
         self._reference_data = reference_data
         self._submission = Submission(hold, thunderhead)
         self._waiting: DelayQueue[HeldRequest] = DelayQueue()  # for the Reference Data API, or for a settling time
-        self._contents = Contents()
+        self._members = SliceMembers()
 
     async def work(self) -> None:
         """Enrich and submit the slice's requests, and claim more into it, until there is no more or time is up."""
@@ -84,10 +84,10 @@ class Processing:
                 await self._prepare(self._waiting.due(PREPARED_AT_ONCE))
                 await self._submission.hand_over_again()
                 if self._in_hands:
-                    self._hold.stay.works()
+                    self._hold.time.works()
                 elif self._is_through:
                     break
-                if self._hold.stay.seconds_left <= 0 or self._is_paused:
+                if self._hold.time.seconds_left <= 0 or self._is_paused:
                     break
                 held = await self._more()
                 if not held:
@@ -95,7 +95,7 @@ class Processing:
             await self._give_back()
         for door in self._doors:
             await door.tell()
-        self._hold.report.label = self._contents.label_if_grown
+        self._hold.report.label = self._members.label_if_grown
         self._hold.report.stopped_early = next((door.why_closed for door in self._doors if door.why_closed), None)
 
     @property
@@ -105,27 +105,27 @@ class Processing:
     @property
     def _is_through(self) -> bool:
         """Whether to end, when nothing is in hands. A red end ends the slice: its task instance must turn red now."""
-        stay = self._hold.stay
-        return stay.is_over or stay.is_idle or bool(self._hold.report.ended_red)
+        time = self._hold.time
+        return time.is_over or time.is_idle or bool(self._hold.report.ended_red)
 
     @property
     def _is_paused(self) -> bool:
         return any(door.is_paused for door in self._doors)
 
     def _take_note(self, held: Sequence[HeldRequest]) -> None:
-        self._contents.add(held)
+        self._members.add(held)
         self._hold.report.count("held", len(held))
-        self._hold.stay.works()
+        self._hold.time.works()
 
     async def _more(self) -> list[HeldRequest]:
         """Claim requests that have become due, if there is room for half a slice; return those that are new here."""
         room = self._hold.settings.slice_size - self._in_hands
-        if self._hold.stay.is_over or room < max(self._hold.settings.slice_size // 2, 1) or self._hold.report.ended_red:
+        if self._hold.time.is_over or room < max(self._hold.settings.slice_size // 2, 1) or self._hold.report.ended_red:
             return []
         (queue,) = await self._hold.rows("requests_are_due")
         if not queue["are_due"] or not await take_more(self._hold, Job.PROCESSING, most=room):
             return []
-        return [it for it in await held_requests(self._hold) if self._contents.is_new(it)]
+        return [it for it in await held_requests(self._hold) if self._members.is_new(it)]
 
     async def _prepare(self, held: Sequence[HeldRequest]) -> None:
         """Make documents and hand them over in chunks: the first are submitted while the next are made."""
@@ -156,8 +156,8 @@ class Processing:
 
     def _kept(self, result: Result) -> Result | None:
         """Let the request wait in the slice and return None, if its wait ends in time; else return the result."""
-        wait, stay = wait_seconds(result, self._hold.settings), self._hold.stay
-        is_in_time = wait < stay.seconds_left if result.outcome is Outcome.UNSURE else stay.keeps_for(wait)
+        wait, time = wait_seconds(result, self._hold.settings), self._hold.time
+        is_in_time = wait < time.seconds_left if result.outcome is Outcome.UNSURE else time.keeps_for(wait)
         if not is_in_time or self._is_paused:
             return result
         self._waiting.put(result.request, monotonic() + wait)

@@ -1,4 +1,7 @@
-"""Claim due work: into new slices of a run, or into the slice of a worker that can take more."""
+"""Claim due work, into new slices of a run or into a worker's slice: whether, and how much. The outside systems decide.
+
+``claim_transaction.py`` carries it out.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION, System
 from include.oms.outside.rate_limit import Health, health_of
-from include.oms.slices.claim_statements import claim_into_new_slices, claim_into_slice, cut_slice
+from include.oms.slices.claim_transaction import claim_into_new_slices, claim_into_slice, cut_slice
 from include.oms.slices.hold import Hold
-from include.oms.slices.stay import longest_stay_seconds
+from include.oms.slices.slice_time import longest_hold_seconds
 from include.oms.slices.timing import RECENTLY_DUE_SECONDS
 from include.oms.words.model import Job
 
@@ -53,7 +56,7 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     why_not = next((health.why_not for health in healths if health.why_not), None)
     found: list[DictRow] = []
     if not why_not and (slices := await _free_slices(connection, job, settings)):
-        limit = await _in_time(connection, job, healths, settings.slice_size * slices, longest_stay_seconds(settings))
+        limit = await _in_time(connection, job, healths, settings.slice_size * slices, longest_hold_seconds(settings))
         if any(health.on_probation for health in healths):
             limit = min(limit, REQUESTS_ON_PROBATION)
         found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit)
@@ -72,7 +75,7 @@ async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
         if any(health.why_not or health.on_probation for health in healths):
             return False
         limit = await _in_time(
-            hold.connection, job, healths, min(most, hold.settings.slice_size), hold.stay.seconds_left
+            hold.connection, job, healths, min(most, hold.settings.slice_size), hold.time.seconds_left
         )
         return limit > 0 and await claim_into_slice(hold.connection, job, hold.lease, hold.settings, limit=limit)
 
@@ -80,7 +83,7 @@ async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
 async def _in_time(
     connection: AsyncConnection[DictRow], job: Job, healths: Sequence[Health], limit: int, seconds: float
 ) -> int:
-    """No more requests than Thunderhead takes within so many seconds at the rate of now, those in hands included."""
+    """The most requests that Thunderhead takes within ``seconds`` at its present rate, including those already held."""
     per_second = min((it.per_second for it in healths if it.per_second is not None), default=None)
     if job is not Job.PROCESSING or per_second is None:
         return limit
@@ -89,7 +92,7 @@ async def _in_time(
 
 
 async def work_is_on_its_way(connection: AsyncConnection[DictRow]) -> bool:
-    """Whether document_processing holds requests, or is about to, that will be at Thunderhead in a moment."""
+    """Whether document_processing holds or will soon claim requests, so that polls become due in a moment."""
     (row,) = await database.rows(connection, "work_is_on_its_way", recently_due_seconds=RECENTLY_DUE_SECONDS)
     return bool(row["on_its_way"])
 

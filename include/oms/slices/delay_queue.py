@@ -1,4 +1,4 @@
-"""What a worker keeps for a while before it tries it again."""
+"""A queue whose items wait until their time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class DelayQueue(Generic[T]):
-    """Things, each with the time when its wait ends, by time.monotonic."""
+    """Items, each with the time when its wait ends, by time.monotonic."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
@@ -21,17 +21,17 @@ class DelayQueue(Generic[T]):
         return len(self._heap)
 
     def put(self, it: T, at: float) -> None:
-        """Keep it until then."""
+        """Add an item that waits until that time."""
         heappush(self._heap, (at, next(self._numbers), it))
 
     def due(self, most: int) -> list[T]:
-        """Those whose wait is over, the longest over first; ``most`` at a time."""
+        """Remove and return the items whose wait is over, the oldest first; ``most`` at most."""
         found: list[T] = []
         while self._heap and len(found) < most and self._heap[0][0] <= monotonic():
             found.append(heappop(self._heap)[2])
         return found
 
     def clear(self) -> list[T]:
-        """All of them, whether their wait is over or not."""
+        """Remove and return all items."""
         kept, self._heap = [it for _, _, it in self._heap], []
         return kept

@@ -23,14 +23,14 @@ from include.oms.ending.final_status import red_ends_of_slice
 from include.oms.ending.retrigger import retrigger_slice
 from include.oms.slices.lease import Lease, awake_or_asleep, renewed
 from include.oms.slices.report import SliceReport
-from include.oms.slices.stay import Stay
+from include.oms.slices.slice_time import SliceTime
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class HoldQueries:
-    """Names of the queries that a job holds its work with; None if the job has nothing of the kind."""
+    """Names of a job's queries for its held work; None if the job needs none of that kind."""
 
     renew: str
     reclaim: str | None = None  # after a crash: what the former worker held
@@ -47,7 +47,7 @@ class Hold:
     connection: AsyncConnection[DictRow]
     lease: Lease
     settings: Settings
-    stay: Stay
+    time: SliceTime
     report: SliceReport = field(default_factory=SliceReport)
     tell_ends: Callable[[], None] = lambda: None
     lock: AbstractAsyncContextManager[Any] = field(default_factory=asyncio.Lock)  # the connection's users take turns
@@ -71,7 +71,7 @@ class Hold:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Hold]:
-        """One transaction, which nobody else's statement gets into; the same hold for use inside it."""
+        """One transaction, without statements of other tasks in it. Yields this hold, for use inside."""
         async with self.lock, self.connection.transaction():
             yield replace(self, lock=nullcontext())
 
@@ -81,7 +81,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class OpenedSlice:
-    """A slice that a worker has opened, and how: fresh, after a crash, or after a clear."""
+    """A slice that a worker has opened: for the first time, after a crash, or after a clear."""
 
     lease: Lease
     former_token: int
@@ -106,7 +106,9 @@ async def held_slice(
     over. Raises LookupError if there is no such slice, psycopg.Error if the database is out of reach.
     """
     opened = await open_slice(connection, slice_id, generation=generation, map_index=map_index)
-    hold = Hold(connection, opened.lease, settings, Stay(settings, takes_more=not opened.reopened), tell_ends=tell_ends)
+    hold = Hold(
+        connection, opened.lease, settings, SliceTime(settings, takes_more=not opened.reopened), tell_ends=tell_ends
+    )
     await _take_over(hold, opened, queries)
     async with renewed(
         hold.lease, connection, renewal=queries.renew, lease_seconds=settings.lease_seconds, lock=hold.lock

@@ -16,9 +16,9 @@ from include.oms.base import database
 
 
 def awake_or_asleep() -> float:
-    """Seconds on a clock that goes on while the machine is suspended, as the database's does.
+    """Seconds on a clock that also runs while the machine is suspended, as the database's clock does.
 
-    Python's monotonic clock stands still meanwhile on Linux: a worker that wakes up would take its lease for fresh.
+    On Linux, Python's monotonic clock stops meanwhile: a worker that wakes up would think that its lease is fresh.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
@@ -36,7 +36,7 @@ class Lease:
         return awake_or_asleep() + seconds < self._holds_until
 
     async def renew(self, connection: AsyncConnection[DictRow], renewal: str, lease_seconds: float) -> None:
-        """Prolong by the query ``renewal``; where it renews nothing, the worker holds nothing (any more)."""
+        """Prolong the lease by the query ``renewal``. If it renews nothing, the worker has lost its slice."""
         asked_at = awake_or_asleep()
         renewed = await database.rows(
             connection, renewal, slice_id=self.slice_id, lease_token=self.token, lease_seconds=lease_seconds

@@ -1,4 +1,4 @@
-"""What a try of a request came to, and how it is recorded: the same for both jobs.
+"""The result of a try of a request, and how both jobs record it.
 
 Each kind of result is one statement, fenced by the worker's token. A request that the worker no longer holds is
 left to its new worker.
@@ -28,11 +28,11 @@ class Tried(ABC):
     @property
     @abstractmethod
     def request_id(self) -> int:
-        """Whose try it was."""
+        """The request that was tried."""
 
     @property
     def move(self) -> Move:
-        """Where the request goes from here."""
+        """The move that the state machine prescribes."""
         return MOVES[self.stage, self.outcome]
 
 

@@ -1,4 +1,4 @@
-"""What a worker did with its slice: for its task's log and colour."""
+"""The report of a worker on its slice, for its task's log and colour."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from include.oms.processing.worker import process_slice
 from include.oms.slices.claim import claim_slices
 from include.oms.slices.hold import Hold, open_slice
 from include.oms.slices.report import SliceReport
-from include.oms.slices.stay import Stay
+from include.oms.slices.slice_time import SliceTime
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, plain_transport, served
 from include.oms.words.model import Job
 
@@ -87,7 +87,7 @@ class Oms:
     async def hold(self, slice_id: int) -> Hold:
         """Open a slice without working it, like a worker that dies or loses its lease."""
         opened = await open_slice(self.connection, slice_id, generation=0, map_index=0)
-        return Hold(self.connection, opened.lease, self.settings, Stay(self.settings, takes_more=False))
+        return Hold(self.connection, opened.lease, self.settings, SliceTime(self.settings, takes_more=False))
 
     async def process(self, slice_id: int, generation: int = 0) -> SliceReport:
         """Work a processing slice, as its mapped task does."""

@@ -21,8 +21,8 @@ from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
-from include.oms.outside.answers import clean_text
 from include.oms.outside.pace import Pace
+from include.oms.outside.text import clean_text
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
 from include.oms.upkeep.discrepancies import Discrepancies, Discrepancy, Kind
 from include.oms.upkeep.window import Window

@@ -9,7 +9,7 @@ from include.oms.monitoring import recording as monitoring
 from include.oms.monitoring.verdicts import Verdict
 from include.oms.monitoring.worker import held_batches
 from include.oms.processing import recording as processing
-from include.oms.processing.work import HeldRequest, Result
+from include.oms.processing.tries import HeldRequest, Result
 from include.oms.processing.worker import held_requests
 from include.oms.slices.hold import Hold
 from include.oms.testing.system import Oms

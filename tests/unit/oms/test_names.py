@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from include.oms.outside.answers import clean_text
+from include.oms.outside.text import clean_text
 from include.oms.words.names import NAME_PATTERN, checked_name, name_fault
 
 BIDI_CONTROLS = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}

@@ -58,4 +58,4 @@ def test_work_is_not_late_before_the_next_scheduled_run() -> None:
     ],
 )  # fmt: skip
 def test_a_worker_has_ended_when_the_next_scheduled_run_claims(settings: Settings, seconds: float) -> None:
-    assert settings.stay_seconds == seconds
+    assert settings.claiming_seconds == seconds

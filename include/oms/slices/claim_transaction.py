@@ -1,4 +1,4 @@
-"""The statements of a claim, in one transaction: lock due work, cut it into slices, lease each slice's share.
+"""A claim's transaction: lock due work, cut it into slices, lease each slice's share.
 
 The statements are in claims.sql.
 """

@@ -1,4 +1,4 @@
-"""The data that the steps of document_processing pass on: a held request, its document, the result of a try."""
+"""A try of a request, as the steps of document_processing pass it on: held request, document, result."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def in_doubt_document(request: HeldRequest) -> Document:
 
 
 @dataclass
-class Contents:
-    """What a slice has held: its name, where it has grown."""
+class SliceMembers:
+    """The requests that a slice has held so far, and the label that follows from them."""
 
     times: int = 0
     systems: Counter[str] = field(default_factory=Counter)
@@ -126,7 +126,7 @@ class Contents:
         return request.request_id not in self._ids
 
     def add(self, requests: Sequence[HeldRequest]) -> None:
-        """Requests that it was cut with, or took later."""
+        """Add the requests that it was cut with or claimed later."""
         ids = [request.request_id for request in requests]
         self.first_id, self.last_id = min(self.first_id, *ids), max(self.last_id, *ids)
         self._ids.update(ids)
@@ -135,7 +135,7 @@ class Contents:
 
     @property
     def label_if_grown(self) -> str | None:
-        """The slice's name with all that it has held; None where that is what it was cut with."""
+        """The slice's label with all its requests; None if it claimed no more than it was cut with."""
         if self.times < 2:
             return None
         return slice_label(self.systems.total(), int(self.first_id), self.last_id, self.systems)
