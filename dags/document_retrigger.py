@@ -6,11 +6,12 @@
   requests ("airflow:" and the user who triggered the run), at the rate of the form. Enrichment, submission and
   generation failures get a new attempt, monitoring failures a new poll. The two jobs claim them with their next run.
 - Approval: a selection of more than OMS_BULK_APPROVAL_ABOVE requests waits for a person, under "Required actions".
-  The person who triggered the run may not approve it. Rejected, or no answer within a day: nothing is touched.
+  The person who triggered the run may not approve it. If it is rejected, or not answered within a
+  day, no request is changed.
 - Result: the log of `retrigger` names every request with what became of it: retriggered, healed already, not ended,
   withdrawn by its client, not in the selection, not found. XCom has the first 500 (`results`) and the numbers. What is
   left after an hour, or after this task was killed, is worked by `bulk_operations`.
-- Red: the form is wrong, or somebody approved who may not.
+- Red: the form has mistakes, or the person who approved is not allowed to.
 - Clear: does no harm. It goes on with the same operation. Metadata is no field: the console selects by it.
 """
 

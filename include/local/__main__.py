@@ -18,7 +18,7 @@ from include.local.secrets import kept_secrets
 from include.local.settings import LocalSettings, local_settings
 
 LOOK_SECONDS = 0.5
-INTERRUPTED = 130  # as a shell tells it
+INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
 BENCH_PARTS = ("drain", "latency", "idle", "scale-out", "backpressure", "history", "intake", "weather")
 
 

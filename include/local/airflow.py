@@ -53,19 +53,19 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
             command=_airflow("triggerer", "--skip-serve-logs"),  # the files are on this machine
             needs=("airflow-migrations",),
             probe=lambda: api.check_heartbeat("triggerer"),
-            stop_seconds=3,  # with watchers it does not end by itself (3.3.2), and it has nothing to finish
+            stop_seconds=3,  # with watchers it ignores SIGTERM (3.3.2), and it has nothing to finish
         ),
         Part(
             name="scheduler",
             command=_airflow("scheduler", "--skip-serve-logs"),
-            needs=("api-server",),  # tasks report to it, to the last
+            needs=("api-server",),  # tasks report to it until they end
             probe=api.check_tasks_can_run,
         ),
     ]
 
 
 def dag_ids() -> list[str]:
-    """The DAGs that there are: one a file, of the file's name."""
+    """The ids of all DAGs: each file has one, of the file's name."""
     return [file.stem for file in (ROOT / "dags").glob("*.py")]
 
 
@@ -100,7 +100,7 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
             "simple_auth_manager_passwords_file": str(home / "passwords.json"),
             "execution_api_server_url": f"{airflow_url(settings)}/execution/",
         }
-        # Forks share what the scheduler has imported; elsewhere than on Linux forking is not safe.
+        # Forks share what the scheduler has imported. Only on Linux is forking safe.
         | ({"mp_start_method": "fork"} if sys.platform == "linux" else {}),
         "database": {"sql_alchemy_conn": airflow_database_url(settings, secrets)},
         "api": {
@@ -115,13 +115,13 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
         "workers": {"min_heartbeat_interval": "1"},
         "scheduler": {
             "scheduler_idle_sleep_time": "0.2",
-            # A killed scheduler's task instances are given back within seconds, not minutes.
+            # Task instances of a killed scheduler are adopted within seconds, not minutes.
             "scheduler_heartbeat_sec": "2",
             "scheduler_health_check_threshold": "10",
             "orphaned_tasks_check_interval": "5",
             "task_instance_heartbeat_timeout": "60",
         },
-        # The same for a killed triggerer's watchers, which make the runs.
+        # The same for the watchers of a killed triggerer.
         "triggerer": {"job_heartbeat_sec": "2", "triggerer_health_check_threshold": "10"},
         "dag_processor": {"refresh_interval": "5", "dag_bundle_storage_path": str(home / "bundles")},
     }

@@ -24,14 +24,14 @@ def airflow_url(settings: LocalSettings) -> str:
 
 
 class AirflowApi:
-    """What the runner asks of Airflow, as the user admin."""
+    """Calls to Airflow's API, as the user admin."""
 
     def __init__(self, settings: LocalSettings, secrets: Secrets) -> None:
         self._url, self._secrets = airflow_url(settings), secrets
         self._since = datetime.now(UTC)
 
     def check_heartbeat(self, component: str) -> None:
-        """Raise NotReady until the component has told that it lives, since this object was made."""
+        """Raise NotReady until the component has sent a heartbeat since this object was made."""
         try:
             health = httpx.get(f"{self._url}/api/v2/monitor/health", timeout=CALL_SECONDS).json()[component]
         except (httpx.HTTPError, ValueError, KeyError) as error:
@@ -54,14 +54,14 @@ class AirflowApi:
             with self._client() as client:
                 for dag_id in dag_ids:
                     dag = client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status().json()
-                    if not paused:  # read anew, it gets its watcher back: else up to half a minute later
+                    if not paused:  # reparse its file, so that it gets its watcher back at once
                         client.put(f"/api/v2/parseDagFile/{dag['file_token']}").raise_for_status()
                 states = {dag_id: self._dags(client).get(dag_id) for dag_id in dag_ids}
         except httpx.HTTPError as error:
             why = str(error).splitlines()[0]
             raise LocalError(f"Airflow at {self._url} does not do that: {why}. Is the system up?") from error
         if set(states.values()) != {paused}:
-            raise LocalError(f"Airflow says otherwise of what is paused: {states}")
+            raise LocalError(f"Airflow did not change what is paused: {states}")
 
     def run_once(self, dag_id: str, patience_seconds: float) -> str:
         """Start a run, wait for its end, return its state. Raises LocalError if it does not end in time."""
@@ -91,7 +91,7 @@ class AirflowApi:
             raise NotReady(f"Airflow has not read these DAGs yet: {', '.join(sorted(missing))}")
 
     def complaints(self) -> list[str]:
-        """What keeps DAGs from running: files that cannot be read, and jobs that are paused."""
+        """The reasons why DAGs do not run: files that cannot be read, and jobs that are paused."""
         with self._client() as client:
             errors = client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
             paused = [dag_id for dag_id, is_paused in self._dags(client).items() if is_paused]

@@ -1,7 +1,7 @@
-"""The Kafka-protocol broker out of a wheel, and the topic in it.
+"""The Kafka-protocol broker out of a wheel, and its topic.
 
-It keeps what it was sent in memory alone (the wheel's build has no other storage for one machine): after a
-restart of the broker the topic is made again and is empty. The OMS Database still has every event.
+It keeps messages in memory only, because the wheel's build has no other storage for one machine. After a restart of
+the broker the topic is created again and is empty. The OMS Database still has every event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from include.local.part import Listen, Part
 from include.local.probes import kafka_answers
 from include.local.settings import LocalSettings
 
-PARTITIONS = 3  # as a deployment has several: nobody should rely on one order across requests
+PARTITIONS = 3  # several, as in a deployment: consumers must not rely on an order across requests
 
 
 def broker_part(settings: LocalSettings) -> Part:
@@ -32,12 +32,12 @@ def broker_part(settings: LocalSettings) -> Part:
         listen=Listen(settings.kafka_port, "OMS_KAFKA_PORT"),
         probe=lambda: kafka_answers(client),
         when_ready=lambda: create_topic(client, settings.kafka_topic),
-        stop_signal="KILL",  # asked to stop it waits for its clients to leave; there is nothing to write
+        stop_signal="KILL",  # SIGTERM would wait for its clients to leave, and it has nothing to write
     )
 
 
 def create_topic(client: AdminClient, topic: str) -> None:
-    """Make the topic unless it is there. Raises KafkaException where the broker will not."""
+    """Create the topic unless it exists. Raises KafkaException if the broker refuses."""
     [done] = client.create_topics([NewTopic(topic, PARTITIONS, 1)], request_timeout=5).values()
     try:
         done.result()

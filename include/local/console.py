@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: ticks while it starts, the addresses, then the stream of logs."""
+"""The output on the terminal: steps of the start, the addresses, then the stream of logs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def complain(text: str) -> None:
 
 
 def show_addresses(system: System) -> None:
-    """Where everything is, and how to get in."""
+    """Print the addresses and the log-in data."""
     intake = system.env["OMS_INTAKE_URL"]
     rows = {
         "Intake": f"{intake}  (to browse it: {intake}/docs)",
@@ -46,7 +46,7 @@ def show_addresses(system: System) -> None:
 
 
 def show_complaints(system: System) -> None:
-    """What keeps Airflow from doing its part."""
+    """Print the reasons why DAGs do not run."""
     for complaint in AirflowApi(system.settings, system.secrets).complaints():
         say(f"! {complaint}")
 

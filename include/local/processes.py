@@ -1,4 +1,4 @@
-"""Processes that an earlier start has left, and processes that hold a port."""
+"""Processes that an earlier start has left behind, and processes that hold a port."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def end(processes: list[psutil.Process]) -> None:
 def wait_until_gone(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Wait for processes that are not all our children. Returns those that are still there.
 
-    A zombie is gone: in a container, nobody may ever reap it.
+    A zombie counts as gone: in a container it may never be reaped.
     """
     deadline = time.monotonic() + seconds
     while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
@@ -54,8 +54,8 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> list[psu
 def kill_idle_orphans(group: int) -> None:
     """Kill what a dead part has left in its process group, except processes that have children.
 
-    A killed scheduler leaves its pool of workers, waiting for ever. One that has a child is at a task, and may
-    bring it to its end.
+    A killed scheduler leaves its pool of workers behind, which wait for ever. A worker with a child runs a task: it
+    may finish.
     """
     parents = {parent for process in psutil.process_iter(["ppid"]) if (parent := process.info["ppid"])}
     idle = []

@@ -12,7 +12,7 @@ from include.local.settings import LocalSettings
 
 
 def service_parts(settings: LocalSettings, addresses: Addresses) -> list[Part]:
-    """Those that this machine has to run."""
+    """The services that this machine has to run."""
     parts = [
         Part(
             name="oms-migrations",
@@ -45,7 +45,7 @@ def service_parts(settings: LocalSettings, addresses: Addresses) -> list[Part]:
 
 
 def _intake(settings: LocalSettings, addresses: Addresses) -> Part:
-    """Not ready without reference data; where that is somebody else's, its state is not waited for."""
+    """Raise NotReady until the intake has reference data. A Reference Data API that is not ours is not waited for."""
     own = addresses.intake_reference_data_url == f"http://127.0.0.1:{settings.reference_data_port}"
     return Part(
         name="intake",

@@ -1,4 +1,4 @@
-"""The settings of the system on one machine: where it keeps its data, its ports, and what it need not start."""
+"""The settings of the system on one machine: data folder, ports, and outside systems that exist already."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Port = Annotated[int, Field(gt=0, lt=65_536)]
 
 
 class LocalSettings(Settings):
-    """Read from ``OMS_<FIELD>``, as all settings are; a connection in Airflow's own name for it."""
+    """Read from ``OMS_<FIELD>``. Connections are read from Airflow's ``AIRFLOW_CONN_*``."""
 
     var_dir: Path = Field(
         default=Path("var"), description="Data, logs, secrets and addresses; relative to the repository."
@@ -31,7 +31,7 @@ class LocalSettings(Settings):
         default=180, gt=0, description="For each part, from its start until it is ready."
     )
 
-    # Set by whoever has a system of their own: it is used, and ours is not started.
+    # If one is set, that system is used, and ours is not started.
     oms_db: str | None = Field(default=None, validation_alias="AIRFLOW_CONN_OMS_DB")
     thunderhead_api: str | None = Field(default=None, validation_alias="AIRFLOW_CONN_THUNDERHEAD_API")
     reference_data_api: str | None = Field(default=None, validation_alias="AIRFLOW_CONN_REFERENCE_DATA_API")

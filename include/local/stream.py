@@ -1,7 +1,7 @@
 """One readable stream out of all the parts' logs.
 
-Every part writes its own format; here a line becomes time, part, level, text. Shown are warnings and worse, and
-what the jobs say (the logger ``oms``); everything with ``every_line``. The full logs are files all the same.
+Every part has its own format; here a line becomes time, part, level, text. Warnings, errors and the lines of the jobs
+(the logger ``oms``) are shown; with ``every_line``, all lines. The full logs are in files in any case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-MOST_BYTES = 1_000_000  # of one file at one look
+MOST_BYTES = 1_000_000  # read from one file at a time
 LEVELS = {"warn": "warning", "fatal": "critical", "panic": "critical", "exception": "error"}
 COMPLAINTS = {"warning", "error", "critical"}
 
@@ -33,7 +33,7 @@ _NOISE = (
     "Skipping masking for a secret as it's too short",
     "GitWildMatchPattern",
 )
-AGAIN_SECONDS = 30  # the same line of the same part, its digits aside, is shown once in so long
+AGAIN_SECONDS = 30  # a line of a part is shown again after this time at the earliest; digits do not count
 
 
 class Line(NamedTuple):
@@ -62,14 +62,14 @@ class LogStream:
         """The lines to show that were written since the last call."""
         for file in sorted(self.folder.glob("*.log")):
             if file.stem == "supervisord":
-                continue  # the runner itself tells what happens to the parts
+                continue  # the runner itself reports what happens to the parts
             for text in self._read(file):
                 line = read_line(file.stem, text)
                 if line and (self.every_line or line.level == "job" or self._is_news(line)):
                     yield line
 
     def _is_news(self, line: Line) -> bool:
-        """Whether it is a complaint and nothing like it was shown of late: an outage repeats itself."""
+        """Whether the line is a warning or error, and no similar one was shown recently: outages repeat lines."""
         if line.level not in COMPLAINTS:
             return False
         said = line.part, _DIGITS.sub("", line.text)
@@ -80,7 +80,7 @@ class LogStream:
         return True
 
     def _read(self, file: Path) -> list[str]:
-        """The whole lines that came. A rotated file begins anew."""
+        """The complete new lines. A rotated file is read from its start."""
         inode, position = self._followed.get(file, (0, 0))
         with file.open("rb") as stream:
             if inode != file.stat().st_ino:
@@ -110,7 +110,7 @@ def read_line(part: str, text: str) -> Line | None:
 
 
 def _from_json(text: str) -> tuple[str, str]:
-    """structlog's and our own JSON lines: the event, then whatever else it holds."""
+    """Parse a JSON line, of structlog or our own: the event, then all other fields."""
     try:
         record = json.loads(text)
     except ValueError:

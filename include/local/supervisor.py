@@ -40,11 +40,11 @@ class State:
 
 
 class Supervisor:
-    """One supervisord with its parts. It and everything below it form one session of the kernel's."""
+    """One supervisord with its parts. It and all its descendants form one session of the kernel."""
 
     def __init__(self, var_dir: Path, log_dir: Path) -> None:
         self._var_dir, self._log_dir = var_dir, log_dir
-        self._complaints = log_dir / "supervisord.err"  # what it says before it has a log
+        self._complaints = log_dir / "supervisord.err"  # its output before it has a log
         self._session_file = var_dir / "supervisord.session"
         self._socket = socket_path(var_dir)
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -53,7 +53,7 @@ class Supervisor:
         """Start supervisord with all parts known and none running. Raises LocalError where it does not answer."""
         self._log_dir.mkdir(parents=True, exist_ok=True)
         parts = list(parts)
-        for user in {part.user for part in parts if part.user}:  # it refuses a configuration that names a stranger
+        for user in {part.user for part in parts if part.user}:  # it refuses a configuration with an unknown user
             _make_user(user)
         configuration = self._var_dir / "supervisord.conf"
         configuration.write_text(supervisor_config(parts, self._var_dir, self._log_dir))
@@ -72,7 +72,7 @@ class Supervisor:
 
     def launch(self, name: str) -> None:
         """Start a part, without waiting."""
-        with suppress(Fault):  # it exits at once: its state tells
+        with suppress(Fault):  # it exits at once: its state shows that
             self._call("startProcess", name, False)
 
     def halt(self, name: str) -> None:
@@ -93,7 +93,7 @@ class Supervisor:
         return self._daemon.pid if self._daemon else 0
 
     def end(self) -> None:
-        """Stop supervisord and whatever is left of this or an earlier start."""
+        """Stop supervisord and all processes that are left of this or an earlier start."""
         try:
             session = int(self._session_file.read_text())
         except (FileNotFoundError, ValueError):

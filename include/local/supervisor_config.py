@@ -1,4 +1,4 @@
-"""The file that tells supervisord (supervisord.org) what the parts are."""
+"""supervisord's configuration file (supervisord.org), with the parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RPC_INTERFACE = "supervisor.rpcinterface:make_main_rpcinterface"
 
 
 def supervisor_config(parts: Iterable[Part], var_dir: Path, log_dir: Path) -> str:
-    """The whole file. No part starts by itself; each comes back when it dies, but those that run once."""
+    """The whole file. No part starts by itself. Each is restarted when it dies, except those that run once."""
     return "\n".join([_daemon_section(var_dir, log_dir), *(_part_section(part, log_dir) for part in parts)])
 
 
@@ -44,7 +44,7 @@ def _daemon_section(var_dir: Path, log_dir: Path) -> str:
         "minfds": "256",
     }
     if os.geteuid() == 0:
-        daemon["user"] = "root"  # said, so that it does not warn
+        daemon["user"] = "root"  # explicit, or it would warn
     return "\n".join(
         [
             _section("supervisord", daemon),

@@ -14,7 +14,7 @@ from include.local.supervisor import State
 
 
 class Watcher:
-    """Compares each look with the one before, and keeps the file of pids current: a name and a pid a line."""
+    """Compares each check with the one before, and keeps the file of pids current: a name and a pid a line."""
 
     def __init__(self, parts: Sequence[Part], daemon_pid: int, pid_file: Path, say: Say) -> None:
         self._parts, self._say = parts, say
@@ -24,7 +24,7 @@ class Watcher:
         self._given_up: set[str] = set()
 
     def first_look(self, states: Mapping[str, State]) -> None:
-        """Take the parts as they are."""
+        """Note the present state of the parts."""
         self._note(states)
 
     def look(self, states: Mapping[str, State]) -> None:

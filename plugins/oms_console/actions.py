@@ -49,7 +49,7 @@ class Named(BaseModel):
 
 @router.post("/retriggers")
 async def retrigger(asked: Named, user: GetUserDep, db: Db) -> dict[str, Any]:
-    """Drive red requests again, and tell of each what came of it."""
+    """Retrigger red requests; return the result for each."""
     return await _done(db, user, Action.RETRIGGER, asked)
 
 

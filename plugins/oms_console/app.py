@@ -1,4 +1,4 @@
-"""Puts the console together."""
+"""The console's application: routes, pages, headers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PAGES = (
     "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
 )  # fmt: skip
 
-# Nothing from elsewhere, no script in the page itself: a text that slips through as markup still runs nothing.
+# Nothing from other hosts and no inline script: text that is taken for markup by mistake runs nothing.
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'none'",
@@ -46,7 +46,7 @@ ONE_YEAR = "public, max-age=31536000, immutable"
 
 
 def version() -> str:
-    """A name for the scripts and styles as they are now: another content, another address."""
+    """A version of the scripts and styles, for their address: new content has a new address."""
     found = hashlib.sha256()
     for file in sorted(STATIC.rglob("*")):
         if file.is_file():
@@ -78,7 +78,7 @@ def create_app() -> FastAPI:
     page = (STATIC / "index.html").read_text("utf-8").replace("{version}", versioned.rpartition("/")[2])
 
     async def shell(request: Request) -> Response:
-        """One page for all: its script shows what the address names. It is told where the console is mounted."""
+        """The one page: its script shows what the address names. It holds the path of the console."""
         return HTMLResponse(page.replace("{base}", escape(request.scope.get("root_path", ""))))
 
     for path in PAGES:
@@ -87,7 +87,7 @@ def create_app() -> FastAPI:
 
 
 async def _only_news(request: Request, response: Any) -> Response:
-    """The answer, with its tag; 304 where the page has it already: a round in which nothing changed costs its heads."""
+    """The answer with its ETag, or 304 if the page has it already: a refresh without changes costs only headers."""
     body = b"".join([part async for part in response.body_iterator])
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     if response.status_code == 200 and tag in re.findall(r'"[^"]*"', request.headers.get("if-none-match", "")):

@@ -1,4 +1,4 @@
-"""What is done in the console is kept in the audit trail, with the Airflow user's name."""
+"""Actions in the console go to the audit trail, with the Airflow user's name."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from plugins.oms_console.rights import actor
 
 
 async def audit(db: Db, user: GetUserDep, action: str, **more: Any) -> None:
-    """Keep one action, in the transaction of the caller; ``more`` as keep_action has it."""
+    """Record one action, in the transaction of the caller; ``more`` as keep_action has it."""
     await keep_action(db, actor=actor(user), door=Door.CONSOLE, action=action, **more)

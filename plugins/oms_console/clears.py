@@ -1,4 +1,4 @@
-"""Airflow's own Clear button, kept in the audit trail at once, with the name of who pressed it.
+"""Record clears by Airflow's own Clear button in the audit trail at once, with the user's name.
 
 The worker of a cleared task instance cannot know who that was, and Airflow forgets its own log after some weeks.
 """
@@ -35,7 +35,7 @@ def is_clear(scope: Any) -> bool:
 
 
 async def keep_clear(scope: Any, body: bytes) -> None:
-    """Keep who cleared what. The clear itself has been done, so nothing here may fail it."""
+    """Record who cleared what. The clear itself is done, so no error here may fail the call."""
     try:
         said = json.loads(body)
         if said.get("dry_run", True) or not (found := CLEAR.search(scope["path"])):
@@ -54,11 +54,11 @@ async def keep_clear(scope: Any, body: bytes) -> None:
                 after=_what(said),
             )
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the clear has been done
-        log.warning("who cleared could not be kept: %s", type(error).__name__)
+        log.warning("a clear could not be recorded in the audit trail: %s", type(error).__name__)
 
 
 def _what(said: dict[str, Any]) -> dict[str, Any]:
-    """Which task instances; all of the run where none is named."""
+    """The task instances that were cleared; the whole run if none is named."""
     tasks = said.get("task_ids") or []
     indexes = [task[1] for task in tasks if isinstance(task, list) and len(task) > 1]
     only = {"only_failed": said.get("only_failed"), "tasks": [it[0] if isinstance(it, list) else it for it in tasks]}

@@ -53,7 +53,7 @@ async def retrying(db: Db) -> list[dict[str, Any]]:
 
 @router.get("/health")
 async def health() -> dict[str, Any]:
-    """Whether each outside system answers; checked at most every few seconds for all operators together."""
+    """Whether each outside system accepts connections. The result is kept for a few seconds, for all operators."""
     global _health
     asked_at, known = _health
     if time.monotonic() - asked_at > FRESH_SECONDS:

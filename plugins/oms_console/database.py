@@ -1,7 +1,7 @@
 """The OMS Database for the console: a connection a call, out of the Airflow Connection ``oms_db``.
 
-No pool: operators are few, and a connection costs milliseconds. A bound on how many there are at once keeps a wall of
-dashboards from taking the jobs' connections.
+No pool: operators are few, and a connection costs milliseconds. The number of connections is bounded, so that many open
+dashboards do not take the jobs' connections.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _gate = asyncio.Semaphore(MOST_CONNECTIONS)
 
 
 async def database_url() -> str:
-    """Where it is. Imported late: the hooks that it brings take a second."""
+    """Its connection string. The import is late, because the hooks take a second."""
     from include.jobs.hooks import oms_database_url
 
     return await asyncio.to_thread(oms_database_url)

@@ -27,7 +27,7 @@ def _split(pair: str) -> tuple[str, str]:
 
 
 def _pair(pair: str) -> str:
-    """The pair itself. Raises ValueError where key or value is none."""
+    """Split KEY:VALUE. Raises ValueError if the key or the value is empty."""
     _PAIR.validate_python(_split(pair))
     return pair
 
@@ -36,7 +36,7 @@ _PAIR = TypeAdapter(tuple[Name, MetadataValue])
 
 
 class Filter(BaseModel):
-    """The filter; a field that is None does not matter."""
+    """The filter. A field that is None does not filter."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,7 +66,7 @@ class Filter(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _empty_is_nothing(cls, value: Any) -> Any:
-        """A form sends its empty fields, too, and spaces that came along when somebody pasted."""
+        """Drop empty fields, and spaces around pasted text."""
         value = trimmed(value) if isinstance(value, str) else value
         return None if value in ("", (), [], [""]) else value
 
@@ -78,7 +78,7 @@ class Filter(BaseModel):
         return "; ".join(f"{name}: {value}" for name, value in said.items()) or "all requests"
 
     def selection(self) -> Selection:
-        """The requests that are meant."""
+        """The selection of requests."""
         return Selection(
             request_ids=(self.request_id,) if self.request_id else None,
             correlation_ids=(self.correlation_id,) if self.correlation_id else None,

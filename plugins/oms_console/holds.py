@@ -1,4 +1,4 @@
-"""Holds: wrong letters are not sent, while everything else flows."""
+"""Holds: matching requests are not claimed, for example while a template is wrong. All others go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = APIRouter(dependencies=READ)
 
 
 class Hold(BaseModel):
-    """What is held: all that matches everything that is given. It ends when it is released, or at ``until``."""
+    """A hold of the requests that match all given fields. It ends when it is released, or at ``until``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,13 +37,13 @@ class Hold(BaseModel):
 
 @router.get("/holds")
 async def holds(db: Db) -> list[dict[str, Any]]:
-    """The holds in force, and how much each holds."""
+    """The holds in force, each with its number of requests."""
     return await database.rows(db, "holds")
 
 
 @router.post("/holds", dependencies=ACT)
 async def hold(asked: Hold, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
-    """Hold what matches, from the next claim on; the holds that are then in force."""
+    """Hold matching requests from the next claim on. Returns the holds in force."""
     async with db.transaction():
         await database.rows(db, "hold_matching", actor=actor(user), **asked.model_dump())
         said = asked.model_dump(mode="json", exclude_none=True)
@@ -53,7 +53,7 @@ async def hold(asked: Hold, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
 
 @router.delete("/holds/{hold_id}", dependencies=ACT)
 async def release(hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], user: GetUserDep, db: Db) -> Any:
-    """Release a hold: what it has held is claimed at once. The holds that are then in force."""
+    """Release a hold: its requests are due at once. Returns the holds in force."""
     async with db.transaction():
         released = await database.rows(db, "release_hold", hold_id=hold_id, actor=actor(user))
         if not released:

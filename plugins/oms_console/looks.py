@@ -21,7 +21,7 @@ QUERIES = {"json": "look_at_content", "metadata": "look_at_metadata", "xml": "lo
 MEDIA_TYPES = {"json": "application/json", "metadata": "application/json", "xml": "application/xml"}
 MISSING = {
     "pdf": "no document has been made for this request yet",
-    "content": "there is nothing: never made, or erased at the end of its retention",
+    "content": "there is no content: it was never made, or it was erased at the end of its retention",
 }
 MOST_PDF_BYTES = 64 * 1024 * 1024  # a longer document is not read into the console's memory
 HEADERS = {"Cache-Control": "no-store", "Content-Disposition": "attachment"}
@@ -37,7 +37,7 @@ class Look(BaseModel):
 
 @router.post("/requests/{request_id}/looks")
 async def look(request_id: int, asked: Look, user: GetUserDep) -> Response:
-    """The content itself: what was sent, what Thunderhead got, or the document."""
+    """The payload, the metadata, the XML that Thunderhead got, or the document."""
     if not 0 < request_id <= LARGEST_ID:
         raise HTTPException(404, "there is no such request")
     async with asynccontextmanager(connection)() as db, db.transaction():
@@ -46,13 +46,13 @@ async def look(request_id: int, asked: Look, user: GetUserDep) -> Response:
             await audit(db, user, "look", request_id=request_id, subject=asked.what)
     if not rows:
         raise HTTPException(404, MISSING["pdf" if asked.what == "pdf" else "content"])
-    if asked.what == "pdf":  # the connection is given back: Thunderhead may take its time
+    if asked.what == "pdf":  # the database connection is closed before, because Thunderhead may be slow
         return await _document(rows[0]["dms_document_id"])
     return Response(rows[0]["content"], media_type=MEDIA_TYPES[asked.what], headers=HEADERS)
 
 
 async def _document(document_id: int) -> Response:
-    """The PDF out of Thunderhead. Raises HTTPException 502."""
+    """The PDF from Thunderhead. Raises HTTPException 502."""
     path = f"/v1/documents/{document_id}"
     answer = await ask("thunderhead_api", "GET", path, system="Thunderhead", max_bytes=MOST_PDF_BYTES)
     if answer.status != 200 or answer.media_type != "application/pdf" or not answer.body.startswith(b"%PDF"):

@@ -1,4 +1,4 @@
-"""The outbox: which topics take no events, what is set aside and why, and letting that go out after all."""
+"""The outbox: topics that take no events, events that are set aside and why, and their release."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Group(BaseModel):
 
 @router.get("/outbox")
 async def outbox(db: Db) -> list[dict[str, Any]]:
-    """What waits and what is set aside, by topic and reason."""
+    """Waiting events and events that are set aside, by topic and reason."""
     return await database.rows(db, "outbox_by_topic")
 
 
 @router.post("/outbox/releases", dependencies=ACT)
 async def release(group: Group, user: GetUserDep, db: Db) -> dict[str, int]:
-    """Let the events of a group go out after all; how many. What a later end has overtaken stays set aside."""
+    """Release a group of events; returns how many. An event that a later end has overtaken stays set aside."""
     released, found = 0, RELEASED_AT_ONCE
     while found == RELEASED_AT_ONCE:
         (row,) = await database.rows(db, "release_set_aside", limit=RELEASED_AT_ONCE, **group.model_dump())

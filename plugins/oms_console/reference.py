@@ -1,7 +1,7 @@
 """Reference data and document configurations, read and edited through the Reference Data API, which checks them.
 
-A change names the row as the page has seen it. Where somebody else was quicker nothing is changed, and the answer shows
-what the row is now.
+A change names the row as the page has seen it. If somebody else has changed it meanwhile, nothing is changed, and the
+answer shows the present row.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Seen(BaseModel):
 
 
 class Changed(Seen):
-    """What the row is to be."""
+    """The new content of the row."""
 
     row: dict[str, Any]
 
@@ -69,21 +69,21 @@ async def add(kind: Kind, row: Row, user: GetUserDep) -> Response:
 
 @router.put("/reference/{kind}/{row_id}", dependencies=EDIT)
 async def change(kind: Kind, row_id: int, said: Changed, user: GetUserDep) -> Response:
-    """Another content for a row that is still as it was seen."""
+    """Change a row, if it is still as it was seen."""
     await _check(kind, said.row, said.seen)
     return await _changed(user, "PUT", f"{kind}/{row_id}", said.row, said.seen)
 
 
 @router.delete("/reference/{kind}/{row_id}", dependencies=EDIT)
 async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep) -> Response:
-    """A row that is still as it was seen counts until today. Nothing is deleted."""
+    """End a row today, if it is still as it was seen. Nothing is deleted."""
     return await _changed(user, "DELETE", f"{kind}/{row_id}", None, said.seen)
 
 
 async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = None) -> None:
-    """A configuration names what the reference data knows, and has a value that its code can take. Raises 422.
+    """Check that a configuration names known reference data and has a valid value for its code. Raises 422.
 
-    What a row had before it may keep.
+    A field that is not changed is not checked.
     """
     if kind != "document-configurations":
         return
@@ -108,7 +108,7 @@ async def _changed(
     seen: dict[str, Any] | None = None,
 ) -> Response:
     async with asynccontextmanager(connection)():
-        pass  # without a database, which keeps who did it, nothing is changed; no connection waits for the answer
+        pass  # no change without a database to record it; the connection is not held meanwhile
     tag = None
     if seen is not None:
         now = await _passed_on("GET", path)
@@ -135,7 +135,7 @@ def _too_late(now: Response) -> Response:
 
 
 async def _passed_on(method: str, path: str, row: dict[str, Any] | None = None, tag: str | None = None) -> Response:
-    """What the Reference Data API says to it. Raises HTTPException 502 where it does not answer, or not in JSON."""
+    """The answer of the Reference Data API. Raises HTTPException 502 if there is none, or not in JSON."""
     name = "the Reference Data API"
     condition = {"If-Match": tag} if tag else {}
     answer = await ask("reference_data_api", method, f"/v1/{path}", system=name, json=row, headers=condition)

@@ -50,7 +50,7 @@ Wanted: TypeAlias = Annotated[Filter, Depends(the_filter)]
 async def search(
     wanted: Wanted, user: GetUserDep, request: Request, db: Db, before: Before = LARGEST_ID
 ) -> dict[str, Any]:
-    """A page of requests, newest first, and the id that the next page goes on before.
+    """A page of requests, newest first, and the id below which the next page starts.
 
     Metadata is personal data: a search by it is kept in the audit trail, but not its refreshes.
     """
@@ -70,7 +70,7 @@ async def total(wanted: Wanted, db: Db) -> dict[str, Any]:
 
 @router.get("/problems/{name}")
 def a_problem(name: str) -> dict[str, Any]:
-    """What an error category or a problem of the intake means."""
+    """The meaning of an error category or of a problem of the intake."""
     if name not in PROBLEMS:
         raise HTTPException(404, "there is no such problem")
     return asdict(PROBLEMS[name]) | {"page": PROBLEMS[name].page(settings().problems_url)}

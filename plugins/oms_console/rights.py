@@ -2,7 +2,7 @@
 
 read   may read the task instances of both jobs (in the simple auth manager: viewer)
 act    may clear them, which is the retrigger (user); who may act may see personal data, too
-edit   may change Airflow's variables, to which reference data is next of kin (op)
+edit   may change Airflow's Variables: the nearest permission for reference data (op)
 
 Without a session every route answers 401, without the permission 403.
 """
@@ -49,7 +49,7 @@ EDIT = [Depends(_may_edit)]
 
 
 def may(user: GetUserDep) -> dict[str, bool]:
-    """What the pages offer this user; the routes ask for themselves. Blocks: it asks Airflow's database."""
+    """The rights of this user, for the pages. The routes check again. Blocks: it asks Airflow's database."""
     return {"act": _passes(ACT, user), "edit": _passes(EDIT, user)}
 
 

@@ -1,4 +1,4 @@
-"""Tables for spreadsheets: whole, as UTF-8 that Excel reads, and without a cell that it would take for a formula."""
+"""CSV for spreadsheets: UTF-8 that Excel reads, and no cell that it takes for a formula."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FORMULA = re.compile(r"(?:^|[,;|\t\r\n])[\s\"'\u200b\ufeff]*[=+\-@\uff1d\uff0b\u
 def harmless(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula (OWASP, CSV injection).
 
-    Full-width signs count as well, and so does a sign behind blanks, quotes or a separator, which may begin a cell of
-    its own where a spreadsheet cuts otherwise.
+    Full-width signs count, too, and so does a sign behind blanks, quotes or a separator: a spreadsheet with another
+    separator may begin a cell there.
     """
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)

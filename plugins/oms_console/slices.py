@@ -54,12 +54,12 @@ async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_ind
 
 
 def _is_placeholder(text: str) -> bool:
-    """Where Airflow has no value for it, the placeholder itself arrives."""
+    """None for Airflow's placeholder, which arrives if Airflow has no value."""
     return text.startswith("{")
 
 
 def _index(text: str) -> int | None:
-    """The map index; none for a run, for a task as a whole, and for Airflow's own -1."""
+    """The map index; None for a run, a whole task, or Airflow's -1."""
     if not text or _is_placeholder(text) or text == "-1":
         return None
     if not text.isdecimal() or len(text) > 9:

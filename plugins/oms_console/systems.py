@@ -1,4 +1,4 @@
-"""The outside systems: paused or not, and how much at once. A change says what it changes, and which version it saw."""
+"""The outside systems: pauses and limits. A change names its fields and the version that the page has seen."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Added(BaseModel):
 
 
 class Change(BaseModel):
-    """What is changed. What is left out stays as it is; a limit that is null is none."""
+    """A change. A field that is left out stays as it is; a limit that is null is removed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class Change(BaseModel):
 
 @router.post("/systems/{system}", dependencies=ACT)
 async def add(system: str, added: Added, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
-    """Settings for a document type, which change nothing yet; all settings as they then are."""
+    """Add settings for a document type, without limits at first. Returns all settings."""
     if system != System.THUNDERHEAD or added.document_type == EVERY_TYPE:
         raise HTTPException(422, "only Thunderhead has settings for single document types")
     await database.rows(db, "add_document_type", system=system, document_type=added.document_type)
@@ -63,7 +63,7 @@ async def add(system: str, added: Added, user: GetUserDep, db: Db) -> list[dict[
 
 @router.patch("/systems/{system}", dependencies=ACT)
 async def change(system: str, said: Change, user: GetUserDep, db: Db) -> Any:
-    """Pause or resume, or set limits; all settings as they then are. 409 where somebody else was quicker."""
+    """Pause, resume or set limits. Returns all settings; 409 if somebody else has changed them meanwhile."""
     if said.paused and not said.why:
         raise HTTPException(422, "say why it is paused: the next operator will want to know")
     limits = said.model_fields_set & LIMITS
@@ -91,7 +91,7 @@ async def change(system: str, said: Change, user: GetUserDep, db: Db) -> Any:
 
 @router.delete("/systems/{system}", dependencies=ACT)
 async def remove(system: str, document_type: Name, version: Version, user: GetUserDep, db: Db) -> Any:
-    """A document type has no settings of its own any more; all settings as they then are."""
+    """Remove the settings of a document type. Returns all settings."""
     async with db.transaction():
         before = await _settings(db, system, document_type)
         values = {"system": system, "document_type": document_type, "version": version}
@@ -111,7 +111,7 @@ async def _settings(db: Db, system: str, document_type: str) -> dict[str, Any] |
 
 
 async def _too_late(db: Db, system: str, document_type: str) -> Response:
-    """Nothing was changed: what has become of it meanwhile."""
+    """The answer if nothing was changed: the present settings."""
     for row in await systems(db):
         if (row["system"], row["document_type"]) == (system, document_type):
             return problem(409, f"Somebody has changed it since you saw it. It is now {in_words(row)}.", now=row)
@@ -126,7 +126,7 @@ def in_words(row: dict[str, Any]) -> str:
 
 
 async def _changed(db: Db) -> list[dict[str, Any]]:
-    """Have the jobs look again; all settings as they now are."""
+    """Notify the jobs; return all settings."""
     for job in Job:
         await database.rows(db, "wake", job=job)
     return await systems(db)

@@ -25,7 +25,7 @@ router = APIRouter(dependencies=ACT)
 
 
 class TrailFilter(BaseModel):
-    """Which actions; what is None does not matter."""
+    """The filter of actions. A field that is None does not filter."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,14 +52,14 @@ async def _page(db: AsyncConnection[DictRow], asked: TrailFilter, before: int, l
 
 @router.get("/actions")
 async def actions(asked: Asked, db: Db) -> dict[str, Any]:
-    """A page of the trail, newest first, and the id that the next page goes on before."""
+    """A page of the trail, newest first, and the id below which the next page starts."""
     rows = await _page(db, asked, asked.before, PAGE + 1)
     return {"items": rows[:PAGE], "before": rows[PAGE - 1]["action_id"] if len(rows) > PAGE else None}
 
 
 @router.get("/actions.csv")
 async def export(asked: Asked, user: GetUserDep, db: Db) -> StreamingResponse:
-    """All actions that the filter chooses. Taking them away is an action, too."""
+    """Export all actions of the filter. The export is an action itself."""
     said = asked.model_dump(mode="json", exclude_none=True, exclude={"before"})
     await audit(db, user, "export_actions", subject="; ".join(f"{name}: {it}" for name, it in said.items()) or "all")
     headers = {"Content-Disposition": 'attachment; filename="oms-actions.csv"', "Cache-Control": "no-store"}

@@ -27,10 +27,10 @@ class Verdict:
     doubled: list[str]
     misordered: list[str]
     violations: list[str]  # of the event's schema
-    blamed: list[str]  # ended otherwise than its own fate demands
+    blamed: list[str]  # requests whose end differs from their own fate
 
     def numbers(self) -> dict[str, int]:
-        """How many of each."""
+        """The number of each kind."""
         return {
             "lost": len(self.lost),
             "doubled": len(self.doubled),
@@ -51,7 +51,7 @@ def compare(
     batches: Sequence[Mapping[str, Any]],
     messages: Sequence[Message],
 ) -> Verdict:
-    """``batches`` as Thunderhead's ledger tells them, ``messages`` in the order in which they were read."""
+    """Compare. ``batches`` is Thunderhead's ledger; ``messages`` are in the order in which they were read."""
     by_order = {order.key: order for order in orders}
     return Verdict(
         lost=[
@@ -165,7 +165,7 @@ def _blamed(orders: Mapping[tuple[str, str], Order], rows: Rows) -> Iterator[str
     for row in rows.requests:
         order = orders.get((row.source_system, row.request_correlation_id))
         if order and row.status in ("COMPLETED", "FAILED", "STOPPED") and row.status != order.expected:
-            yield f"Request {row.request_id} had to end {order.expected}, and ended {row.status}: {row.last_error}."
+            yield f"Request {row.request_id} had to end {order.expected}, but ended {row.status}: {row.last_error}."
 
 
 def _revision(message: Message) -> int | None:

@@ -21,8 +21,8 @@ from include.local.part import LocalError, NotReady
 from include.local.supervisor import State, Supervisor
 from include.local.system import System
 
-BACK_SECONDS = 120  # for a part to be ready again
-VICTIM_SECONDS = 15  # for a task to come that can be killed
+BACK_SECONDS = 120  # until a part is ready again
+VICTIM_SECONDS = 15  # longest wait for a task that can be killed
 OUTAGE_SECONDS = (4.0, 12.0)  # longer than a submit's time-out, and than the settling time
 FROZEN_SECONDS = 8  # longer than publish_timeout_seconds
 CATCH_UP_SECONDS = 30
@@ -79,7 +79,7 @@ class Injector:
         return True
 
     def wait(self, seconds: float) -> None:
-        """Let the system work meanwhile."""
+        """Wait while the system works."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._look()
@@ -106,7 +106,7 @@ class Injector:
         raise LocalError(f"{name} is not back {BACK_SECONDS} s after it was ended: {missing}")
 
     def _kill_broker(self) -> None:
-        """Kill the broker, while nobody publishes and all is read: its messages are lost for good."""
+        """Kill the broker while nobody publishes and all messages are read, because it loses its messages."""
         for _ in range(TRIES):
             with suppress(psycopg.Error), nobody_publishes(self._system.addresses.database_url):
                 self._reader.catch_up(CATCH_UP_SECONDS)
@@ -135,15 +135,15 @@ class Injector:
         self.wait(seconds)
 
     def _kill_task(self, *, supervising: bool) -> bool:
-        """A task that talks to Thunderhead: its own process, or the one of LocalExecutor that supervises it.
+        """A task that calls Thunderhead: its own process, or the process of LocalExecutor that supervises it.
 
-        Of several the one with the most calls under way: best in the middle of submitting.
+        Of several it is the one with the most calls in flight, to hit the middle of submitting.
         """
         deadline = time.monotonic() + VICTIM_SECONDS
         while time.monotonic() < deadline:
             calls = {task: n for task in self._tasks() if (n := self._calls_to_thunderhead(task))}
             if calls:
-                with suppress(psutil.NoSuchProcess):  # it has come to its end just now
+                with suppress(psutil.NoSuchProcess):  # it has just ended
                     task = max(calls, key=lambda it: calls[it])
                     if victim := task.parent() if supervising else task:
                         victim.kill()
@@ -175,7 +175,7 @@ class Injector:
     def _clear(self, chance: float) -> bool:
         """Clear a task instance whose slice holds red ends, as an operator does."""
         for _ in range(TRIES):
-            with suppress(httpx.HTTPError, KeyError, psycopg.Error):  # on their way up after an earlier injection
+            with suppress(httpx.HTTPError, KeyError, psycopg.Error):  # parts may still be starting
                 if not (red := red_slices(self._system.addresses.database_url)):
                     return False
                 clear(self._system.env, red[int(chance * len(red))])
@@ -184,7 +184,7 @@ class Injector:
         return False
 
     def _state(self, name: str) -> State:
-        """A part that runs. Raises LocalError where it does not within a bound."""
+        """A part that runs. Raises LocalError if it does not run in time."""
         deadline = time.monotonic() + BACK_SECONDS
         while (state := self._supervisor.states()[name]).state != "RUNNING" or not state.pid:
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What a chaos run hands in: the demo's sample requests, many times over, some with a fate of their own."""
+"""The orders of a chaos run: the demo's sample requests, many times over, some with a fate of their own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from include.local.demo.sample import FILE
 
-# Share of the requests, the magic value that the simulator knows (None: all is well), how such a request has to end.
+# Share of the requests, the magic value for the simulator (None: no fault), the end that such a request must have.
 FATES: tuple[tuple[float, str | None, str], ...] = (
     (0.868, None, "COMPLETED"),
     (0.05, "TRANSIENT", "COMPLETED"),
-    (0.002, "UNAVAILABLE_ONCE", "COMPLETED"),  # a 503 with Retry-After, which stops all submits for so long
+    (0.002, "UNAVAILABLE_ONCE", "COMPLETED"),  # one 503 with Retry-After
     (0.02, "FAILED_PROCESSING", "FAILED"),  # transient by its category, again and again: its attempts run out
     (0.02, "FAILED_VALIDATION", "FAILED"),
     (0.02, "REJECTED", "FAILED"),
@@ -22,12 +22,12 @@ FATES: tuple[tuple[float, str | None, str], ...] = (
 )
 SINGLE_SHARE = 0.3  # of the calls; the others are bulk calls
 MOST_IN_BULK = 60
-SENT_TWICE_SHARE = 0.05  # of the calls: a client that repeats though it had its answer
+SENT_TWICE_SHARE = 0.05  # of the calls: the client repeats a call that was answered
 
 
 @dataclass(frozen=True)
 class Order:
-    """One request to be handed in, and how it has to end whatever is broken meanwhile."""
+    """One request to be handed in, and the end that it must have, whatever is broken meanwhile."""
 
     source_system: str
     request: dict[str, Any]
@@ -35,7 +35,7 @@ class Order:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What names it before it has an id: source system and correlation id."""
+        """Its key before it has an id: source system and correlation id."""
         return self.source_system, self.request["request_correlation_id"]
 
 

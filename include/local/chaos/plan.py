@@ -1,7 +1,7 @@
-"""The plan of faults: drawn from the seed and placed by progress, so that a seed can be run again.
+"""The plan of faults: drawn from the seed and placed by progress, so that a seed can be repeated.
 
-Progress is the share of the requests that has been handed in. A point of the plan comes when progress has reached it;
-up to the next point is handed in meanwhile, so that whatever is broken breaks while there is work.
+Progress is the share of the requests that has been handed in. A fault is injected when progress reaches its point.
+Meanwhile the requests up to the next point are handed in, so that every fault meets work.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ KINDS = (
 MORE_A_ROUND = {"kill a task's process": 4, "kill a task's supervisor": 4, "clear a red task instance": 3}
 REQUESTS_A_ROUND = 5000
 FIRST, LAST = 0.02, 0.98  # where in the progress the plan begins and ends
-MOST_DELAY_SECONDS = 3.0  # from the point to the deed: to catch the work in any of its steps
-HAND_IN_DELAY_SECONDS = 0.2  # to catch what is being handed in
+MOST_DELAY_SECONDS = 3.0  # from the point to the injection, so that it can hit any step of the work
+HAND_IN_DELAY_SECONDS = 0.2  # the same, to hit a call of the client
 HITS_THE_INTAKE = ("kill the intake", "kill a process of the intake", "kill PostgreSQL", "restart PostgreSQL")
 
 

@@ -1,7 +1,7 @@
-"""The consumer: reads every final event as soon as it is there, through every restart of the broker.
+"""The consumer: reads every final event at once, through every restart of the broker.
 
-The broker on this machine keeps its messages in memory alone. So whoever kills it makes sure first that this reader
-has read all there is (``catch_up``), and says afterwards that the topic begins anew (``start_over``).
+The broker on this machine keeps its messages in memory only. So before it is killed, this reader must have read them
+all (``catch_up``). Afterwards the topic starts again (``start_over``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Message:
     place: int
 
     def content(self) -> Any:
-        """What it says; None where it is no JSON."""
+        """Its content; None if it is no JSON."""
         try:
             return json.loads(self.value)
         except ValueError:
@@ -57,7 +57,7 @@ class Reader:
         self._thread.join(2 * CALL_SECONDS)
 
     def catch_up(self, patience_seconds: float) -> None:
-        """Wait until all is read that was in the topic when this was called. Raises LocalError."""
+        """Wait until all messages are read that were in the topic at the call. Raises LocalError."""
         deadline = time.monotonic() + patience_seconds
         wanted: dict[int, int] = {}
         while time.monotonic() < deadline:
@@ -68,7 +68,7 @@ class Reader:
         raise LocalError(f"The reader of {self._topic} did not catch up: it stands at {self._next}, not at {wanted}.")
 
     def start_over(self) -> None:
-        """The broker has lost its memory: read from the topic's beginning, as soon as there is one."""
+        """Read from the topic's beginning again, because the broker has lost its messages."""
         self._again.set()
         while self._again.is_set() and self._thread.is_alive():
             time.sleep(LOOK_SECONDS / 4)
@@ -110,8 +110,8 @@ class Reader:
     def _partitions(self, consumer: Consumer) -> list[TopicPartition]:
         """All that the topic has, from their beginning.
 
-        Whoever asks the broker about a topic by its name has it made, with as many partitions as the broker likes.
-        So all topics are asked for; and a publisher that is quicker than the runner may have done just that.
+        A request for a topic by its name would create it, with the broker's default number of partitions. So all topics
+        are listed. A publisher that is quicker than the runner may still have created it in that way.
         """
         topic = consumer.list_topics(timeout=CALL_SECONDS).topics.get(self._topic)
         return [TopicPartition(self._topic, number, 0) for number in topic.partitions] if topic else []
@@ -125,7 +125,7 @@ class Reader:
 
     def _consumer(self) -> Consumer:
         def told(_: KafkaError) -> None:
-            """What librdkafka would print: a broker that is killed is no news here."""
+            """Drop librdkafka's messages: a killed broker is expected here."""
 
         return Consumer(
             {

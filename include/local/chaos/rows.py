@@ -1,4 +1,4 @@
-"""The OMS Database, as the second of the four ledgers; and how far the work is."""
+"""The rows of the OMS Database, the second of the four ledgers, and the progress of the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PUBLISHING_SECONDS = 20  # longer than a publisher holds its transaction
 
 
 class Progress(NamedTuple):
-    """How far the work is."""
+    """The progress of the work."""
 
     stored: int
     ended: int
@@ -27,11 +27,11 @@ class Rows(NamedTuple):
     requests: list[Any]
     batches: list[Any]
     events: list[Any]
-    happened: dict[str, int]  # by the timeline's words
+    happened: dict[str, int]  # number of timeline entries by event
 
 
 class RedSlice(NamedTuple):
-    """A slice whose worker is through, and that holds requests for a person to look at."""
+    """A closed slice with requests that ended red."""
 
     job: str
     dag_run_id: str

@@ -27,7 +27,7 @@ from include.local.system import System
 LOOK_SECONDS = 0.1
 TELL_SECONDS = 10.0
 SETTLE_SECONDS, SETTLE_SECONDS_A_REQUEST = 180.0, 0.1  # from the last fault to the last end
-QUIET_SECONDS = 8.0  # longer than a submit and its settling: what comes late would show by then
+QUIET_SECONDS = 8.0  # longer than a submit and its settling time, so that late effects show
 CATCH_UP_SECONDS = 60.0
 MOST_SENTENCES = 40
 
@@ -51,12 +51,12 @@ def _system(settings: ChaosSettings) -> System:
     system = System(settings, say)
     if system.addresses.given:
         given = ", ".join(f"AIRFLOW_CONN_{name.upper()}" for name in sorted(system.addresses.given))
-        raise LocalError(f"A chaos run kills what it works with, and so works with its own alone: unset {given}.")
+        raise LocalError(f"A chaos run kills the parts of the system, so it uses only its own: unset {given}.")
     return system
 
 
 class Run:
-    """One run over a system that is up."""
+    """One run on a started system."""
 
     def __init__(self, system: System, requests: int, seed: int, minutes: float) -> None:
         self._system, self._requests = system, requests
@@ -100,12 +100,12 @@ class Run:
         self._sender.release(1)
 
     def _wait_for_the_sender(self) -> None:
-        """Until all that was released is handed in, or the time is up."""
+        """Wait until all released parcels are handed in, or the time is up."""
         while not self._sender.is_through and time.monotonic() < self._chaos_ends:
             self._look()
 
     def _heal_it(self) -> None:
-        """No more faults; wait until all has ended and is published, and for what may come too late."""
+        """Stop the faults. Wait until all requests have ended and are published, and for late effects."""
         say(f"{self._seconds:5.0f} s  no more faults")
         self._simulator.behave()
         patience = SETTLE_SECONDS + self._requests * SETTLE_SECONDS_A_REQUEST
@@ -116,7 +116,7 @@ class Run:
         while not self._is_settled() and time.monotonic() < deadline:
             self._look()
         if not self._is_settled():
-            say(f"! not all has ended {patience:.0f} s after the last fault: the comparison tells what")
+            say(f"! not all has ended {patience:.0f} s after the last fault: the comparison names the rest")
         self._reader.catch_up(CATCH_UP_SECONDS)
 
     def _is_settled(self) -> bool:
@@ -124,7 +124,7 @@ class Run:
         return now is not None and self._sender.is_through and now.stored == now.ended and now.events_waiting == 0
 
     def _look(self) -> None:
-        """One look at the system: what died is told, and how far the work is now and then."""
+        """Check the system once: report parts that died, and now and then the progress."""
         time.sleep(LOOK_SECONDS)
         self._system.watch()
         if time.monotonic() >= self._told_at + TELL_SECONDS:

@@ -35,7 +35,7 @@ class Sender:
         """``tokens`` by source system; ``verify`` is what is trusted where the URL is one of TLS."""
         self.accepted: dict[tuple[str, str], set[int]] = {}  # every id the intake gave, by the order's key
         self.refused: list[str] = []
-        self.unforeseen: list[str] = []  # answers 500: repeated as any other, but the contract has none
+        self.unforeseen: list[str] = []  # answers 500: repeated like others, but the contract has none
         self.counts = Counter[str]()
         self._url, self._verify = url, verify
         self._tokens = tokens
@@ -55,12 +55,12 @@ class Sender:
             thread.join(CALL_SECONDS + PAUSE_SECONDS)
 
     def release(self, share: float) -> None:
-        """Let the parcels go up to this share of all, 0 to 1."""
+        """Release the parcels up to this share of all, 0 to 1."""
         self._released = max(self._released, ceil(share * len(self._parcels)))
 
     @property
     def is_through(self) -> bool:
-        """Whether every order that was released has its answer. Raises LocalError where nobody hands in any more."""
+        """Whether every released order is answered. Raises LocalError if the client has ended."""
         if self._done < self._released and not any(thread.is_alive() for thread in self._threads):
             raise LocalError("The client has ended before its time: see the traceback above.")
         return self._done >= self._released
@@ -100,7 +100,7 @@ class Sender:
             self._stop.wait(PAUSE_SECONDS)
 
     def _call(self, client: httpx.Client, parcel: Parcel) -> httpx.Response | None:
-        """The answer; None where there is none, or one that says: later."""
+        """The answer; None without an answer, or if it asks to call again later."""
         path = f"{PATH}/bulk" if parcel.is_bulk else PATH
         bodies: list[dict[str, Any]] = [order.request for order in parcel.orders]
         headers = {"Authorization": f"Bearer {self._tokens[parcel.orders[0].source_system]}"}

@@ -1,4 +1,4 @@
-"""The Thunderhead simulator, told to misbehave; and its own ledger."""
+"""Control of the Thunderhead simulator's faults, and its ledger."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from include.local.part import LocalError
 PAGE = 10_000
 CALL_SECONDS = 30
 
-# Every fault it knows, all at once, as often as in the bench's weathers. What is refused for good (4xx) is left to the
-# requests' own fates: who gets one by chance could not be told from who is blamed for another's fault.
+# Every fault at once, as often as in the bench's weathers. Permanent refusals (4xx) come only from the requests' own
+# fates: a random one could not be told from a request that is blamed for another's fault.
 FAULTS: dict[str, Any] = {
     "rendering": False,
     "latency_seconds": 0.02,
@@ -62,15 +62,15 @@ class Simulator:
         self._call("PUT", "/control", json=FAULTS)
 
     def be_out(self, mode: str, seconds: float) -> None:
-        """Answer nobody, in one of its ways, for so long; the other faults stay."""
+        """Start an outage of one kind, for some seconds. The other faults stay."""
         self._call("PUT", "/control", json=FAULTS | {"outage": {"mode": mode, "seconds": seconds}})
 
     def behave(self) -> None:
-        """No more faults."""
+        """Turn all faults off."""
         self._call("PUT", "/control", json=WELL)
 
     def batches(self) -> list[dict[str, Any]]:
-        """Its ledger: every batch there ever was, as the contract tells a batch."""
+        """Its ledger: every batch that it ever made, in the contract's form."""
         found: list[dict[str, Any]] = []
         after: int | None = 0
         while after is not None:

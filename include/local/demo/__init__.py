@@ -1,1 +1,1 @@
-"""``make demo``: the whole way of 200 documents, and the proof that none was lost or doubled."""
+"""``make demo``: make 200 documents end to end, and prove that none was lost or doubled."""

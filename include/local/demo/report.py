@@ -1,4 +1,4 @@
-"""What the demo tells at its end."""
+"""The report at the end of the demo."""
 
 from __future__ import annotations
 

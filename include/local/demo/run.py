@@ -65,7 +65,7 @@ def _drive(system: System, folder: Path) -> None:
 
 
 def _follow(intake: IntakeClient, began: datetime) -> list[Accepted]:
-    """Hand the requests in, a steady stream, and wait until each has ended."""
+    """Hand the requests in at a steady rate, and wait until each has ended."""
     due = samples(f"{began:%Y%m%d%H%M%S}")
     pause = HAND_IN_SECONDS / len(due)
     accepted: list[Accepted] = []
@@ -86,12 +86,17 @@ def _follow(intake: IntakeClient, began: datetime) -> list[Accepted]:
 
 
 def _tell(system: System, accepted: Sequence[Accepted], events: Sequence[Event]) -> None:
-    """The table, what failed and why, and whether it was quick enough."""
+    """Print the table, the failures with their reasons, and whether it was fast enough."""
     if not events:
         return
     seconds = latencies(accepted, distinct(events))
     console.print(table(distinct(events), seconds))
-    console.print("What did not just work:", *(f"  {line}" for line in failures(distinct(events))), "", sep="\n")
+    console.print(
+        "Failed or tried again:",
+        *(f"  {line}" for line in failures(distinct(events))),
+        "",
+        sep="\n",
+    )
     settings = system.settings
     intervals = settings.processing_interval_seconds + settings.monitoring_interval_seconds
     if not settings.early_wake:

@@ -1,4 +1,4 @@
-"""What the demo hands in: the sample file's requests, round after round."""
+"""The demo's requests: those of the sample file, repeated."""
 
 from __future__ import annotations
 

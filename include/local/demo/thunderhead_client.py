@@ -29,7 +29,7 @@ def save_documents(events: Sequence[Event], addresses: Addresses, folder: Path) 
 
 
 def generation_seconds(addresses: Addresses) -> float:
-    """Longest that the simulator was told to take for a document; 0 where Thunderhead is somebody else's."""
+    """Longest generation time that the simulator is set to, in seconds; 0 if Thunderhead is not the simulator."""
     if "thunderhead_api" in addresses.given:
         return 0
     with _client(addresses) as client:
