@@ -165,7 +165,7 @@ def _blamed(orders: Mapping[tuple[str, str], Order], rows: Rows) -> Iterator[str
     for row in rows.requests:
         order = orders.get((row.source_system, row.request_correlation_id))
         if order and row.status in ("COMPLETED", "FAILED", "STOPPED") and row.status != order.expected:
-            yield f"Request {row.request_id} had to end {order.expected}, but ended {row.status}: {row.last_error}."
+            yield f"Request {row.request_id} had to end {order.expected}, and ended {row.status}: {row.last_error}."
 
 
 def _revision(message: Message) -> int | None:
