@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from include.oms.base import database
@@ -47,6 +47,8 @@ class Change(BaseModel):
     version: Version
     paused: bool | None = None
     why: Annotated[str, Field(min_length=1, max_length=500, pattern="^[^\x00]*$")] | None = None
+    until: AwareDatetime | None = None
+    """The end of a pause; None: somebody resumes it."""
     most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None = None
     most_per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
 
@@ -101,9 +103,44 @@ async def remove(system: str, document_type: Name, version: Version, user: GetUs
     return await _changed(db)
 
 
+class Limit(BaseModel):
+    """The most requests of a source system in flight; None: no limit. ``seen``: the limit that the page has shown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None
+    seen: Annotated[int, Field(gt=0)] | None
+
+
+@router.get("/source-system-limits")
+async def source_system_limits(db: Db) -> list[dict[str, Any]]:
+    """The limits of source systems."""
+    return await database.rows(db, "source_system_limits")
+
+
+@router.put("/source-system-limits/{source_system}", dependencies=ACT)
+async def limit_source_system(source_system: Name, said: Limit, user: GetUserDep, db: Db) -> Any:
+    """Set, change or remove the limit of a source system; all limits as they then are. 409 to a stale page."""
+    values = {"source_system": source_system, "seen": said.seen}
+    async with db.transaction():
+        if said.most_in_flight is None:
+            changed = await database.rows(db, "unlimit_source_system", **values)
+        else:
+            more = {"most_in_flight": said.most_in_flight, "actor": actor(user)}
+            changed = await database.rows(db, "limit_source_system", **values, **more)
+        if not changed:
+            raise HTTPException(409, "Somebody has changed this limit since you saw it. Look again.")
+        await audit(
+            db, user, "limit_source_system", subject=source_system,
+            before={"most_in_flight": said.seen}, after={"most_in_flight": said.most_in_flight},
+        )  # fmt: skip
+    await _wake(db)
+    return await source_system_limits(db)
+
+
 async def _settings(db: Db, system: str, document_type: str) -> dict[str, Any] | None:
     """What operators have set for a system and document type."""
-    names = ("paused_at", "paused_by", "paused_why", "most_in_flight", "most_per_second")
+    names = ("paused_at", "paused_by", "paused_why", "paused_until", "most_in_flight", "most_per_second")
     for row in await systems(db):
         if (row["system"], row["document_type"]) == (system, document_type):
             return {name: row[name] for name in names}
@@ -120,13 +157,18 @@ async def _too_late(db: Db, system: str, document_type: str) -> Response:
 
 def in_words(row: dict[str, Any]) -> str:
     """The settings of a system, for a person."""
-    paused = f"paused by {row['paused_by']} ({row['paused_why']})" if row["paused_at"] else "not paused"
+    until = f" until {row['paused_until']}" if row["paused_until"] else ""
+    paused = f"paused by {row['paused_by']} ({row['paused_why']}){until}" if row["paused_at"] else "not paused"
     most = [row[name] or "any number" for name in ("most_in_flight", "most_per_second")]
     return f"{paused}; {most[0]} in flight, {most[1]} a second"
 
 
 async def _changed(db: Db) -> list[dict[str, Any]]:
     """Notify the jobs; return all settings."""
+    await _wake(db)
+    return await systems(db)
+
+
+async def _wake(db: Db) -> None:
     for job in Job:
         await database.rows(db, "wake", job=job)
-    return await systems(db)

@@ -51,11 +51,7 @@ UPDATE document_requests r
 SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED'
-  AND NOT EXISTS (SELECT FROM request_holds h
-                  WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
-                    AND (h.source_system IS NULL OR h.source_system = r.source_system)
-                    AND (h.document_type IS NULL OR h.document_type = r.document_type)
-                    AND (h.document_name IS NULL OR h.document_name = r.document_name));
+  AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name));
 
 -- hold_batches --
 -- Put batches that are to be polled straight into the hands of the worker that asks.

@@ -179,8 +179,13 @@ GROUP BY s.from_at ORDER BY s.from_at;
 -- select_requests filters. A request needs a person if it ended red, was not withdrawn or resolved, and has its content.
 SELECT 'due' AS state, count(*) AS number, utc_text(min(due_at)) AS oldest_at
 FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()
+  AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
+UNION ALL
+SELECT 'held', count(*), utc_text(min(created_at)) FROM document_requests
+WHERE status = 'QUEUED' AND EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
 UNION ALL
 SELECT 'waiting', count(*), utc_text(min(created_at)) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()
+  AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
 UNION ALL
 SELECT 'in_hand', count(*), utc_text(min(created_at)) FROM document_requests
 WHERE status = 'PROCESSING' AND lease_until > now()
@@ -222,10 +227,11 @@ GROUP BY e.category, r.stage ORDER BY number DESC;
 -- outside_systems --
 -- The settings of every outside system. `version` is a hash of what operators have set. A change must name the version
 -- that the operator saw.
-SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, paused_why, most_in_flight,
+SELECT system, document_type, utc_text(paused_at) AS paused_at, paused_by, paused_why,
+       utc_text(paused_until) AS paused_until, most_in_flight,
        most_per_second::float AS most_per_second, bearable_per_second::float AS bears_per_second, failures,
        CASE WHEN open_until > now() THEN utc_text(open_until) END AS open_until, last_error,
-       md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) AS version
+       md5(row(paused_at, paused_by, paused_why, paused_until, most_in_flight, most_per_second)::text) AS version
 FROM outside_systems ORDER BY system, document_type <> '*', document_type;
 
 -- add_document_type --
@@ -241,13 +247,14 @@ UPDATE outside_systems
 SET paused_at = CASE %(paused)s::boolean WHEN true THEN coalesce(paused_at, now()) WHEN false THEN NULL ELSE paused_at END,
     paused_by = CASE %(paused)s::boolean WHEN true THEN %(actor)s::text WHEN false THEN NULL ELSE paused_by END,
     paused_why = CASE %(paused)s::boolean WHEN true THEN %(why)s::text WHEN false THEN NULL ELSE paused_why END,
+    paused_until = CASE %(paused)s::boolean WHEN true THEN %(until)s::timestamptz WHEN false THEN NULL ELSE paused_until END,
     most_in_flight = CASE WHEN %(sets_in_flight)s THEN %(most_in_flight)s::integer ELSE most_in_flight END,
     most_per_second = CASE WHEN %(sets_per_second)s THEN %(most_per_second)s::numeric ELSE most_per_second END,
     open_until = CASE %(paused)s::boolean WHEN false THEN NULL ELSE open_until END,
     next_call_at = CASE %(paused)s::boolean WHEN false THEN NULL ELSE next_call_at END,
     updated_at = now()
 WHERE system = %(system)s AND document_type = %(document_type)s
-  AND md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) = %(version)s
+  AND md5(row(paused_at, paused_by, paused_why, paused_until, most_in_flight, most_per_second)::text) = %(version)s
 RETURNING system;
 
 -- remove_dial --
@@ -255,5 +262,25 @@ RETURNING system;
 -- longer those that the operator saw.
 DELETE FROM outside_systems
 WHERE system = %(system)s AND document_type = %(document_type)s AND document_type <> '*'
-  AND md5(row(paused_at, paused_by, paused_why, most_in_flight, most_per_second)::text) = %(version)s
+  AND md5(row(paused_at, paused_by, paused_why, paused_until, most_in_flight, most_per_second)::text) = %(version)s
 RETURNING system;
+
+-- source_system_limits --
+-- The limits of source systems at Thunderhead. A change must name the limit that the operator saw.
+SELECT source_system, most_in_flight, set_by, utc_text(set_at) AS set_at FROM source_system_limits ORDER BY source_system;
+
+-- limit_source_system --
+-- Set or change the limit of a source system, if it still is the one that the operator saw (null: none).
+INSERT INTO source_system_limits AS l (source_system, most_in_flight, set_by)
+SELECT %(source_system)s, %(most_in_flight)s, %(actor)s
+WHERE %(seen)s::integer IS NOT NULL OR NOT EXISTS (
+    SELECT FROM source_system_limits WHERE source_system = %(source_system)s)
+ON CONFLICT (source_system) DO UPDATE
+SET most_in_flight = excluded.most_in_flight, set_by = excluded.set_by, set_at = now()
+WHERE l.most_in_flight = %(seen)s::integer
+RETURNING source_system;
+
+-- unlimit_source_system --
+-- Remove the limit of a source system, if it still is the one that the operator saw.
+DELETE FROM source_system_limits WHERE source_system = %(source_system)s AND most_in_flight = %(seen)s
+RETURNING source_system;

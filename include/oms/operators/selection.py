@@ -29,6 +29,7 @@ class State(StrEnum):
     """The states of requests for operators: the dashboard counts by them, and a search filters by them."""
 
     DUE = "due"  # queued, and may be claimed now
+    HELD = "held"  # queued, and held or of a paused document type
     WAITING = "waiting"  # queued, for a later time
     IN_HAND = "in_hand"  # held by a slice
     AT_THUNDERHEAD = "at_thunderhead"  # being generated

@@ -36,7 +36,11 @@ WHERE r.request_id < %(before)s::bigint
            ORDER BY n.request_id DESC LIMIT %(newest)s::bigint))))
   AND (%(state)s::text IS NULL OR CASE %(state)s::text
       WHEN 'due' THEN r.status = 'QUEUED' AND r.due_at <= now()
+          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
+      WHEN 'held' THEN r.status = 'QUEUED'
+          AND EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
       WHEN 'waiting' THEN r.status = 'QUEUED' AND r.due_at > now()
+          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
       WHEN 'in_hand' THEN r.status = 'PROCESSING' AND r.lease_until > now()
       WHEN 'at_thunderhead' THEN r.request_id = ANY (ARRAY(
           SELECT request_id FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD'))

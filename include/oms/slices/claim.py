@@ -52,6 +52,7 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     """
     if mine := await database.rows(connection, "slices_of_run", job=job, dag_run_id=dag_run_id):
         return Claim(_refs(mine))
+    await database.execute(connection, "end_what_is_over")
     healths = [await health_of(connection, system) for system in NEEDS[job]]
     why_not = next((health.why_not for health in healths if health.why_not), None)
     found: list[DictRow] = []

@@ -16,7 +16,7 @@ from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
-from include.oms.slices.cutting import DueRequest, cut_requests, label_of_batches, label_of_requests, with_room
+from include.oms.slices.cutting import ALL, DueRequest, cut_requests, label_of_batches, label_of_requests, with_room
 from include.oms.slices.lease import Lease
 from include.oms.slices.timing import AHEAD_SECONDS
 from include.oms.words.model import Job
@@ -98,7 +98,9 @@ async def _shares_of_requests(
     due = await cursor.fetchall()
     if not due:
         return []
-    room = {row["document_type"]: row["room"] for row in await database.rows(connection, "room_at_thunderhead")}
+    limits = await database.rows(connection, "room_at_thunderhead")
+    room = {row["document_type"]: row["room"] for row in limits if row["source_system"] == ALL}
+    room_of_systems = {row["source_system"]: row["room"] for row in limits if row["source_system"] != ALL}
     return [
         Share(
             label_of_requests(part),
@@ -108,7 +110,7 @@ async def _shares_of_requests(
                 "worker_died": [request.worker_died for request in part],
             },
         )
-        for part in cut_requests(with_room(due, room), slice_size=settings.slice_size, limit=limit)
+        for part in cut_requests(with_room(due, room, room_of_systems), slice_size=settings.slice_size, limit=limit)
     ]
 
 

@@ -1,7 +1,7 @@
 -- lock_due_requests --
 -- Lock the requests to claim next, in that order, until the transaction ends. Claimers never wait on each other.
 -- Source systems take turns; within one, the rank decides (priority, then waiting time). Requests before their due_at and
--- those of a paused document type are left out. With abandoned, requests whose lease has run out come first.
+-- those that are held or of a paused document type are left out. With abandoned, requests whose lease has run out come first.
 WITH RECURSIVE systems AS (  -- the source systems that have something queued, one index probe each
     (SELECT source_system FROM document_requests WHERE status = 'QUEUED' ORDER BY source_system LIMIT 1)
     UNION ALL
@@ -15,13 +15,7 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
         SELECT request_id, rank_at, r.source_system, r.document_type FROM document_requests r
         WHERE r.status = 'QUEUED' AND r.source_system = s.source_system
           AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
-          AND NOT EXISTS (SELECT FROM outside_systems o WHERE o.system = 'THUNDERHEAD'
-                          AND o.document_type = r.document_type AND o.paused_at IS NOT NULL)
-          AND NOT EXISTS (SELECT FROM request_holds h
-                          WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
-                            AND (h.source_system IS NULL OR h.source_system = r.source_system)
-                            AND (h.document_type IS NULL OR h.document_type = r.document_type)
-                            AND (h.document_name IS NULL OR h.document_name = r.document_name))
+          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
         ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
 ), abandoned AS (
     SELECT a.request_id, a.rank_at, a.source_system, a.document_type, a.worker_died,
@@ -37,23 +31,46 @@ FROM (SELECT * FROM queued UNION ALL SELECT * FROM abandoned) due
 ORDER BY turn, rank_at, request_id LIMIT %(limit)s;
 
 -- room_at_thunderhead --
--- Number of requests that Thunderhead may take in addition, by document type; '*' is all types together. A type without a
--- limit has no row.
+-- Number of requests that Thunderhead may take in addition, by document type or by source system; '*' is all together.
+-- What has no limit has no row.
 WITH limits AS (
-    SELECT document_type, most_in_flight FROM outside_systems
+    SELECT document_type, '*' AS source_system, most_in_flight FROM outside_systems
     WHERE system = 'THUNDERHEAD' AND most_in_flight IS NOT NULL
+    UNION ALL
+    SELECT '*', source_system, most_in_flight FROM source_system_limits
 ), in_flight AS (  -- counted only where there is a limit
-    SELECT document_type, count(*) AS number FROM (
-        SELECT r.document_type FROM thunderhead_batches b JOIN document_requests r USING (request_id)
+    SELECT document_type, source_system, count(*) AS number FROM (
+        SELECT r.document_type, r.source_system FROM thunderhead_batches b JOIN document_requests r USING (request_id)
         WHERE b.status = 'PROCESSING_THUNDERHEAD'
         UNION ALL
-        SELECT document_type FROM document_requests WHERE lease_until >= now()) open_work
+        SELECT document_type, source_system FROM document_requests WHERE lease_until >= now()) open_work
     WHERE EXISTS (SELECT FROM limits)
-    GROUP BY document_type
+    GROUP BY document_type, source_system
 )
-SELECT l.document_type, greatest(l.most_in_flight - coalesce((
-    SELECT sum(f.number) FROM in_flight f WHERE l.document_type IN ('*', f.document_type)), 0), 0)::integer AS room
+SELECT l.document_type, l.source_system, greatest(l.most_in_flight - coalesce((
+    SELECT sum(f.number) FROM in_flight f
+    WHERE l.document_type IN ('*', f.document_type) AND l.source_system IN ('*', f.source_system)), 0), 0)::integer AS room
 FROM limits l;
+
+-- end_what_is_over --
+-- End the holds and pauses whose time is over, and keep that in the audit trail, with the name of who had set the time.
+WITH holds AS (
+    UPDATE request_holds SET released_at = until, released_by = held_by
+    WHERE released_at IS NULL AND until <= now()
+    RETURNING hold_id, held_by AS actor, 'release' AS action, concat_ws('; ', 'source_system: ' || source_system,
+              'document_type: ' || document_type, 'document_name: ' || document_name) AS subject, until
+), pauses AS (
+    UPDATE outside_systems o SET paused_at = NULL, paused_by = NULL, paused_why = NULL, paused_until = NULL
+    FROM (SELECT system, document_type, paused_by, paused_until FROM outside_systems
+          WHERE paused_until <= now() FOR UPDATE) was
+    WHERE o.system = was.system AND o.document_type = was.document_type
+    RETURNING NULL::bigint AS hold_id, was.paused_by AS actor, 'resume_system' AS action,
+              o.system || ' ' || o.document_type AS subject, was.paused_until AS until
+)
+INSERT INTO operator_actions (actor, door, action, subject, reason, before)
+SELECT coalesce(actor, 'unknown'), 'console', action, subject, 'its time is over',
+       jsonb_strip_nulls(jsonb_build_object('hold_id', hold_id, 'until', utc_text(until)))
+FROM (SELECT * FROM holds UNION ALL SELECT * FROM pauses) over;
 
 -- cut_slice --
 -- Insert a slice of a run, under a lease. It may be empty: its worker claims due work into it.
@@ -164,7 +181,9 @@ ORDER BY r.rank_at, r.request_id;
 -- requests_are_due --
 -- Whether there may be something to claim. (min, not EXISTS: with statistics from the midst of a flood, EXISTS scans the
 -- table in the hope of an early hit.)
-SELECT coalesce((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED') <= now(), false) AS are_due;
+SELECT coalesce((
+    SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED'
+    AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name))) <= now(), false) AS are_due;
 
 -- renew_request_leases --
 -- Renew the lease of a slice and of the requests that it holds. No row: it holds nothing, or has passed to another worker.

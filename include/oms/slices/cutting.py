@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from include.oms.base.chunks import chunks
 
-ALL_TYPES = "*"
+ALL = "*"
 SMALLER_BY = 8  # factor, for each worker that died
 SMALLEST_AFTER = 8  # deaths; the size does not shrink after them
 
@@ -24,14 +25,23 @@ class DueRequest:
     deaths: int
 
 
-def with_room(due: Sequence[DueRequest], room: Mapping[str, int]) -> list[DueRequest]:
-    """The first requests of ``due`` that Thunderhead has room for. A document type without ``room`` has no limit."""
-    seen = Counter[str]()
-    admitted = []
-    for request in due[: room.get(ALL_TYPES)]:
-        seen[request.document_type] += 1
-        if seen[request.document_type] <= room.get(request.document_type, len(due)):
-            admitted.append(request)
+def with_room(
+    due: Sequence[DueRequest], room: Mapping[str, int], room_of_systems: Mapping[str, int] = MappingProxyType({})
+) -> list[DueRequest]:
+    """The first requests of ``due`` that Thunderhead has room for.
+
+    ``room`` is by document type, ``room_of_systems`` by source system; what has no room there has no limit.
+    """
+    of_types, of_systems = Counter[str](), Counter[str]()
+    admitted: list[DueRequest] = []
+    for request in due[: room.get(ALL)]:
+        if of_types[request.document_type] >= room.get(request.document_type, len(due)):
+            continue
+        if of_systems[request.source_system] >= room_of_systems.get(request.source_system, len(due)):
+            continue
+        of_types[request.document_type] += 1
+        of_systems[request.source_system] += 1
+        admitted.append(request)
     return admitted
 
 

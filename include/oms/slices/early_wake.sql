@@ -12,14 +12,18 @@ SELECT pg_notify('oms_work', job) FROM watchers WHERE job = %(job)s AND waiting;
 
 -- document_processing_due_in --
 -- Seconds until work of document_processing is due; zero or less: now; null: none known. While a system that it needs
--- is paused, none is known; while its breaker is open, nothing is due before that ends. While workers are at work, they
--- take what comes in; what they have not taken after keep_up_seconds is due for one more worker, up to max_slices.
-SELECT at_work, extract(epoch FROM CASE WHEN NOT paused THEN greatest(
+-- is paused, none is known; while its breaker is open, nothing is due before that ends. What is held does not count; the
+-- end of a hold or of a pause does. While workers are at work, they take what comes in; what they have not taken after
+-- keep_up_seconds is due for one more worker, up to max_slices.
+SELECT at_work, extract(epoch FROM least(CASE WHEN NOT paused THEN greatest(
     CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
-    least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED')
+    least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED'
+           AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name)))
               + CASE WHEN at_work THEN %(keep_up_seconds)s * interval '1 second' ELSE '0' END,
           (SELECT min(lease_until) FROM document_requests WHERE lease_until IS NOT NULL)),
-    open_until) END - now())::float AS due_in
+    open_until) END,
+    (SELECT min(until) FROM request_holds WHERE released_at IS NULL),
+    (SELECT min(paused_until) FROM outside_systems)) - now())::float AS due_in
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
       WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices,
      (SELECT coalesce(bool_or(paused_at IS NOT NULL), false) AS paused, max(open_until) AS open_until

@@ -37,7 +37,7 @@ class OpenState(StrEnum):
     EVENT_WAITING = "EVENT_WAITING"  # a final event waits in the outbox
     EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # a final event cannot be published: its client is not told the end
     DUTY_MISSED = "DUTY_MISSED"  # a daily duty was not done
-    PAUSED = "PAUSED"  # a person has paused an outside system
+    PAUSED = "PAUSED"  # a person has paused an outside system or holds requests, without an end
     OUT = "OUT"  # the breaker of an outside system is open
 
 
@@ -70,7 +70,7 @@ class DeadlineCheck:
 
     state: OpenState
     number: int
-    oldest: str | None  # a request id; the duty for DUTY_MISSED, the system for PAUSED and OUT
+    oldest: str | None  # a request id; the duty for DUTY_MISSED, the system or hold for PAUSED, the system for OUT
     seconds: float | None  # age of the oldest one in this state
     told_late: bool  # whether the operators were last told that it is late
     to_tell: bool  # whether the operators must be told a change

@@ -1,6 +1,6 @@
 -- late_work --
 -- The late work by state: the number, the oldest one, its age in seconds.
--- A request or a poll that waits for a paused or unavailable system is not late. The pause and the outage have deadlines
+-- A request or a poll that waits for a paused or unavailable system, or is held, is not late. The pause and the outage have deadlines
 -- of their own. A system counts as out until two minutes after its breaker's end, to cover the calls that try it again.
 -- After that its state is unknown, because no call was made.
 WITH unavailable AS (
@@ -9,6 +9,7 @@ WITH unavailable AS (
 ), due_requests AS (  -- including those whose worker died and that no run took over
     SELECT request_id, due_at AS since FROM document_requests
     WHERE status = 'QUEUED' AND due_at < now() - %(queued)s * interval '1 second'
+      AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
     UNION ALL
     SELECT request_id, lease_until FROM document_requests
     WHERE lease_until < now() - %(queued)s * interval '1 second'
@@ -53,9 +54,14 @@ UNION ALL
 SELECT 'DUTY_MISSED', count(*), (array_agg(duty ORDER BY done_at))[1], extract(epoch FROM now() - min(done_at))::float
 FROM daily_duties WHERE done_at < now() - %(duty_missed)s * interval '1 second'
 UNION ALL
-SELECT 'PAUSED', count(*), (array_agg(system || ' ' || document_type ORDER BY paused_at))[1],
-       extract(epoch FROM now() - min(paused_at))::float
-FROM outside_systems WHERE paused_at < now() - %(paused)s * interval '1 second'
+SELECT 'PAUSED', count(*), (array_agg(what ORDER BY since))[1], extract(epoch FROM now() - min(since))::float
+FROM (
+    SELECT system || ' ' || document_type AS what, paused_at AS since FROM outside_systems
+    WHERE coalesce(paused_until, '-infinity') < now()
+    UNION ALL
+    SELECT 'hold ' || hold_id, held_at FROM request_holds
+    WHERE released_at IS NULL AND coalesce(until, '-infinity') < now()) paused
+WHERE since < now() - %(paused)s * interval '1 second'
 UNION ALL  -- without an age: every try of the breaker sets open_until again, so the checks in a row are counted instead
 SELECT 'OUT', count(*), min(system || ' ' || document_type), NULL
 FROM outside_systems WHERE failures > 0 AND open_until > now() - interval '2 minutes';

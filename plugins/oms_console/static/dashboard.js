@@ -47,6 +47,7 @@ function tiles({ stock, steps, step_seconds }) {
     of("Need a person", "needs_person", "none", "bad"),
     of("Retrying", "retrying", "none", "warn"),
     of("Due", "due", "nothing is due"),
+    Number(stock.held.number) ? of("Held", "held", "", "warn") : null,
     of("Waiting", "waiting", "for a back-off"),
     of("In hand", "in_hand", "held by slices"),
     of("At Thunderhead", "at_thunderhead", "being generated"),

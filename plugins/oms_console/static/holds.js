@@ -1,8 +1,10 @@
 // @ts-check
 // Holds: what is not claimed until somebody releases it.
+import { asOperation } from "./actions.js";
 import { change, get } from "./api.js";
 import { REASON, ask } from "./dialog.js";
 import { draw, el } from "./dom.js";
+import { at } from "./links.js";
 import { table } from "./table.js";
 import { instant, instantsOf } from "./times.js";
 import { number } from "./words.js";
@@ -12,6 +14,10 @@ const FIELDS = [
   { name: "document_type", label: "Document type", of: "DOCUMENT_TYPE" },
   { name: "document_name", label: "Document name", of: "DOCUMENT_NAME" },
 ];
+
+/** @param {any} hold the filter of its requests */
+const filterOf = (hold) =>
+  Object.fromEntries(FIELDS.filter(({ name }) => hold[name]).map(({ name }) => [name, hold[name]]));
 
 /** @param {any} hold */
 const what = (hold) =>
@@ -59,16 +65,28 @@ export function holds(place, me) {
     });
     if (rows) view(rows);
   };
+  const withdraw = (/** @type {any} */ hold) =>
+    asOperation("withdraw", { filter: { ...filterOf(hold), state: "held" } });
   const columns = [
     { head: "Held", cell: what },
-    { head: "Queued", kind: "n", cell: (/** @type {any} */ hold) => number(hold.number) },
+    {
+      head: "Queued",
+      kind: "n",
+      cell: (/** @type {any} */ hold) =>
+        el("a", { href: at("search", { ...filterOf(hold), state: "held" }) }, number(hold.number)),
+    },
     { head: "Why", cell: (/** @type {any} */ hold) => hold.reason },
     { head: "By", cell: (/** @type {any} */ hold) => [hold.held_by, " ", instant(hold.held_at)] },
     { head: "Until", cell: (/** @type {any} */ hold) => instant(hold.until) ?? "released" },
     me.may.act && {
       head: "",
       cell: (/** @type {any} */ hold) =>
-        el("button", { class: "plain", type: "button", onclick: () => release(hold) }, "Release …"),
+        el(
+          "div",
+          { class: "buttons" },
+          el("button", { class: "plain", type: "button", onclick: () => release(hold) }, "Release …"),
+          el("button", { class: "plain", type: "button", onclick: () => withdraw(hold) }, "Withdraw …"),
+        ),
     },
   ];
   const view = (/** @type {any[]} */ rows) =>

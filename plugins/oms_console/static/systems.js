@@ -5,9 +5,18 @@ import { ask } from "./dialog.js";
 import { draw, el, fill, note, say } from "./dom.js";
 import { holds } from "./holds.js";
 import { keepFresh } from "./refresh.js";
-import { instant } from "./times.js";
+import { sourceSystemLimits } from "./limits.js";
+import { instant, instantsOf } from "./times.js";
 import { SYSTEMS, number, plural } from "./words.js";
 
+export const UNTIL = {
+  name: "until",
+  label: "Until",
+  type: "datetime-local",
+  help: "Empty: until somebody ends it.",
+};
+/** @param {string} typed */
+export const untilOf = (typed) => (typed ? instantsOf(typed)[0] : undefined);
 const WHY = { name: "why", label: "Why? The next operator will want to know.", required: true };
 const hasLimits = (/** @type {any} */ system) => system.system === "THUNDERHEAD";
 const isOfOneType = (/** @type {any} */ system) => system.document_type !== "*";
@@ -22,6 +31,8 @@ export async function systems(page, { me }) {
   const list = el("div", { class: "columns" });
   const held = el("section");
   const drawHolds = holds(held, me);
+  const limited = el("section");
+  const drawLimits = sourceSystemLimits(limited, me);
   const view = (/** @type {any[]} */ rows) =>
     draw(
       list,
@@ -46,11 +57,13 @@ export async function systems(page, { me }) {
     me.may.act ? null : note("quiet", "Your Airflow role may read these settings, but not change them."),
     list,
     held,
+    limited,
   );
   await keepFresh(async () => {
-    const [rows, inForce] = await Promise.all([get("systems"), get("holds")]);
+    const [rows, inForce, ofSystems] = await Promise.all([get("systems"), get("holds"), get("source-system-limits")]);
     view(rows);
     drawHolds(inForce);
+    drawLimits(ofSystems);
   }, 5);
 }
 
@@ -101,9 +114,9 @@ function card(system, me, view) {
     shown(
       await ask({
         title: `Pause ${titleOf(system)}?`,
-        fields: [WHY],
+        fields: [WHY, UNTIL],
         go: "Pause",
-        act: ({ why }) => changeOf(system, { paused: true, why }),
+        act: ({ why, until }) => changeOf(system, { paused: true, why, until: untilOf(until) }),
       }),
     );
   const resume = async () =>
@@ -160,6 +173,7 @@ function state(system) {
       "warn",
       `Paused by ${system.paused_by} since `,
       instant(system.paused_at),
+      system.paused_until ? [" until ", instant(system.paused_until)] : "",
       `: ${system.paused_why ?? "no reason given"}`,
     );
   if (system.open_until)

@@ -23,6 +23,7 @@ export const STATES = {
   needs_person: "needs a person",
   resolved: "resolved",
   due: "due",
+  held: "held",
   waiting: "waits for a back-off",
   in_hand: "in hand",
   at_thunderhead: "at Thunderhead",

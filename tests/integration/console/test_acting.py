@@ -14,11 +14,12 @@ from include.jobs.retrigger import approver
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import claim_slices
+from include.oms.upkeep.deadlines import OpenState, check_deadlines
 from include.oms.words.model import Job
 from include.services.issuer.tokens import ensure_key_pair, make_token
 from include.services.reference_data.app import create_app
 from include.services.reference_data.settings import ReferenceDataSettings
-from plugins.oms_console import outside
+from plugins.oms_console import outside, systems
 from tests.integration.console.conftest import JSON, Console, work
 
 
@@ -274,6 +275,68 @@ async def test_a_hold_ends_by_itself_at_its_time(console: Console) -> None:
     assert await console.get("holds") == []
     await claim(console, "second")
     assert console.timeline(mine) != []
+
+
+async def test_what_is_held_is_neither_due_nor_late_and_is_withdrawn_by_its_filter(console: Console) -> None:
+    old = {"created_at": "2020-01-01T00:00:00Z", "due_at": "2020-01-01T00:00:00Z"}
+    wrong = [console.request(document_name="POSHOOFF", **old) for _ in range(3)]
+    due = console.request()
+    await console.post("holds", document_name="POSHOOFF", reason="wrong letters")
+    stock = (await console.get("dashboard"))["stock"]
+    assert [stock[state]["number"] for state in ("due", "held", "waiting")] == [1, 3, 0]
+    assert [row["request_id"] for row in (await console.get("requests", state="due"))["items"]] == [due]
+    async with await database.connect(console.url, settings(), application_name="test") as connection:
+        checks = {check.state: check.number for check in await check_deadlines(connection, settings())}
+    assert (checks[OpenState.QUEUED], checks[OpenState.PAUSED]) == (0, 0)
+    await bulk(console, "withdraw", filter={"document_name": "POSHOOFF", "state": "held"})
+    await work(console)
+    assert {console.timeline(it)[-1] for it in wrong} == {("STOPPED", "airflow:ada")}
+    assert console.timeline(due) == []
+
+
+async def test_a_hold_that_somebody_forgot_is_late(console: Console) -> None:
+    await console.post("holds", document_type="INVOICE", reason="wrong letters")
+    await console.post("holds", document_type="POLICY", reason="until the morning", until="2100-01-01T00:00:00Z")
+    console.db.execute("UPDATE request_holds SET held_at = now() - interval '1 year'")
+    async with await database.connect(console.url, settings(), application_name="test") as connection:
+        (late,) = [it for it in await check_deadlines(connection, settings()) if it.number]
+    assert (late.state, late.number, late.oldest) == (OpenState.PAUSED, 1, "hold 1")
+
+
+async def test_the_end_of_a_hold_and_of_a_pause_is_in_the_trail(console: Console) -> None:
+    await console.post("holds", source_system="CIBT", reason="until the morning", until="2100-01-01T00:00:00Z")
+    await change(console, paused=True, why="they asked us to", until="2100-01-01T00:00:00Z")
+    assert "until 2100-01-01" in systems.in_words(await settings_of(console))
+    await claim(console, "first")
+    assert (await settings_of(console))["paused_at"]
+    console.db.execute("UPDATE request_holds SET until = now() - interval '1 second'")
+    console.db.execute(
+        "UPDATE outside_systems SET paused_until = now() - interval '1 second' WHERE paused_at IS NOT NULL"
+    )
+    mine = console.request()
+    await claim(console, "second")
+    assert console.timeline(mine) != []
+    assert (await settings_of(console))["paused_at"] is None
+    assert sorted(console.trail()[2:]) == [
+        ("airflow:ada", "release", "source_system: CIBT", "its time is over"),
+        ("airflow:ada", "resume_system", "THUNDERHEAD *", "its time is over"),
+    ]
+
+
+async def test_a_source_system_has_a_limit_of_its_own(console: Console) -> None:
+    limits = "/api/source-system-limits/CIBT"
+    body: dict[str, Any] = {"most_in_flight": 2, "seen": None}
+    assert (await console.http.put(limits, json=body, headers=JSON)).status_code == 200
+    assert (await console.http.put(limits, json=body, headers=JSON)).status_code == 409
+    mine, others = [[console.request(source_system=it) for _ in range(4)] for it in ("CIBT", "ARCADE")]
+    await claim(console, "first")
+    assert sum(console.timeline(it) != [] for it in mine) == 2
+    assert sum(console.timeline(it) != [] for it in others) == 4
+    console.log_in("viewer")
+    assert (await console.http.put(limits, json=body, headers=JSON)).status_code == 403
+    console.log_in("op")
+    body = {"most_in_flight": None, "seen": 2}
+    assert (await console.http.put(limits, json=body, headers=JSON)).json() == []
 
 
 async def test_a_retrigger_gets_past_no_hold(console: Console) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,11 @@ def test_room_of_one_type_leaves_the_others_alone() -> None:
 def test_the_room_of_all_counts_what_its_own_type_has_no_room_for() -> None:
     invoices = due(3, first_id=100, document_type="INVOICE")
     assert with_room(due(5) + invoices, {"*": 6, "POLICY": 0}) == invoices[:1]
+
+
+def test_a_source_system_has_room_of_its_own() -> None:
+    others = [replace(request, source_system="OTHER") for request in due(3)]
+    assert with_room(due(5) + others, {}, {"OTHER": 1}) == due(5) + others[:1]
 
 
 def test_a_slice_is_called_by_what_it_holds() -> None:
