@@ -21,10 +21,10 @@ __all__ = ["create_app"]
 def create_app(settings: IntakeSettings) -> Flask:
     """The app. Raises ValueError, naming the setting, where one makes no sense."""
     app = Flask(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # a path is right or it is not there
+    app.url_map.merge_slashes = False  # a path with a doubled slash is not found
     app.extensions["oms"] = make_parts(settings)
     handle_errors(app)
-    app.after_request(discard_unread_body)  # the last registered runs first: the log counts the work alone
+    app.after_request(discard_unread_body)  # the last registered runs first, so the log measures the work alone
     app.teardown_request(end_call)
     watch_calls(app)
     trace_calls(app, settings)

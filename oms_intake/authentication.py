@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 
 def needs(scope: str) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """Require a good token with that scope; ``caller()`` then returns whose token it is."""
+    """Require a valid token with that scope. ``caller()`` then returns its client."""
 
     def guard(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
@@ -45,7 +45,7 @@ def caller() -> Caller:
 
 
 def identify() -> Identity:
-    """Whom the call's token speaks for. Raises NotAuthenticated."""
+    """The client of the call's token. Raises NotAuthenticated."""
     return parts().tokens.bearer(request.headers.get("Authorization", ""))
 
 
@@ -68,13 +68,13 @@ def working(kind: Kind) -> AbstractContextManager[None]:
 
 
 def end_call(_: BaseException | None) -> None:
-    """Let the call no longer count for its source system. Runs at the end of every call."""
+    """End the counting of the call for its source system. Runs at the end of every call."""
     if source_system := g.pop("counted", None):
         parts().bulkheads.end(source_system)
 
 
 def _origin_user() -> str | None:
-    """The person behind the calling system, as it says."""
+    """The person that the calling system names in X-Origin-User."""
     sent = request.headers.get("X-Origin-User", "").strip(" \t")
     try:
         name = sent.encode("latin-1").decode("utf-8")  # WSGI has made Latin-1 of the header's bytes

@@ -1,4 +1,4 @@
-"""The body of a call: bounded, and in the one form that is taken."""
+"""The body of a call: bounded, and JSON in UTF-8 only."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DISCARDED_SECONDS = 2.0
 
 
 def refuse_large_body() -> None:
-    """Refuse a body that says it is too large, before anything of it is read."""
+    """Refuse a body whose Content-Length is too large, before it is read."""
     if (request.content_length or 0) > _largest():
         raise RequestEntityTooLarge
 
 
 def costly_body() -> AbstractContextManager[None]:
-    """While the body is read and checked: a large one, or one of unknown length, waits for its turn."""
+    """Held while the body is read and checked. A large body, or one of unknown length, waits for its turn."""
     length = request.content_length
     return working(Kind.COSTLY) if length is None or length > COSTLY_BYTES else nullcontext()
 
@@ -55,9 +55,9 @@ def _largest() -> int:
 
 
 def discard_unread_body(answer: Response) -> Response:
-    """Read what a refused client is still sending, within bounds: else it may never get to see the answer.
+    """Read what a refused client still sends, within bounds, so that it gets the answer.
 
-    A connection that is closed on unread data is reset, and the reset overtakes the answer (RFC 9112, 9.6).
+    A connection that is closed with unread data is reset, and the reset overtakes the answer (RFC 9112, 9.6).
     """
     if answer.status_code < 400 or request.method not in ("POST", "PUT", "PATCH"):
         return answer

@@ -27,7 +27,7 @@ swagger_ui = get_swaggerui_blueprint(
 
 @documentation.app_template_filter("code")
 def code(text: str) -> Markup:
-    """The catalogue's texts as HTML: what stands between backticks is code."""
+    """The catalogue's texts as HTML: text between backticks becomes code."""
     # str: in a Markup, Python 3.11 escapes what is put in the place of the backticks once more.
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped
 

@@ -49,10 +49,10 @@ def _line(event: object, **_: object) -> bytes:
 
 
 class JsonFormatter(logging.Formatter):
-    """Lines of libraries that log in Python's own way, gunicorn's above all, in the form of ours."""
+    """Formats the lines of libraries that use Python's logging, such as gunicorn, as our own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line. Of an error, the kind and the place: its text may repeat what a client sent."""
+        """One line. An error shows its kind and place only, because its text may repeat what a client sent."""
         line: dict[str, object] = {
             "event": record.getMessage(),
             "level": record.levelname.lower(),
@@ -69,6 +69,6 @@ def _utc(instant: datetime) -> str:
 
 
 def error_place(error: BaseException) -> dict[str, object]:
-    """What may be logged of an unexpected error: its kind and its place."""
+    """The loggable part of an unexpected error: its kind and its place."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     return {"error": type(error).__qualname__, "frames": frames[-12:]}

@@ -22,7 +22,7 @@ ANYWHERE = {
     "414": {"description": "the request line is longer than the limit", "content": _PROBLEM},
     "431": {"description": "a header field is too long, or there are too many", "content": _PROBLEM},
 }
-"""What every call with a token may be answered, before it is looked at."""
+"""Answers that every call with a token may get before its own view runs."""
 
 _PARAMETER_PATTERNS = {
     "document_type": NAME_PATTERN,
@@ -34,7 +34,7 @@ _PARAMETER_PATTERNS = {
 
 
 def openapi(values: Callable[[str], Collection[str]], now: datetime) -> dict[str, Any]:
-    """The document; ``values`` gives those in force of a reference type, none if they are out of reach."""
+    """The document. ``values`` returns the values in force of a reference type, none if they are out of reach."""
     in_force = {name: sorted(values(name)) for name in REFERENCE_TYPES}
     served: dict[str, Any] = _fill_in(_detailed_contract(), in_force)
     properties = served["components"]["schemas"]["NewDocumentRequest"]["properties"]
@@ -56,7 +56,7 @@ def years_up_to(year: int) -> str:
 
 
 def _once(key: str) -> dict[str, Any]:
-    """That a metadata key stands once at most."""
+    """The schema rule that a metadata key occurs once at most."""
     has_key = {"properties": {"key": {"const": key}}, "required": ["key"]}
     return {"contains": has_key, "minContains": 0, "maxContains": 1}
 
@@ -80,7 +80,7 @@ def _detailed_contract() -> dict[str, Any]:
 
 
 def merge(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """``base`` with what ``more`` adds to it. Raises ValueError where it would change something."""
+    """``base`` with the additions of ``more``. Raises ValueError if one would change something."""
     for key, value in more.items():
         if isinstance(value, dict) and isinstance(base.get(key), dict):
             merge(base[key], value)

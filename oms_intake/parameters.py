@@ -39,7 +39,7 @@ def parameters(**readers: Reader) -> dict[str, Any]:
 
 
 def search() -> Search:
-    """What a listing is asked for. Raises Invalid."""
+    """The filter of a listing. Raises Invalid."""
     found = parameters(
         status=each(one_of(*Status)),
         document_type=once(name),

@@ -22,7 +22,7 @@ REFERENCE_DATA_FRESH_SECONDS = 30.0  # age up to which cached reference data is 
 
 @dataclass(frozen=True)
 class Parts:
-    """The outside of the app."""
+    """The app's connections and clients."""
 
     settings: IntakeSettings
     database: Database
@@ -32,7 +32,7 @@ class Parts:
     fetcher: Fetcher
 
     def prefetch(self) -> None:
-        """Fetch in the background what calls will need: a process that starts just before an outage is prepared."""
+        """Fetch keys and reference data in the background, so that a new process has them before an outage."""
         self.tokens.prefetch()
         self.reference_data.prefetch("SOURCE_SYSTEM", *REFERENCE_TYPES)
 
@@ -43,7 +43,7 @@ class Parts:
 
 
 def make_parts(settings: IntakeSettings) -> Parts:
-    """Everything by the settings. Opens connections in the background only; raises ValueError for a bad key file."""
+    """Make all parts by the settings. Opens connections in the background. Raises ValueError for a bad key file."""
     fetcher = Fetcher(timeout_seconds=REFERENCE_DATA_TIMEOUT_SECONDS, max_bytes=MOST_ANSWER_BYTES)
     tokens = tokens_of_issuer(settings, fetcher)
     assert tokens  # IntakeSettings demands a key
@@ -68,5 +68,5 @@ def make_parts(settings: IntakeSettings) -> Parts:
 
 
 def parts() -> Parts:
-    """The parts of the app that works this call."""
+    """The parts of the current app."""
     return cast(Parts, current_app.extensions["oms"])

@@ -41,7 +41,7 @@ def metrics() -> Response:
 
 @probes.get("/auth/verify")
 def verify() -> Response:
-    """For a gateway's ``auth_request``: 204 and whose token it is, or 401."""
+    """For a gateway's ``auth_request``: 204 and the token's client, or 401."""
     identity = identify()
     headers = {"X-Client": identity.subject, "X-Source-System": identity.source_system or ""}
     return Response(status=204, headers={name: ascii(value)[1:-1] for name, value in headers.items()})

@@ -95,7 +95,7 @@ def cancel(request_id: int) -> Response:
 @requests.get("/<int:request_id>/content")
 @needs(READ)
 def content(request_id: int) -> Response:
-    """What was sent, or what Thunderhead got."""
+    """The JSON that was sent, or the XML that Thunderhead got."""
     form = parameters(format=once(one_of("json", "xml"))).get("format", "json")
     g.request_id = request_id
     text = finding.content(parts().database, caller().source_system, request_id, form)
@@ -111,7 +111,7 @@ def _taken(taken: Taken) -> Response:
 
 
 def _result(outcome: Outcome | Refusal) -> dict[str, object]:
-    """One line of a bulk answer: what the single call would have answered."""
+    """One line of a bulk answer: the answer that the single call would have got."""
     if isinstance(outcome, Refusal):
         content = problem_content(outcome.problem, outcome.detail, **outcome.members())
         return {"status": content["status"], "body": content | {"instance": PATH}}

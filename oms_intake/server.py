@@ -1,6 +1,6 @@
-"""gunicorn's threaded worker, with our answers where gunicorn refuses a call, and a quick end.
+"""gunicorn's threaded worker, with problem answers to calls that gunicorn refuses, and a quick end.
 
-Slow clients are the gateway's matter: it reads a call as a whole before the intake hears of it (docs/decisions/0016).
+The gateway handles slow clients: it reads a whole call before it passes the call on (docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.oms.words.problems import PROBLEMS
 from oms_intake.logs import error_place
 
 REFUSED: tuple[tuple[type[Exception], int, str, str], ...] = (
-    # The first that fits: what was found, status, problem, detail. It is never worth repeating.
+    # Error class, status, problem, detail; the first match counts. No such call is worth repeating.
     (errors.InvalidResponseHeader, 500, "internal-error", "an unexpected error; it has been logged"),
     (errors.InvalidResponseHeaderName, 500, "internal-error", "an unexpected error; it has been logged"),
     (errors.LimitRequestLine, 414, "uri-too-long", "the request line is longer than the limit"),
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class ServerLog(Logger):  # type: ignore[misc]
-    """gunicorn's log without the access log's part: with a logconfig_dict, it would put together every line of it."""
+    """gunicorn's log without the access log: with a logconfig_dict it would format every line of that."""
 
     access_log_enabled = False
 
@@ -46,7 +46,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     alive: bool
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Answer a call that gunicorn refuses before the app sees it: as a problem, where gunicorn would send HTML."""
+        """Answer a call that gunicorn refuses before the app sees it, with a problem instead of HTML."""
         _, status, name, detail = next(refused for refused in REFUSED if isinstance(exc, refused[0]))
         call_id = secrets.token_hex(16)
         if status == 500:
@@ -57,19 +57,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             client.sendall(problem_bytes(status, name, detail, call_id))
 
     def is_parent_alive(self) -> bool:
-        """Called with every turn of the main loop. A worker without its parent stops as it would at SIGTERM.
+        """Called in every turn of the main loop. A worker without its parent stops as at SIGTERM.
 
-        gunicorn leaves the loop but goes on to keep connections alive, so busy clients hold the worker, and the worker
-        holds the port that the next server needs, until ``graceful_timeout``.
+        gunicorn would leave the loop but keep connections alive. Busy clients would then hold the worker and the port
+        that the next server needs, until ``graceful_timeout``.
         """
         if not super().is_parent_alive():
             self.alive = False
         return self.alive
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Called to begin or end taking new connections. A stopping worker takes those that have been made.
+        """Called to start or stop taking new connections. A stopping worker takes those that are already made.
 
-        Then it lets the port go: a client that calls from now on is refused at once or served by the next server.
+        Then it releases the port: a later client is refused at once, or served by the next server.
         """
         super().set_accept_enabled(enabled)
         if enabled or self.alive:

@@ -43,14 +43,14 @@ class IntakeSettings(Settings):
         description="Where the processes of one server share their metrics. Set by gunicorn.conf.py.",
     )
 
-    # The standard's own names; the OpenTelemetry SDK reads them too, and the others of that standard.
+    # Names of the OpenTelemetry standard. The SDK reads them, too, and all others of the standard.
     otel_traces_exporter: str = Field(
         default="", validation_alias="OTEL_TRACES_EXPORTER", description="otlp: a span for every call is sent."
     )
     otel_endpoint: str = Field(
         default="",
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        description="Where to; sends spans as well.",
+        description="Address of the collector; if it is set, spans are sent.",
     )
     otel_sdk_disabled: bool = Field(
         default=False, validation_alias="OTEL_SDK_DISABLED", description="true: no spans, whatever else is set."

@@ -1,4 +1,4 @@
-"""The client's trace, taken over as W3C Trace Context has it (https://www.w3.org/TR/trace-context/)."""
+"""The client's trace, by W3C Trace Context (https://www.w3.org/TR/trace-context/)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _propagator = TraceContextTextMapPropagator()
 
 
 def trace_parent(header: str) -> str | None:
-    """The call's ``traceparent``; None where there is none or a bad one, which the standard says to ignore."""
+    """The call's ``traceparent``; None if it is missing or invalid: the standard says to ignore an invalid one."""
     if not header:
         return None
     carrier: dict[str, str] = {}

@@ -48,14 +48,14 @@ def trace_calls(app: Flask, settings: IntakeSettings) -> None:
 
 
 def _resource() -> Resource:
-    """What the OTEL_* variables say of this process; its name is ours where they name none."""
+    """The resource by the OTEL_* variables; our service name if they name none."""
     said = Resource.create()
     is_named = not str(said.attributes.get(SERVICE_NAME, "unknown_service")).startswith("unknown_service")
     return said if is_named else said.merge(Resource({SERVICE_NAME: "oms-intake"}))
 
 
 def own_trace_parent() -> str | None:
-    """The ``traceparent`` of this call's own span; None where none is made or sampled."""
+    """The ``traceparent`` of this call's span; None if no span is made or sampled."""
     span = g.get("span")
     if span is None or not span.is_recording():
         return None

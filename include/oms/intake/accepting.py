@@ -1,4 +1,4 @@
-"""Accept requests: each one once, however many calls bring it at the same time."""
+"""Accept requests. Each is stored once, even if several calls send it at the same time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """The name that stands in the timeline."""
+        """The actor in the timeline."""
         return f"client:{self.subject}"
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of a request: the request as its client sees it, and whether this very call stored it."""
+    """An accepted request as its client sees it. ``is_new``: this call stored it."""
 
     request: Shown
     is_new: bool
@@ -52,7 +52,7 @@ class _Stored:
 
 
 def check_source_system(known: KnownValues, caller: Caller) -> None:
-    """Raises UnknownSourceSystem where the caller's may not ask for documents, ReferenceDataOutOfReach."""
+    """Raises UnknownSourceSystem if the caller's is not in force, ReferenceDataOutOfReach if that is unknown."""
     if not known.knows("SOURCE_SYSTEM", caller.source_system):
         raise UnknownSourceSystem(f"{caller.source_system} is not in force in the reference type SOURCE_SYSTEM")
 
@@ -60,10 +60,10 @@ def check_source_system(known: KnownValues, caller: Caller) -> None:
 def accept_call(
     database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, store: bool = True
 ) -> Taken | None:
-    """Store the request of one call, or find it stored. None where it would be stored, without ``store``.
+    """Store the request of one call, or find it stored. Without ``store``: None if it would be stored.
 
-    What is stored counts: the very same request again is answered from it, even where the reference data would refuse
-    it today or is out of reach. Raises any Refusal.
+    A repeated request gets the stored one, even if the reference data would refuse it today or is out of reach. Raises
+    any Refusal.
     """
     barred = barrier(known, caller)
     try:
@@ -80,7 +80,7 @@ def accept_call(
 
 
 def barrier(known: KnownValues, caller: Caller) -> UnknownSourceSystem | ReferenceDataOutOfReach | None:
-    """Why the caller may not store anything now; None where it may."""
+    """The reason why the caller may not store anything now; None if it may."""
     try:
         check_source_system(known, caller)
     except (UnknownSourceSystem, ReferenceDataOutOfReach) as barred:
@@ -94,7 +94,7 @@ def accept(database: Database, caller: Caller, new: NewRequest) -> Taken:
 
 
 def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> list[Outcome]:
-    """What single calls, one after the other, would have come to; but in one statement, all or nothing."""
+    """Accept many requests as single calls one after the other would, but in one statement: all or nothing."""
     first: dict[str, NewRequest] = {}
     for request in requests:
         first.setdefault(request.correlation_id, request)
@@ -109,13 +109,13 @@ def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest
 
 
 def would_accept(database: Database, caller: Caller, new: NewRequest) -> Taken | None:
-    """What ``accept`` would answer, storing nothing; None where it would store. Raises CorrelationIdUsed."""
+    """The answer that ``accept`` would give, without storing; None if it would store. Raises CorrelationIdUsed."""
     stored = _find(database, caller, [new.correlation_id]).get(new.correlation_id)
     return _or_raise(_compare(new, stored)) if stored else None
 
 
 def replays(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> dict[str, Taken]:
-    """Those of these requests that are stored with the very same content, by correlation id."""
+    """The stored ones of these requests that have the same content, by correlation id."""
     stored = _find(database, caller, [request.correlation_id for request in requests])
     return {
         request.correlation_id: Taken(found.request, is_new=False)
@@ -137,7 +137,7 @@ def _compare(request: NewRequest, stored: _Stored) -> Outcome:
 
 
 def _store(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> dict[str, _Stored]:
-    """Store those whose correlation id is free; what was stored, by correlation id."""
+    """Store the requests whose correlation id is free; return them by correlation id."""
     if not requests:
         return {}
     rows = database.rows(
@@ -171,7 +171,7 @@ def _row(request: NewRequest) -> dict[str, Any]:
 
 
 def _new(request: NewRequest, caller: Caller, row: Shown) -> _Stored:
-    """A request just stored, as ``show_requests`` would give it: one look at the database less."""
+    """A request that was just stored, as ``show_requests`` would return it. It saves a query."""
     sent = request.sent
     shown = {
         "request_id": row["request_id"],
@@ -197,7 +197,7 @@ def _new(request: NewRequest, caller: Caller, row: Shown) -> _Stored:
 
 
 def _find(database: Database, caller: Caller, correlation_ids: Sequence[str]) -> dict[str, _Stored]:
-    """What is stored under these correlation ids, by correlation id."""
+    """The stored requests with these correlation ids, by correlation id."""
     if not correlation_ids:
         return {}
     found = database.rows("stored_requests", source_system=caller.source_system, correlation_ids=list(correlation_ids))

@@ -1,4 +1,4 @@
-"""Many requests in one call, each standing alone, stored by one statement."""
+"""Many requests in one call. Each has its own result; one statement stores all."""
 
 from __future__ import annotations
 

@@ -42,20 +42,20 @@ class Bulkheads:
         self._changed = threading.Condition()
 
     def begin(self, source_system: str) -> None:
-        """Count a call of that source system, until ``end``. Raises TooManyCalls where it has its share."""
+        """Count a call of that source system until ``end``. Raises TooManyCalls if its share is used up."""
         with self._changed:
             if self._calls[source_system] >= self._most_calls:
                 raise TooManyCalls(f"{source_system} has {self._most_calls} calls in flight already")
             self._calls[source_system] += 1
 
     def end(self, source_system: str) -> None:
-        """The call is over."""
+        """End the counting of a call."""
         with self._changed:
             _less(self._calls, source_system)
 
     @contextmanager
     def work(self, kind: Kind, source_system: str) -> Iterator[None]:
-        """Work a call of that kind, when there is room. Raises TooManyCalls after ``wait_seconds`` without."""
+        """Wait for room, and take it while the block runs. Raises TooManyCalls after ``wait_seconds``."""
         each, total = kind.value
         mine, all_of_them = (kind, source_system), (kind, None)
         with self._changed:
@@ -74,7 +74,7 @@ class Bulkheads:
 
 
 def _less(counter: Counter[_K], key: _K) -> None:
-    """One fewer. A name that no longer counts is dropped: names come from outside, and there may be any number."""
+    """Subtract one. A name with no calls is dropped: names come from outside, in any number."""
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]

@@ -22,10 +22,10 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 class KnownValues(Protocol):
-    """The reference data, as far as checking needs it."""
+    """The part of the reference data that checking needs."""
 
     def knows(self, ref_data_type: str, value: str) -> bool:
-        """Whether the value is in force. Raises ReferenceDataOutOfReach where nobody can tell."""
+        """Whether the value is in force. Raises ReferenceDataOutOfReach if that is unknown."""
 
 
 class NewRequest(msgspec.Struct, frozen=True):
@@ -42,12 +42,12 @@ class NewRequest(msgspec.Struct, frozen=True):
 
     @property
     def metadata(self) -> list[Metadata]:
-        """By key: the order in which they are given back."""
+        """The pairs sorted by key: answers list them in this order."""
         return sorted(self.sent.document_metadata, key=lambda pair: pair.key)
 
 
 class Checked(NamedTuple):
-    """What came of checking a request. One that can be read is there also where it is refused: it may be stored."""
+    """The result of a check. A readable request is present even if it is refused: it may be stored already."""
 
     request: NewRequest | None
     refusal: Invalid | ReferenceDataOutOfReach | None
@@ -67,7 +67,7 @@ def check_request(body: bytes | msgspec.Raw, document: Any, known: KnownValues, 
 def examine(
     body: bytes | msgspec.Raw, document: Any, known: KnownValues, now: datetime, *, most_faults: int = MOST_FAULTS
 ) -> Checked:
-    """Check a request: every fault up to ``most_faults``, where the search for more ends."""
+    """Check a request. The search ends after ``most_faults`` faults."""
     shape = read_shape(body, document, most_faults)
     unreadable = text_faults(bytes(body), document)
     faults = list(shape) if isinstance(shape, list) else list(_rule_faults(shape, now))
@@ -82,13 +82,13 @@ def examine(
         return Checked(None, refusal)
     try:
         not_before = None if shape.not_before is msgspec.UNSET else shape.not_before.astimezone(UTC)
-    except OverflowError:  # told by _rule_faults
+    except OverflowError:  # _rule_faults reports it
         return Checked(None, refusal)
     return Checked(NewRequest(shape, not_before, _content_hash(shape, document, not_before)), refusal)
 
 
 def _rule_faults(sent: SentRequest, now: datetime) -> Iterator[Fault]:
-    """What a JSON Schema cannot say."""
+    """Faults that a JSON Schema cannot find."""
     if fault := name_fault(sent.request_correlation_id):
         yield Fault("/request_correlation_id", fault)
     seen: set[str] = set()
@@ -110,7 +110,7 @@ def _is_storable(instant: datetime, latest: datetime) -> bool:
 
 
 def _reference_faults(document: Any, known: KnownValues) -> Iterator[Fault]:
-    """The values that the reference data does not know, looked for wherever the shape allows it."""
+    """Faults of values that are not in force. Parts of the wrong shape are skipped: the schema reports them."""
     for place, ref_data_type, value in _mentions(document):
         if isinstance(value, str) and not known.knows(ref_data_type, value):
             yield Fault(place, f"is not in force in the reference type {ref_data_type}")
@@ -130,7 +130,7 @@ def _mentions(document: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def _content_hash(sent: SentRequest, document: dict[str, Any], not_before: datetime | None) -> bytes:
-    """SHA-256 of all that was sent, the same however its members are ordered and its defaults are spelled."""
+    """SHA-256 of the request. The order of members, and defaults that are written out, do not change it."""
     meant = {
         **document,
         "document_metadata": sorted((pair.key, pair.value) for pair in sent.document_metadata),

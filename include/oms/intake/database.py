@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 class _Dead(psycopg.OperationalError):
-    """The connection broke, or leads to a server that is no primary any more. A new one may be good."""
+    """The connection broke, or its server is no longer the primary. A new connection may work."""
 
 
 OUTAGES = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)  # PoolTimeout is one of the first
@@ -88,7 +88,7 @@ class Database:
         self._pool.close()
 
     def _once_more_if_dead(self, work: Callable[[BoundedConnection], R]) -> R:
-        """An outage becomes DatabaseOutOfReach; a mistake of ours stays what it is."""
+        """Turn an outage into DatabaseOutOfReach. Other errors pass."""
         try:
             try:
                 return self._on_a_connection(work)
@@ -104,7 +104,7 @@ class Database:
             raise DatabaseOutOfReach("the OMS Database does not answer in time") from cause
 
     def _on_a_connection(self, work: Callable[[BoundedConnection], R]) -> R:
-        """Raises _Dead where the connection is gone. Not ``pool.connection()``, which commits once more."""
+        """Raises _Dead if the connection is lost. Not ``pool.connection()``, which commits once more."""
         connection = self._free_connection()
         try:
             return work(connection)

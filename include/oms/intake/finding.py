@@ -31,7 +31,7 @@ NARROWED_BY = (
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """What to look for; None: whatever it is."""
+    """The filter. A field that is None does not filter."""
 
     status: Sequence[str] | None = None
     document_type: str | None = None
@@ -65,14 +65,14 @@ def find(database: Database, source_system: str, search: Search) -> tuple[list[S
 
 
 def before_cursor(cursor: str) -> int:
-    """The request id that a cursor stands for. Raises ValueError where it is no cursor of ours."""
+    """The request id of a cursor. Raises ValueError if it is no cursor of ours."""
     if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise ValueError("is no cursor of this service")
     return int(cursor[1:], 16)
 
 
 def show(database: Database, source_system: str, request_ids: Sequence[int]) -> dict[int, Shown]:
-    """Those of these requests that are the source system's own, by id, newest first."""
+    """The requests with these ids that belong to the source system, newest first."""
     if not request_ids:
         return {}
     rows = database.rows("show_requests", source_system=source_system, request_ids=list(request_ids))
@@ -122,7 +122,7 @@ def count(
 
 
 def _rarest_first(database: Database, pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """The pairs in the order of how many requests have them: the search walks those that have the first one."""
+    """Sort the pairs, the rarest first: the search reads the requests that have the first pair."""
     if len(pairs) == 1:
         return pairs
     keys, values = [key for key, _ in pairs], [value for _, value in pairs]

@@ -53,14 +53,14 @@ def read_json(body: bytes, *, most_values: int = MOST_VALUES) -> Any:
 
 
 def text_faults(body: bytes, document: Any) -> list[Fault]:
-    """What of a document could not be kept, its texts and its depth; ``MOST_FAULTS`` at most. ``body`` is its JSON."""
+    """Faults of a document's texts and depth that make it impossible to store; ``MOST_FAULTS`` at most."""
     if body.count(b"{") + body.count(b"[") <= DEEPEST and not _SUSPECT.search(body):
         return []  # the usual case, without a walk
     return list(islice(_walk(document), MOST_FAULTS))
 
 
 def values_fault(body: bytes, most: int) -> Fault | None:
-    """What is wrong with a JSON text that holds more than ``most`` values; None where it does not."""
+    """The fault of a JSON text with more than ``most`` values; None if there is none."""
     if body.count(b",") + body.count(b"{") + body.count(b"[") < most:
         return None  # the usual case: there cannot be more values than these characters and one
     return Fault("", f"has more than {most} values") if has_more_values(body, most) else None
@@ -94,7 +94,7 @@ def pointer(*path: object) -> str:
 
 
 def _walk(document: Any) -> Iterator[Fault]:
-    """What is wrong with each value. Without recursion: the document may be deep."""
+    """The faults of each value. No recursion, because the document may be deep."""
     waiting: list[tuple[Any, tuple[object, ...]]] = [(document, ())]
     while waiting:
         value, path = waiting.pop()

@@ -57,7 +57,7 @@ class ReferenceData:
         return value in (known.value or ())
 
     def prefetch(self, *ref_data_types: str) -> None:
-        """Ask for these behind the scenes: a process that starts shortly before an outage is then prepared for it."""
+        """Fetch these in the background, so that a new process has them before an outage."""
         for ref_data_type in ref_data_types:
             self._list(ref_data_type).refresh_behind()
 
@@ -82,7 +82,7 @@ class ReferenceData:
 
 
 def _values(rows: Any) -> frozenset[str]:
-    """The values out of the API's answer. Raises FetchError where it is something else."""
+    """The values of the API's answer. Raises FetchError if the answer has another shape."""
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise FetchError("answered something else than rows")
     values = [row.get("refDataValue") for row in rows]

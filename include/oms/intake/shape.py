@@ -51,7 +51,7 @@ _decoder = msgspec.json.Decoder(SentRequest)
 
 
 def read_shape(body: bytes | msgspec.Raw, document: Any, most_faults: int = MOST_FAULTS) -> SentRequest | list[Fault]:
-    """The request where the schema holds, else its faults. ``document`` is what ``read_json`` made of ``body``."""
+    """The request if the schema holds, else its faults. ``document`` is what ``read_json`` made of ``body``."""
     try:
         sent = _decoder.decode(body)
     except msgspec.MsgspecError:
@@ -72,7 +72,7 @@ def shape_faults(document: Any, most: int = MOST_FAULTS) -> list[Fault]:
 
 
 def is_instant(text: object) -> bool:
-    """Whether a text is an RFC 3339 instant with its offset. What is no text is another rule's matter."""
+    """Whether a text is an RFC 3339 instant with its offset. True for other types: another rule checks them."""
     try:
         return not isinstance(text, str) or bool(msgspec.convert(text, Instant))
     except msgspec.ValidationError:
@@ -87,7 +87,7 @@ def _validator() -> Draft202012Validator:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    """One error in our own words: jsonschema's repeat the value, however large."""
+    """One error in our words, because jsonschema's message repeats the value, however large."""
     path, rule, found = tuple(error.absolute_path), error.validator, error.instance
     match rule:
         case "required":
