@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, g
 
 from include.oms.intake import accepting, bulk, cancelling, finding
-from include.oms.intake.accepting import Outcome, Taken
+from include.oms.intake.accepting import Acceptance, Taken
 from include.oms.intake.bulkheads import Kind
 from include.oms.words.refusals import Refusal
 from oms_intake.answers import json_answer, problem_content
@@ -110,7 +110,7 @@ def _taken(taken: Taken) -> Response:
     return json_answer(taken.request, 202 if taken.is_new else 200, Location=f"{PATH}/{g.request_id}")
 
 
-def _result(outcome: Outcome | Refusal) -> dict[str, object]:
+def _result(outcome: Acceptance | Refusal) -> dict[str, object]:
     """One line of a bulk answer: the answer that the single call would have got."""
     if isinstance(outcome, Refusal):
         content = problem_content(outcome.problem, outcome.detail, **outcome.members())

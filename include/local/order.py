@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.local.part import LocalError, NotReady, Part
-from include.local.supervisor import State, Supervisor
+from include.local.supervisor import PartState, Supervisor
 
 PAUSE_SECONDS = 0.2  # between two checks
 LAST_LINES = 15
@@ -64,7 +64,7 @@ def take_down(parts: list[Part], supervisor: Supervisor) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def _is_up(start: _Start, state: State, log_dir: Path) -> bool:
+def _is_up(start: _Start, state: PartState, log_dir: Path) -> bool:
     """Whether it is ready (or done). Raises LocalError where it has ended, even if it was started again."""
     if start.part.once:
         if state.state == "EXITED" and state.exit_status == 0:

@@ -25,7 +25,7 @@ STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class State:
+class PartState:
     """What supervisord knows of a part."""
 
     name: str
@@ -80,10 +80,10 @@ class Supervisor:
         with suppress(Fault):  # it was not running
             self._call("stopProcess", name, False)
 
-    def states(self) -> dict[str, State]:
+    def states(self) -> dict[str, PartState]:
         """Every part by its name. Raises LocalError where supervisord is gone."""
         return {
-            row["name"]: State(row["name"], row["statename"], row["pid"], row["exitstatus"])
+            row["name"]: PartState(row["name"], row["statename"], row["pid"], row["exitstatus"])
             for row in self._call("getAllProcessInfo")
         }
 

@@ -10,7 +10,7 @@ from include.local.order import Say
 from include.local.part import NotReady, Part
 from include.local.processes import kill_idle_orphans
 from include.local.secrets import write_private
-from include.local.supervisor import State
+from include.local.supervisor import PartState
 
 
 class Watcher:
@@ -23,11 +23,11 @@ class Watcher:
         self._returning: list[Part] = []  # started again, not ready yet
         self._given_up: set[str] = set()
 
-    def first_look(self, states: Mapping[str, State]) -> None:
+    def first_look(self, states: Mapping[str, PartState]) -> None:
         """Note the present state of the parts."""
         self._note(states)
 
-    def look(self, states: Mapping[str, State]) -> None:
+    def look(self, states: Mapping[str, PartState]) -> None:
         """Report what has changed since the last check, and do what it needs."""
         for part in self._parts:
             state, before = states[part.name], self._last_pid.get(part.name)
@@ -50,7 +50,7 @@ class Watcher:
                 self._returning.remove(part)
                 self._say(f"✓ {part.name} is ready again")
 
-    def _note(self, states: Mapping[str, State]) -> None:
+    def _note(self, states: Mapping[str, PartState]) -> None:
         pids = {"supervisord": self._daemon_pid, **{name: state.pid for name, state in states.items() if state.pid}}
         self._last_pid |= pids
         text = "".join(f"{name} {pid}\n" for name, pid in pids.items())

@@ -18,7 +18,7 @@ from include.local.chaos.reader import Reader
 from include.local.chaos.rows import nobody_publishes, red_slices
 from include.local.chaos.simulator import Simulator
 from include.local.part import LocalError, NotReady
-from include.local.supervisor import State, Supervisor
+from include.local.supervisor import PartState, Supervisor
 from include.local.system import System
 
 BACK_SECONDS = 120  # until a part is ready again
@@ -183,7 +183,7 @@ class Injector:
             self.wait(1)
         return False
 
-    def _state(self, name: str) -> State:
+    def _state(self, name: str) -> PartState:
         """A part that runs. Raises LocalError if it does not run in time."""
         deadline = time.monotonic() + BACK_SECONDS
         while (state := self._supervisor.states()[name]).state != "RUNNING" or not state.pid:

@@ -41,7 +41,7 @@ class Taken:
     is_new: bool
 
 
-Outcome: TypeAlias = Taken | CorrelationIdUsed
+Acceptance: TypeAlias = Taken | CorrelationIdUsed
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def accept(database: Database, caller: Caller, new: NewRequest) -> Taken:
     return _or_raise(accept_all(database, caller, [new])[0])
 
 
-def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> list[Outcome]:
+def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> list[Acceptance]:
     """Accept many requests as single calls one after the other would, but in one statement: all or nothing."""
     first: dict[str, NewRequest] = {}
     for request in requests:
@@ -124,13 +124,13 @@ def replays(database: Database, caller: Caller, requests: Sequence[NewRequest]) 
     }
 
 
-def _or_raise(outcome: Outcome) -> Taken:
+def _or_raise(outcome: Acceptance) -> Taken:
     if isinstance(outcome, CorrelationIdUsed):
         raise outcome
     return outcome
 
 
-def _compare(request: NewRequest, stored: _Stored) -> Outcome:
+def _compare(request: NewRequest, stored: _Stored) -> Acceptance:
     if request.content_hash == stored.content_hash:
         return Taken(stored.request, is_new=False)
     return CorrelationIdUsed("a request with this correlation id and another content is stored", stored.request)

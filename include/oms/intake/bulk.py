@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from include.oms.intake.accepting import Caller, Outcome, accept_all, barrier, replays
+from include.oms.intake.accepting import Acceptance, Caller, accept_all, barrier, replays
 from include.oms.intake.checking import Checked, KnownValues, examine
 from include.oms.intake.database import Database
 from include.oms.intake.json_text import MOST_BULK_VALUES, MOST_VALUES, read_json, values_fault
@@ -23,7 +23,7 @@ MOST_BULK_FAULTS = 5_000
 
 def accept_bulk(
     database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, most_bytes_each: int
-) -> list[Outcome | Invalid]:
+) -> list[Acceptance | Invalid]:
     """What became of each, in the order sent. As with a single call, what is stored counts.
 
     Raises Malformed, Invalid and TooMany for the call as a whole; UnknownSourceSystem where it holds a request that is
@@ -37,7 +37,7 @@ def accept_bulk(
     except Refusal as unreadable:
         raise barred or unreadable from None
     stored = replays(database, caller, [it.request for it in checked if it.request and (barred or it.refusal)])
-    instead: list[Outcome | Invalid | None] = []  # of storing it
+    instead: list[Acceptance | Invalid | None] = []  # of storing it
     for request, fault in checked:
         refusal = barred or fault
         replay = stored.get(request.correlation_id) if request and refusal else None

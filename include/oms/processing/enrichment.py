@@ -7,7 +7,7 @@ import re
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
 from include.oms.outside.reference_data import ReferenceData
-from include.oms.processing.tries import Document, HeldRequest, Result, failed, unavailable
+from include.oms.processing.tries import Document, HeldRequest, TryResult, failed, unavailable
 from include.oms.processing.xml_document import document_xml, fits_in_xml
 from include.oms.words.errors import Closed, NotConfigured, NotInTime, Unavailable
 from include.oms.words.model import Category, Stage
@@ -16,7 +16,7 @@ DEFAULT_FOOTER = "0"
 _CONFIG_ID = re.compile(r"\S{1,100}")
 
 
-async def enrich(request: HeldRequest, reference_data: ReferenceData, settings: Settings) -> Document | Result:
+async def enrich(request: HeldRequest, reference_data: ReferenceData, settings: Settings) -> Document | TryResult:
     """The document of a request, or the result where it cannot be made now.
 
     The Reference Data API is asked once for each (document, footer): most calls are answered from memory.
@@ -73,5 +73,5 @@ def _checked(configuration: dict[str, str], document_name: str, settings: Settin
     return config_id, topic or None
 
 
-def _failed(request: HeldRequest, category: Category, description: str, max_attempts: int) -> Result:
+def _failed(request: HeldRequest, category: Category, description: str, max_attempts: int) -> TryResult:
     return failed(request, Stage.ENRICHMENT, category, description, max_attempts=max_attempts)

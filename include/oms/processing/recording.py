@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from include.oms.base.settings import Settings
-from include.oms.processing.tries import Result
+from include.oms.processing.tries import TryResult
 from include.oms.slices.hold import Hold
 from include.oms.slices.recording import record_ends
 from include.oms.words.failure_rules import backoff_of, backoff_seconds
@@ -16,7 +16,7 @@ from include.oms.words.state_machine import Outcome, Wait
 SUBMITS_FOR_FREE = 5  # submits without an answer that spend no attempt; later ones do while others are answered
 
 
-async def record(hold: Hold, results: Sequence[Result]) -> None:
+async def record(hold: Hold, results: Sequence[TryResult]) -> None:
     """Write the results. A request that this worker no longer holds is left to its new worker."""
     submitted = [result for result in results if result.outcome is Outcome.SUBMITTED]
     put_back = [result for result in results if result.move.status is Status.QUEUED]
@@ -29,7 +29,7 @@ async def record(hold: Hold, results: Sequence[Result]) -> None:
         hold.tell_ends()
 
 
-async def _record_submissions(hold: Hold, results: Sequence[Result]) -> None:
+async def _record_submissions(hold: Hold, results: Sequence[TryResult]) -> None:
     moved = await hold.rows(
         "record_submissions",
         request_ids=[result.request_id for result in results],
@@ -41,7 +41,7 @@ async def _record_submissions(hold: Hold, results: Sequence[Result]) -> None:
     hold.report.count("adopted", sum(result.adopted for result in results))
 
 
-async def _record_put_backs(hold: Hold, results: Sequence[Result]) -> None:
+async def _record_put_backs(hold: Hold, results: Sequence[TryResult]) -> None:
     moved = await hold.rows(
         "put_back_requests",
         request_ids=[result.request_id for result in results],
@@ -61,7 +61,7 @@ async def _record_put_backs(hold: Hold, results: Sequence[Result]) -> None:
     hold.report.count("tried again", sum(row["kept"] for row in moved))
 
 
-def wait_seconds(result: Result, settings: Settings, *, tries: int = 0) -> float:
+def wait_seconds(result: TryResult, settings: Settings, *, tries: int = 0) -> float:
     """Seconds that the request waits before its next try. ``tries``: earlier ones that this worker made in vain."""
     match result.move.wait:
         case Wait.SETTLING:

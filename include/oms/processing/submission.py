@@ -18,7 +18,7 @@ from include.oms.base.chunks import chunks
 from include.oms.base.traces import span_of
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.recording import record, wait_seconds
-from include.oms.processing.tries import Document, HeldRequest, Result, failed, not_called, unavailable, unsure
+from include.oms.processing.tries import Document, HeldRequest, TryResult, failed, not_called, unavailable, unsure
 from include.oms.slices.delay_queue import DelayQueue
 from include.oms.slices.hold import Hold
 from include.oms.words.errors import LeaseTooShort, NotInTime, OutcomeUnknown, Rejected, Unavailable
@@ -40,7 +40,7 @@ class Submission:
         self._thunderhead = thunderhead
         self._queue: asyncio.Queue[Document | None] = asyncio.Queue(maxsize=INTENTS_A_COMMIT)
         self._waiting: DelayQueue[Document] = DelayQueue()
-        self._results: list[Result] = []
+        self._results: list[TryResult] = []
         self._busy = 0
 
     @property
@@ -124,12 +124,12 @@ class Submission:
             else:
                 self._results.append(result)
 
-    async def _submit(self, document: Document) -> Result:
+    async def _submit(self, document: Document) -> TryResult:
         """Submit one document, unless Thunderhead has it already."""
         request, looks_up = document.request, document.in_doubt
         try:
             if looks_up and (found := await self._thunderhead.find_by_name(document.batch_name)):
-                return Result(
+                return TryResult(
                     request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=found.batch_id, adopted=True
                 )
             if looks_up and request.spent >= self._settings.max_attempts:
@@ -147,9 +147,9 @@ class Submission:
             return unavailable(request, Stage.SUBMISSION, error, in_doubt=None if looks_up else False)
         except OutcomeUnknown as error:
             return unsure(request, error)
-        return Result(request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=batch_id)
+        return TryResult(request, stage=Stage.SUBMISSION, outcome=Outcome.SUBMITTED, batch_id=batch_id)
 
-    def _keep_or_put_back(self, document: Document, result: Result) -> None:
+    def _keep_or_put_back(self, document: Document, result: TryResult) -> None:
         """Keep the document for another try in this slice if its wait ends in time; else put its request back.
 
         An unsure result is recorded in both cases, so that an operator sees what happened.
@@ -163,7 +163,7 @@ class Submission:
         if not is_kept or result.outcome is Outcome.UNSURE:
             self._results.append(replace(result, is_kept=is_kept, wait_seconds=wait))
 
-    def _never_answered(self, request: HeldRequest) -> Result:
+    def _never_answered(self, request: HeldRequest) -> TryResult:
         """End or retry a request that Thunderhead does not have, and whose submits alone get no answer."""
         reason = f"none of {request.spent} submits got an answer that can be read, while others did"
         return failed(

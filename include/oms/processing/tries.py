@@ -55,7 +55,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Result(Tried):
+class TryResult(Tried):
     """The result of one try of document_processing."""
 
     request: HeldRequest
@@ -73,32 +73,32 @@ class Result(Tried):
         return self.request.request_id
 
 
-def failed(request: HeldRequest, stage: Stage, category: str, description: str, *, max_attempts: int) -> Result:
+def failed(request: HeldRequest, stage: Stage, category: str, description: str, *, max_attempts: int) -> TryResult:
     """A failure of the request itself: it gets another attempt later, or ends."""
     outcome = own_failure(stage, category, spent=request.spent, max_attempts=max_attempts)
-    return Result(request, stage=stage, outcome=outcome, in_doubt=False, category=category, description=description)
+    return TryResult(request, stage=stage, outcome=outcome, in_doubt=False, category=category, description=description)
 
 
-def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_doubt: bool | None = None) -> Result:
+def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_doubt: bool | None = None) -> TryResult:
     """An outage: the outside system was out of reach. No attempt is spent."""
-    return Result(
+    return TryResult(
         request, stage=stage, outcome=Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after,
         was_called=not isinstance(error, Closed), description=str(error),
     )  # fmt: skip
 
 
-def not_called(document: Document, reason: str, wait_seconds: float | None = None) -> Result:
+def not_called(document: Document, reason: str, wait_seconds: float | None = None) -> TryResult:
     """No call was made, and no attempt is spent. ``wait_seconds``: until one may be made; None: not by this worker."""
-    return Result(
+    return TryResult(
         document.request, stage=Stage.SUBMISSION, outcome=Outcome.UNAVAILABLE,
         in_doubt=None if document.in_doubt else False, wait_seconds=wait_seconds, was_called=False,
         may_be_kept=wait_seconds is not None, description=reason,
     )  # fmt: skip
 
 
-def unsure(request: HeldRequest, error: OutcomeUnknown) -> Result:
+def unsure(request: HeldRequest, error: OutcomeUnknown) -> TryResult:
     """A submit without a readable answer."""
-    return Result(
+    return TryResult(
         request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, in_doubt=True, wait_seconds=error.retry_after,
         category=error.category, description=str(error),
     )  # fmt: skip

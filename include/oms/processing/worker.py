@@ -21,7 +21,7 @@ from include.oms.outside.thunderhead import Thunderhead
 from include.oms.processing.enrichment import enrich
 from include.oms.processing.recording import record, wait_seconds
 from include.oms.processing.submission import MEANWHILE, Submission
-from include.oms.processing.tries import Document, HeldRequest, Result, SliceMembers, in_doubt_document
+from include.oms.processing.tries import Document, HeldRequest, SliceMembers, TryResult, in_doubt_document
 from include.oms.slices.claim import take_more
 from include.oms.slices.delay_queue import DelayQueue
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
@@ -140,7 +140,7 @@ class Processing:
             await record(self._hold, results)
             await self._submission.hand_over(documents)
 
-    async def _document_of(self, request: HeldRequest) -> Document | Result | None:
+    async def _document_of(self, request: HeldRequest) -> Document | TryResult | None:
         """The document; the result if none can be made; None if the request waits in the slice."""
         settings = self._hold.settings
         if request.takeovers >= MAX_TAKEOVERS:
@@ -149,12 +149,14 @@ class Processing:
             settled_in = settling_left(request, settings)
             if settled_in <= 0:
                 return in_doubt_document(request)
-            return self._kept(Result(request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, wait_seconds=settled_in))
+            return self._kept(
+                TryResult(request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, wait_seconds=settled_in)
+            )
         prepared = await enrich(request, self._reference_data, settings)
-        is_turned_back = isinstance(prepared, Result) and prepared.outcome is Outcome.UNAVAILABLE
-        return self._kept(prepared) if is_turned_back and isinstance(prepared, Result) else prepared
+        is_turned_back = isinstance(prepared, TryResult) and prepared.outcome is Outcome.UNAVAILABLE
+        return self._kept(prepared) if is_turned_back and isinstance(prepared, TryResult) else prepared
 
-    def _kept(self, result: Result) -> Result | None:
+    def _kept(self, result: TryResult) -> TryResult | None:
         """Let the request wait in the slice and return None, if its wait ends in time; else return the result."""
         wait, time = wait_seconds(result, self._hold.settings), self._hold.time
         is_in_time = wait < time.seconds_left if result.outcome is Outcome.UNSURE else time.keeps_for(wait)
@@ -168,7 +170,7 @@ class Processing:
         await record(
             self._hold,
             [
-                Result(
+                TryResult(
                     request, stage=Stage.ENRICHMENT, outcome=Outcome.UNAVAILABLE, wait_seconds=0.0, was_called=False,
                     description=MEANWHILE,
                 )
@@ -188,9 +190,9 @@ def settling_left(request: HeldRequest, settings: Settings) -> float:
     return settings.settling_seconds + (request.unsure_for_seconds or 0.0) - age
 
 
-def _set_aside(request: HeldRequest) -> Result:
+def _set_aside(request: HeldRequest) -> TryResult:
     """End a request whose workers died again and again: an operator must look at it before it is tried again."""
-    return Result(
+    return TryResult(
         request, stage=Stage.SUBMISSION, outcome=Outcome.FAILED_PERMANENT, category=Category.WORKER_DIED,
         description=f"{request.takeovers} workers in a row died while they held this request",
     )  # fmt: skip

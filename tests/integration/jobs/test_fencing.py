@@ -9,7 +9,7 @@ from include.oms.monitoring import recording as monitoring
 from include.oms.monitoring.verdicts import Verdict
 from include.oms.monitoring.worker import held_batches
 from include.oms.processing import recording as processing
-from include.oms.processing.tries import HeldRequest, Result
+from include.oms.processing.tries import HeldRequest, TryResult
 from include.oms.processing.worker import held_requests
 from include.oms.slices.hold import Hold
 from include.oms.testing.system import Oms
@@ -44,7 +44,7 @@ async def replaced_worker(oms: Oms) -> tuple[Hold, HeldRequest]:
 async def test_its_results_change_nothing(oms: Oms, written: dict[str, object]) -> None:
     former, request = await replaced_worker(oms)
     before = await oms.request(request.request_id)
-    result = Result(request, stage=Stage.SUBMISSION, **written)  # type: ignore[arg-type]
+    result = TryResult(request, stage=Stage.SUBMISSION, **written)  # type: ignore[arg-type]
 
     await processing.record(former, [result])
 
