@@ -31,8 +31,8 @@ from plugins.oms_console.same_origin import same_origin
 
 STATIC = Path(__file__).parent / "static"
 PAGES = (
-    "/", "/search", "/retrying", "/systems", "/reference", "/actions", "/bulk", "/bulk/{operation_id}", "/slices",
-    "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
+    "/", "/search", "/failures", "/retrying", "/bulk", "/bulk/{operation_id}", "/systems", "/reference", "/actions",
+    "/slices", "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
 )  # fmt: skip
 
 # Nothing from other hosts and no inline script: text that is taken for markup by mistake runs nothing.

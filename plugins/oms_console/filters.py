@@ -9,12 +9,13 @@ from psycopg.rows import DictRow
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, State, select_requests
-from include.oms.words.model import Category, Stage, Status
+from include.oms.words.model import RED_ENDS, Category, Stage, Status
 from include.oms.words.names import trimmed
 
 AS_THEY_ARE = {
-    "batch_id", "document", "document_type", "document_name", "source_system", "stage", "category", "state",
-    "unresolved", "retrying", "withdrawn", "created_from", "created_to",
+    "batch_id", "document", "document_type", "document_name", "source_system", "stage", "category", "cause",
+    "error_text", "state", "unresolved", "retrying", "withdrawn", "created_from", "created_to", "ended_from",
+    "ended_to", "batch_name",
 }  # fmt: skip
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
@@ -43,6 +44,7 @@ class Filter(BaseModel):
     request_id: Id | None = None
     correlation_id: Name | None = None
     batch_id: Id | None = None
+    batch_name: Name | None = None
     metadata: Annotated[str, AfterValidator(_pair)] | None = None
     """KEY:VALUE, as POLICY_NUMBER:4711."""
     document: Name | None = None
@@ -55,6 +57,10 @@ class Filter(BaseModel):
     state: State | None = None
     category: Category | None = None
     """Of the request's last error."""
+    cause: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
+    """Of the last error, as the groups of failures name it."""
+    error_text: MetadataValue | None = None
+    """A part of the last error's text. Without a status: of what is red or retried, which have an index."""
     unresolved: bool = False
     retrying: bool = False
     """Only what has spent attempts and has not ended."""
@@ -62,6 +68,8 @@ class Filter(BaseModel):
     """Whether its client or an operator has withdrawn it."""
     created_from: AwareDatetime | None = None
     created_to: AwareDatetime | None = None
+    ended_from: AwareDatetime | None = None
+    ended_to: AwareDatetime | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -70,11 +78,24 @@ class Filter(BaseModel):
         value = trimmed(value) if isinstance(value, str) else value
         return None if value in ("", (), [], [""]) else value
 
+    @property
+    def personal(self) -> str | None:
+        """What is asked by that may be personal data; None if nothing is."""
+        return "metadata" if self.metadata else "error_text" if self.error_text else None
+
+    def _statuses(self) -> tuple[Status, ...] | None:
+        """The statuses; for a text of the last error, which has no index, only those that are few."""
+        if not (self.cause or self.error_text) or self.state in (State.NEEDS_PERSON, State.RESOLVED, State.RETRYING):
+            return self.status
+        return tuple(status for status in self.status or () if status in RED_ENDS) or RED_ENDS
+
     def in_words(self) -> str:
-        """The filter for the audit trail: of metadata the key alone."""
+        """The filter for the audit trail: of metadata the key alone, no text of an error."""
         said = self.model_dump(mode="json", exclude_defaults=True)
         if self.metadata:
             said["metadata"] = f"{_split(self.metadata)[0]}:…"
+        if self.error_text:
+            said["error_text"] = "…"
         return "; ".join(f"{name}: {value}" for name, value in said.items()) or "all requests"
 
     def selection(self) -> Selection:
@@ -82,7 +103,7 @@ class Filter(BaseModel):
         return Selection(
             request_ids=(self.request_id,) if self.request_id else None,
             correlation_ids=(self.correlation_id,) if self.correlation_id else None,
-            statuses=self.status,
+            statuses=self._statuses(),
             metadata=(_split(self.metadata),) if self.metadata else None,
             **self.model_dump(include=AS_THEY_ARE),
         )

@@ -17,8 +17,19 @@ from plugins.oms_console.rights import ACT, GetUserDep, actor
 
 router = APIRouter(dependencies=ACT)
 
-QUERIES = {"json": "look_at_content", "metadata": "look_at_metadata", "xml": "look_at_xml", "pdf": "look_at_document"}
-MEDIA_TYPES = {"json": "application/json", "metadata": "application/json", "xml": "application/xml"}
+QUERIES = {
+    "json": "look_at_content",
+    "metadata": "look_at_metadata",
+    "errors": "look_at_errors",
+    "xml": "look_at_xml",
+    "pdf": "look_at_document",
+}
+MEDIA_TYPES = {
+    "json": "application/json",
+    "metadata": "application/json",
+    "errors": "application/json",
+    "xml": "application/xml",
+}
 MISSING = {
     "pdf": "no document has been made for this request yet",
     "content": "there is no content: it was never made, or it was erased at the end of its retention",
@@ -32,7 +43,7 @@ class Look(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    what: Literal["json", "metadata", "xml", "pdf"]
+    what: Literal["json", "metadata", "errors", "xml", "pdf"]
 
 
 @router.post("/requests/{request_id}/looks")

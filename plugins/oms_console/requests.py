@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.operators.selection import LARGEST_ID
+from include.oms.words.names import trimmed
 from include.oms.words.problems import PROBLEMS
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db, connection
@@ -38,8 +39,8 @@ def the_filter(request: Request, user: GetUserDep) -> Filter:
     except ValidationError as error:
         faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
         raise HTTPException(422, faults) from error
-    if wanted.metadata and not may(user)["act"]:
-        raise HTTPException(403, "searching by metadata needs the right to clear task instances")
+    if wanted.personal and not may(user)["act"]:
+        raise HTTPException(403, f"searching by {wanted.personal} needs the right to clear task instances")
     return wanted
 
 
@@ -54,8 +55,8 @@ async def search(
 
     Metadata is personal data: a search by it is kept in the audit trail, but not its refreshes.
     """
-    if wanted.metadata and "if-none-match" not in request.headers:
-        await audit(db, user, "search_by_metadata", subject=wanted.in_words())
+    if wanted.personal and "if-none-match" not in request.headers:
+        await audit(db, user, f"search_by_{wanted.personal}", subject=wanted.in_words())
     ids = await chosen(db, wanted, limit=PAGE + 1, before=before)
     rows = await database.rows(db, "list_requests", request_ids=ids[:PAGE])
     return {"items": rows, "before": ids[PAGE - 1] if len(ids) > PAGE else None}
@@ -66,6 +67,29 @@ async def total(wanted: Wanted, db: Db) -> dict[str, Any]:
     """Count the requests of the filter, up to a bound."""
     ids = await chosen(db, wanted, limit=MOST_COUNTED + 1)
     return {"number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
+
+
+@router.get("/find")
+async def find(db: Db, q: Annotated[str, Query(min_length=1, max_length=300)]) -> dict[str, Any]:
+    """What a pasted text is, as filters of the search: ids and names that exist."""
+    text = trimmed(q)
+    (found,) = await database.rows(
+        db, "what_is_it", text=text, number=int(text) if text.isdecimal() and int(text) <= LARGEST_ID else None
+    )
+    return {"kinds": [kind for kind, is_one in found.items() if is_one], "text": text}
+
+
+@router.get("/failures")
+async def failures(user: GetUserDep, request: Request, db: Db) -> list[dict[str, Any]]:
+    """The requests that need a person, in groups: by the cause in their last error, document and client.
+
+    A cause is the error's text without numbers and quotations. It may still be personal data: only users who may act
+    see it, and the audit trail keeps that they looked, but not the page's refreshes.
+    """
+    acts = may(user)["act"]
+    if acts and "if-none-match" not in request.headers:
+        await audit(db, user, "look_at_failures")
+    return await database.rows(db, "failures", with_text=acts)
 
 
 @router.get("/problems/{name}")

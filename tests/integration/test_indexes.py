@@ -21,6 +21,7 @@ PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT 
 # With these, PostgreSQL may also choose to look through a table; what it finds at first by an index decides.
 BY_CHOICE = {
     "select_requests",  # any filter, or none: newest first
+    "what_is_it",  # the first entry of an index, once for each source system
     "note_documents_to_archive",  # the last entry of an index: how far the archive has looked
     "days_not_reconciled",  # the first entry of an index, once a day
     "last_request_id",  # the last entry of an index, once after a restore

@@ -37,7 +37,7 @@ WHERE operation_id = %(operation_id)s GROUP BY answer ORDER BY number DESC, answ
 UPDATE bulk_operations
 SET state = %(state)s, decided_by = %(actor)s, decided_at = now(),
     ended_at = CASE WHEN %(state)s::text = 'REJECTED' THEN now() END,
-    selection = CASE WHEN %(state)s::text = 'REJECTED' THEN selection - 'metadata' ELSE selection END
+    selection = CASE WHEN %(state)s::text = 'REJECTED' THEN selection - '{metadata,error_text}'::text[] ELSE selection END
 WHERE operation_id = %(operation_id)s AND state = 'WAITING' AND actor <> %(actor)s
 RETURNING action, subject, counted;
 
@@ -45,7 +45,7 @@ RETURNING action, subject, counted;
 -- Pause, resume or stop an operation. A piece under way ends first. No row: it is not in a state that allows this.
 UPDATE bulk_operations
 SET state = %(state)s, changed_by = %(actor)s, ended_at = CASE WHEN %(state)s::text = 'STOPPED' THEN now() END,
-    selection = CASE WHEN %(state)s::text = 'STOPPED' THEN selection - 'metadata' ELSE selection END
+    selection = CASE WHEN %(state)s::text = 'STOPPED' THEN selection - '{metadata,error_text}'::text[] ELSE selection END
 WHERE operation_id = %(operation_id)s AND state = ANY (%(from_states)s)
 RETURNING action, subject, worked, counted;
 
@@ -85,7 +85,7 @@ WHERE operation_id = %(operation_id)s;
 
 -- end_operation --
 -- The operation is done. Metadata is not kept any longer than it is needed.
-UPDATE bulk_operations SET state = 'DONE', ended_at = now(), lease_until = NULL, selection = selection - 'metadata'
+UPDATE bulk_operations SET state = 'DONE', ended_at = now(), lease_until = NULL, selection = selection - '{metadata,error_text}'::text[]
 WHERE operation_id = %(operation_id)s AND lease_token = %(lease_token)s
 RETURNING action, subject, actor, door, reason, counted, worked, done;
 

@@ -40,6 +40,26 @@ WHERE r.slice_id = ANY (%(slice_ids)s) AND r.status IN ('FAILED', 'STOPPED') AND
   AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
 GROUP BY r.slice_id, r.stage ORDER BY r.stage;
 
+-- what_is_it --
+-- What a text is: an id or a name that exists. A column for each kind, named as the search's filter.
+WITH RECURSIVE systems AS (  -- every source system, one index probe each
+    (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.source_system FROM document_requests r
+            WHERE r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
+    FROM systems s WHERE s.source_system IS NOT NULL
+)
+SELECT EXISTS (SELECT FROM document_requests WHERE request_id = %(number)s::bigint) AS request_id,
+       EXISTS (SELECT FROM document_requests WHERE request_correlation_id = %(text)s
+               AND source_system = ANY (ARRAY(SELECT source_system FROM systems))) AS correlation_id,
+       EXISTS (SELECT FROM thunderhead_batches  -- a name has its request's id: PREFIX-request-attempt
+               WHERE request_id = (regexp_match(%(text)s, '-([0-9]{1,18})-[0-9]+$'))[1]::bigint
+                 AND batch_name = %(text)s) AS batch_name,
+       EXISTS (SELECT FROM thunderhead_batches WHERE thunderhead_batch_id = %(number)s::bigint) AS batch_id,
+       EXISTS (SELECT FROM systems WHERE source_system = %(text)s) AS source_system,
+       (SELECT count(*) FROM (SELECT FROM document_requests WHERE document_name = %(text)s LIMIT 1) one) > 0 AS document_name,
+       (SELECT count(*) FROM (SELECT FROM document_requests WHERE document_type = %(text)s LIMIT 1) one) > 0 AS document_type;
+
 -- list_requests --
 -- These requests for a list, each with its last error and its newest batch, without payload and metadata.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
@@ -47,7 +67,7 @@ SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type,
        utc_text(r.created_at) AS created_at, utc_text(r.ended_at) AS ended_at,
        utc_text(r.resolved_at) AS resolved_at,
        CASE WHEN r.status = 'QUEUED' AND r.due_at > now() THEN utc_text(r.due_at) END AS due_at,
-       e.category, e.description, b.thunderhead_batch_id, b.batch_name, b.dms_document_id,
+       e.category, own_text(e.category, e.description) AS description, b.thunderhead_batch_id, b.batch_name, b.dms_document_id,
        s.job, s.dag_run_id, coalesce(s.map_index, s.ordinal) AS map_index
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
@@ -59,7 +79,8 @@ WHERE r.request_id = ANY (%(request_ids)s)
 ORDER BY r.request_id DESC;
 
 -- request_page --
--- The content of a request's page, without payload and metadata values. Of the metadata, only the keys are returned.
+-- The content of a request's page, without payload, metadata values and texts from outside. Of the metadata, only the keys
+-- are returned; of the error texts, only our own.
 SELECT json_build_object(
     'request_id', r.request_id, 'source_system', r.source_system, 'request_correlation_id', r.request_correlation_id,
     'document_type', r.document_type, 'document_name', r.document_name, 'document_language', r.document_language,
@@ -84,7 +105,7 @@ SELECT json_build_object(
         SELECT coalesce(json_agg(json_build_object(
             'revision', revision, 'attempt', attempt, 'stage', stage, 'category', category,
             'job', s.job, 'dag_run_id', s.dag_run_id, 'map_index', coalesce(s.map_index, s.ordinal),
-            'description', description, 'at', utc_text(at)) ORDER BY error_id), '[]')
+            'description', own_text(category, description), 'at', utc_text(at)) ORDER BY error_id), '[]')
         FROM request_errors LEFT JOIN slices s USING (slice_id) WHERE request_id = r.request_id),
     'events', (
         SELECT coalesce(json_agg(json_build_object(
@@ -93,7 +114,8 @@ SELECT json_build_object(
         FROM final_events WHERE request_id = r.request_id),
     'timeline', (
         SELECT coalesce(json_agg(json_build_object(
-            'at', utc_text(t.at), 'event', t.event, 'actor', t.actor, 'detail', t.detail, 'job', s.job,
+            'at', utc_text(t.at), 'event', t.event, 'actor', t.actor,
+            'detail', t.detail - '{description,origin_user}'::text[], 'job', s.job,
             'dag_run_id', s.dag_run_id, 'map_index', coalesce(s.map_index, s.ordinal)) ORDER BY t.entry_id), '[]')
         FROM request_timeline t LEFT JOIN slices s USING (slice_id) WHERE t.request_id = r.request_id)
 ) AS request
@@ -128,6 +150,18 @@ WITH found AS (
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "metadata"}' FROM found WHERE content IS NOT NULL
+)
+SELECT content FROM found WHERE content IS NOT NULL;
+
+-- look_at_errors --
+-- The texts of a request's errors, which may quote its content. The timeline keeps who looked.
+WITH found AS (
+    SELECT json_agg(json_build_object('at', utc_text(at), 'attempt', attempt, 'category', category,
+                                      'description', description) ORDER BY error_id)::text AS content
+    FROM request_errors WHERE request_id = %(request_id)s
+), told AS (
+    INSERT INTO request_timeline (request_id, event, actor, detail)
+    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "errors"}' FROM found WHERE content IS NOT NULL
 )
 SELECT content FROM found WHERE content IS NOT NULL;
 
@@ -214,11 +248,26 @@ WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL AND r.resolved_a
   AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
 GROUP BY r.status, r.stage, e.category ORDER BY number DESC LIMIT 50;
 
+-- failures --
+-- The requests that need a person (see stock), in groups: by the cause in their last error's text, document and client. With
+-- the cause's text only if it is to be shown; `cause` is its hash, by which select_requests filters.
+SELECT md5(c.cause) AS cause, CASE WHEN %(with_text)s THEN c.cause ELSE own_text(e.category, c.cause) END AS text,
+       e.category, r.stage, r.status, r.source_system, r.document_type, r.document_name, count(*) AS number,
+       utc_text(min(r.ended_at)) AS first_at, utc_text(max(r.ended_at)) AS last_at, max(r.request_id) AS newest,
+       count(*) OVER () AS groups
+FROM document_requests r
+LEFT JOIN LATERAL last_error(r.request_id) e ON true
+CROSS JOIN LATERAL (SELECT coalesce(error_cause(e.description), '') AS cause OFFSET 0) c
+WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL AND r.resolved_at IS NULL
+  AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED')
+GROUP BY c.cause, e.category, r.stage, r.status, r.source_system, r.document_type, r.document_name
+ORDER BY number DESC, last_at DESC LIMIT 200;
+
 -- retrying_by_category --
 -- The open requests that have spent attempts, by their last error. Many of them are an early sign of an outage.
 SELECT e.category, r.stage, count(*) AS number, max(r.spent) AS most_spent,
        count(*) FILTER (WHERE r.status = 'QUEUED' AND r.due_at > now()) AS waiting,
-       utc_text(min(r.created_at)) AS oldest_created_at, max(e.description) AS a_description, utc_text(max(e.at)) AS last_at
+       utc_text(min(r.created_at)) AS oldest_created_at, utc_text(max(e.at)) AS last_at
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.spent > 0 AND r.ended_at IS NULL

@@ -54,7 +54,10 @@ class Selection(BaseModel):
     document_name: Name | None = None
     document: Name | None = None  # matches the document name or the document type
     batch_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None  # Thunderhead's batch id, of any attempt
+    batch_name: Name | None = None  # of any attempt
     category: Category | None = None  # of the last error
+    cause: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None  # hash of the last error's cause
+    error_text: MetadataValue | None = None  # a part of the last error's text; it may be personal data
     state: State | None = None
     unresolved: bool = False  # only requests that no operator has resolved
     retrying: bool = False  # only what has spent attempts and has not ended

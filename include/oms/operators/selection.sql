@@ -24,6 +24,10 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(source_system)s::text IS NULL OR r.source_system = %(source_system)s::text)
   AND (%(batch_id)s::bigint IS NULL OR r.request_id = ANY (ARRAY(
       SELECT request_id FROM thunderhead_batches WHERE thunderhead_batch_id = %(batch_id)s::bigint)))
+  AND (%(batch_name)s::text IS NULL OR r.request_id = ANY (ARRAY(  -- a name has its request's id: PREFIX-request-attempt
+      SELECT request_id FROM thunderhead_batches
+      WHERE request_id = (regexp_match(%(batch_name)s::text, '-([0-9]{1,18})-[0-9]+$'))[1]::bigint
+        AND batch_name = %(batch_name)s::text)))
   AND (%(document)s::text IS NULL OR r.document_name = %(document)s::text OR r.document_type = %(document)s::text)
   AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s::text)
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s::text)
@@ -53,6 +57,8 @@ WHERE r.request_id < %(before)s::bigint
       WHEN 'set_aside' THEN r.request_id = ANY (ARRAY(
           SELECT request_id FROM final_events WHERE set_aside_at IS NOT NULL))
       END)
+  AND (%(cause)s::text IS NULL OR md5(coalesce(error_cause(e.description), '')) = %(cause)s::text)
+  AND (%(error_text)s::text IS NULL OR strpos(lower(e.description), lower(%(error_text)s::text)) > 0)
   AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))
   AND (%(withdrawn)s::boolean IS NULL
        OR (r.status = 'STOPPED' AND e.category IS NOT DISTINCT FROM 'CANCELLED') = %(withdrawn)s::boolean)

@@ -15,13 +15,20 @@ def days_ago(days: float) -> datetime:
 
 async def ended(
     oms: Oms, status: str = "FAILED", *, category: str | None = "PROCESSING_ERROR", days: float = 0.01,
-    metadata: dict[str, str] | None = None, correlation_id: str | None = None, **columns: Any,
+    metadata: dict[str, str] | None = None, correlation_id: str | None = None, description: str = "x", **columns: Any,
 ) -> int:  # fmt: skip
     """Make a request that ended ``days`` days ago, with its end in timeline and outbox. Return its id."""
     at = days_ago(days)
     columns = {"stage": "GENERATION", "created_at": at, **columns}
     (request_id,) = await oms.queued(status=status, revision=1, ended_at=at, attempts=1, **columns)
-    values = {"id": request_id, "status": status, "stage": columns["stage"], "category": category, "at": at}
+    values = {
+        "id": request_id,
+        "status": status,
+        "stage": columns["stage"],
+        "category": category,
+        "at": at,
+        "text": description,
+    }
     if correlation_id:
         await oms.connection.execute(
             "UPDATE document_requests SET request_correlation_id = %s WHERE request_id = %s",
@@ -30,7 +37,7 @@ async def ended(
     if category:
         await oms.connection.execute(
             """INSERT INTO request_errors (request_id, revision, attempt, stage, category, description)
-               VALUES (%(id)s, 1, 1, %(stage)s, %(category)s, 'x')""",
+               VALUES (%(id)s, 1, 1, %(stage)s, %(category)s, %(text)s)""",
             values,
         )
     await oms.connection.execute(

@@ -13,8 +13,12 @@ function errorOf(row) {
   return el(
     "details",
     { class: row.status === "COMPLETED" ? "error quiet" : "error" },
-    el("summary", {}, el("strong", {}, row.category), " ", el("span", { class: "clip" }, row.description)),
-    el("p", { class: "long" }, row.description),
+    el("summary", {}, el("strong", {}, row.category), " ", el("span", { class: "clip" }, row.description ?? "")),
+    el(
+      "p",
+      { class: "long" },
+      row.description ?? "The request's page has the text: it may quote what the client sent.",
+    ),
   );
 }
 

@@ -4,6 +4,7 @@ import { base, get } from "./api.js";
 import { bulk } from "./bulk.js";
 import { dashboard } from "./dashboard.js";
 import { el, fill, note } from "./dom.js";
+import { failures } from "./failures.js";
 import { at, loginLink, showAddress } from "./links.js";
 import { problem } from "./problem.js";
 import { reference } from "./reference.js";
@@ -20,6 +21,7 @@ import { trail } from "./trail.js";
 const VIEWS = {
   "": ["Dashboard", dashboard],
   search: ["Search", search],
+  failures: ["Failures", failures],
   retrying: ["Retrying", retrying],
   bulk: ["Bulk operations", bulk],
   systems: ["Outside systems", systems],

@@ -78,7 +78,7 @@ function why(shown) {
   return note(
     again ? "bad" : "warn",
     el("strong", {}, help?.title ?? last.category),
-    el("p", { class: "long" }, last.description),
+    last.description ? el("p", { class: "long" }, last.description) : null,
     help
       ? el(
           "p",
@@ -183,7 +183,10 @@ function errors(shown) {
       { head: "Attempt", cell: (error) => error.attempt },
       { head: "Stage", cell: (error) => error.stage },
       { head: "Category", cell: (error) => el("a", { href: at(`problems/${error.category}`) }, error.category) },
-      { head: "Text", cell: (error) => el("span", { class: "long" }, error.description) },
+      {
+        head: "Text",
+        cell: (error) => el("span", { class: "long" }, error.description ?? "shown on a look, above"),
+      },
       { head: "In", cell: instanceLink },
     ],
     shown.errors,
@@ -219,7 +222,7 @@ function events(shown) {
  */
 function personal(shown, me, changed, place) {
   if (!me.may.act)
-    return note("quiet", "Payload, metadata and document are personal data. Your Airflow role may not see them.");
+    return note("quiet", "Payload, metadata, error texts and document are personal data. Your role may not see them.");
   const look = async (/** @type {string} */ what, /** @type {boolean} */ isSaved) => {
     try {
       const answer = await send("POST", `requests/${shown.request_id}/looks`, { what });
@@ -246,6 +249,7 @@ function personal(shown, me, changed, place) {
       { class: "bar" },
       button("Show metadata", "metadata", false, shown.metadata_keys.length > 0),
       button("Show JSON", "json", false, shown.has_content),
+      button("Show error texts", "errors", false, shown.errors.length > 0),
       button("Show XML", "xml", false, hasBatch),
       button("Download JSON", "json", true, shown.has_content),
       button("Download XML", "xml", true, hasBatch),
@@ -267,6 +271,10 @@ function laidOut(text, what) {
   if (what === "metadata")
     return Object.entries(parse(text))
       .map(([key, value]) => `${key}: ${value}`)
+      .join("\n");
+  if (what === "errors")
+    return parse(text)
+      .map((/** @type {any} */ one) => `${one.at} attempt ${one.attempt}, ${one.category}: ${one.description}`)
       .join("\n");
   return what === "json" ? pretty(text) : text;
 }

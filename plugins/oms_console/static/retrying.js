@@ -20,7 +20,6 @@ const COLUMNS = [
   { head: "Most spent", kind: "n", cell: (/** @type {any} */ group) => number(group.most_spent) },
   { head: "Oldest", cell: (/** @type {any} */ group) => instant(group.oldest_created_at) },
   { head: "Last", cell: (/** @type {any} */ group) => instant(group.last_at) },
-  { head: "For example", cell: (/** @type {any} */ group) => el("span", { class: "long" }, group.a_description ?? "") },
 ];
 
 /** @param {Element} page */

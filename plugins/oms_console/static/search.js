@@ -2,6 +2,7 @@
 // Searching requests by whatever the operator has in hand.
 import { get } from "./api.js";
 import { asOperation } from "./actions.js";
+import { ask } from "./dialog.js";
 import { draw, el, empty, fill, note } from "./dom.js";
 import { filterOf, withoutPage } from "./filter.js";
 import { at } from "./links.js";
@@ -16,10 +17,25 @@ const TEXTS = [
   ["request_id", "Request id", "numeric"],
   ["correlation_id", "Correlation id"],
   ["batch_id", "Thunderhead batch", "numeric"],
+  ["batch_name", "Batch name"],
   ["metadata", "Metadata KEY:VALUE", "text", "POLICY_ID:4711"],
   ["source_system", "Source system"],
   ["document", "Document name or type"],
+  ["error_text", "Text of the last error"],
 ];
+/** @type {Record<string, string>} what a pasted text may be */
+const KINDS = {
+  request_id: "a request",
+  correlation_id: "a correlation id",
+  batch_name: "a batch name",
+  batch_id: "a Thunderhead batch",
+  source_system: "a source system",
+  document_name: "a document",
+  document_type: "a document type",
+};
+/** Filters that a link brings; the form keeps them, and a chip takes each away. */
+const HIDDEN = ["cause", "document_name", "document_type"];
+const PERSONAL = new Set(["metadata", "error_text"]);
 /** @type {[string, string, string[] | Record<string, string>][]} */
 const CHOICES = [
   ["state", "State", { ...STATES, retrying: "being retried" }],
@@ -35,7 +51,7 @@ function form(params, mayAct) {
   const said = (/** @type {string} */ name) => params.get(name) ?? "";
   const field = (/** @type {string} */ name, /** @type {string} */ label, /** @type {any} */ input) =>
     el("div", { class: "field" }, el("label", { for: name }, label), input);
-  const texts = TEXTS.filter(([name]) => name !== "metadata" || mayAct).map(([name, label, mode, example]) =>
+  const texts = TEXTS.filter(([name]) => !PERSONAL.has(name) || mayAct).map(([name, label, mode, example]) =>
     field(
       name,
       label,
@@ -85,6 +101,9 @@ function form(params, mayAct) {
     choices,
     timeField("created_from", "Created from", params.get("created_from")),
     timeField("created_to", "Created before", params.get("created_to")),
+    timeField("ended_from", "Ended from", params.get("ended_from")),
+    timeField("ended_to", "Ended before", params.get("ended_to")),
+    HIDDEN.filter((name) => said(name)).map((name) => el("input", { type: "hidden", name, value: said(name) })),
     group(
       "Status",
       STATUSES.map((status) => box("status", status, status)),
@@ -111,6 +130,116 @@ function submitted(event) {
   );
 }
 
+/** One box for whatever was pasted: it says what that is. */
+function oneBox() {
+  const answer = el("div", { "aria-live": "polite" });
+  const link = (/** @type {string} */ kind, /** @type {string} */ text) =>
+    el("a", { class: "button plain", href: at("search", { [kind]: text }) }, KINDS[kind]);
+  const find = async (/** @type {any} */ event) => {
+    event.preventDefault();
+    const text = new FormData(event.target).get("q");
+    if (!text) return;
+    try {
+      const { kinds, text: cleaned } = await get(`find?${new URLSearchParams({ q: String(text) })}`);
+      if (kinds.length === 1) location.assign(at("search", { [kinds[0]]: cleaned }));
+      else if (kinds.length)
+        fill(
+          answer,
+          el(
+            "div",
+            { class: "bar" },
+            "It is several things: ",
+            kinds.map((/** @type {string} */ kind) => link(kind, cleaned)),
+          ),
+        );
+      else fill(answer, el("p", { class: "quiet" }, "No request, batch, client or document has this id or name."));
+    } catch (error) {
+      fill(answer, note("bad", /** @type {Error} */ (error).message));
+    }
+  };
+  return el(
+    "form",
+    { class: "find", role: "search", "aria-label": "Find by any id or name", onsubmit: find },
+    el("label", { for: "q" }, "Any id or name"),
+    el("input", {
+      id: "q",
+      name: "q",
+      maxLength: 300,
+      autocomplete: "off",
+      placeholder: "request, correlation id, batch, document, client",
+    }),
+    el("button", { class: "plain", type: "submit" }, "Find"),
+    answer,
+  );
+}
+
+/**
+ * Each condition, to be taken away.
+ * @param {URLSearchParams} filter
+ */
+const chips = (filter) =>
+  el(
+    "ul",
+    { class: "chips", "aria-label": "Conditions" },
+    [...filter].map(([name, value], n) => {
+      const rest = new URLSearchParams([...filter].filter((_, other) => other !== n));
+      const shown = name === "cause" ? "as in the group" : (STATES[value] ?? value);
+      return el(
+        "li",
+        {},
+        `${name.replaceAll("_", " ")}: ${shown} `,
+        el(
+          "a",
+          { href: `${at("search")}?${rest}`, "aria-label": `Without ${name.replaceAll("_", " ")} ${shown}` },
+          "✕",
+        ),
+      );
+    }),
+  );
+
+/** @returns {Record<string, string>} */
+const views = () => JSON.parse(localStorage.getItem("oms.views") ?? "{}");
+
+/**
+ * Searches that were given a name, in this browser. Conditions that may be personal data are not kept.
+ * @param {URLSearchParams} filter
+ */
+function savedViews(filter) {
+  const kept = new URLSearchParams([...filter].filter(([name]) => !PERSONAL.has(name)));
+  const place = el("div", { class: "bar", role: "group", "aria-label": "Saved views" });
+  const keep = (/** @type {Record<string, string>} */ all) => {
+    localStorage.setItem("oms.views", JSON.stringify(all));
+    show();
+  };
+  const save = () =>
+    ask({
+      title: "Save this search",
+      fields: [{ name: "name", label: "Name of the view", required: true }],
+      go: "Save",
+      act: async ({ name }) => keep({ ...views(), [name.trim()]: String(kept) }),
+    });
+  const show = () =>
+    fill(
+      place,
+      Object.entries(views()).map(([name, query]) => [
+        el("a", { class: "button plain", href: `${at("search")}?${query}` }, name),
+        el(
+          "button",
+          {
+            class: "copy",
+            type: "button",
+            "aria-label": `Forget the view ${name}`,
+            onclick: () => keep(Object.fromEntries(Object.entries(views()).filter(([other]) => other !== name))),
+          },
+          "✕",
+        ),
+      ]),
+      kept.size ? el("button", { class: "plain", type: "button", onclick: save }, "Save this search …") : null,
+    );
+  show();
+  return place;
+}
+
 /**
  * @param {Element} page
  * @param {{ me: any }} who
@@ -125,9 +254,12 @@ export async function search(page, { me }) {
   fill(
     page,
     el("h1", {}, "Search"),
+    oneBox(),
+    savedViews(filter),
+    filter.size ? chips(filter) : null,
     el(
       "details",
-      { class: "fold", open: !isPhone || !filter.size },
+      { class: "fold", open: !isPhone },
       el(
         "summary",
         {},

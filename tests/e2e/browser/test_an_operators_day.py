@@ -47,7 +47,7 @@ def test_a_failed_request_is_found_understood_cleared_and_healed(client: Client,
     operator.click("a[href$='/plugin/oms_task_instance']")
     operator.into("Requests")
     operator.see(".note.bad", "Clearing this task instance tries 1 request again")
-    operator.see("details.error summary", "the template needs a date of birth")
+    operator.see("details.error summary", "VALIDATION_ERROR")
     operator.out()
     operator.photograph("task-instance")
 
@@ -91,7 +91,7 @@ def test_a_runs_tab_is_two_clicks_from_the_grid(client: Client, person: LogIn) -
     operator.click("a[href$='/plugin/oms_dag_run']")
     operator.into("Requests")
     operator.see(".note.bad", "Clearing the 1 red task instance of this run tries 1 request again")
-    operator.see("details.error summary", "the template needs a date of birth")
+    operator.see("details.error summary", "VALIDATION_ERROR")
     assert operator.clicks == 2
     operator.out()
     operator.photograph("run")

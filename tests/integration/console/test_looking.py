@@ -33,7 +33,7 @@ async def test_a_task_instance_shows_its_slice_those_in_need_first(console: Cons
     )
 
     assert [row["request_id"] for row in shown["requests"]] == [failed, done]
-    assert shown["requests"][0]["description"] == "<script>alert(1)</script>"
+    assert (shown["requests"][0]["category"], shown["requests"][0]["description"]) == ("VALIDATION_ERROR", None)
     assert [row["group"] for row in shown["requests"]] == ["clear", "other"]
     assert [group["number"] for group in shown["clearing"]] == [shown["to_clear"]] == [1]
 
@@ -210,7 +210,7 @@ async def test_an_export_is_audited_without_the_metadata_it_was_asked_by(console
 
 async def test_an_export_is_no_formula(console: Console) -> None:
     mine = console.request("FAILED", request_correlation_id="=1+1")
-    console.error(mine, "VALIDATION_ERROR", "@SUM(A1)")
+    console.error(mine, "CONFIGURATION_ERROR", "@SUM(A1)")
     rows = list(csv.DictReader(io.StringIO((await console.http.get("/api/requests.csv")).text.removeprefix("\ufeff"))))
     assert (rows[0]["request_correlation_id"], rows[0]["description"]) == ("'=1+1", "'@SUM(A1)")
 
@@ -306,3 +306,85 @@ async def test_a_database_that_is_out_is_told_in_a_sentence(console: Console, mo
 def test_the_pages_know_every_word(enum: type[StrEnum]) -> None:
     words = (STATIC / "words.js").read_text("utf-8") + (STATIC / "search.js").read_text("utf-8")
     assert [word for word in enum if not re.search(rf"\b{word}\b", words)] == []
+
+
+IBAN = "the account DE89370400440532013000 of Ada is unknown"
+
+
+@pytest.mark.parametrize("role", ["viewer", "op"])
+async def test_a_text_from_outside_is_on_no_page_and_in_no_export(console: Console, role: str) -> None:
+    mine = console.request("FAILED")
+    console.error(mine, "VALIDATION_ERROR", IBAN)
+    console.db.execute(
+        """INSERT INTO request_timeline (request_id, event, actor, detail)
+           VALUES (%s, 'FAILED', 'x', jsonb_build_object('description', %s::text, 'origin_user', 'Ada'))""",
+        [mine, IBAN],
+    )
+    console.slice("document_processing", "run", 0, mine)
+    console.log_in(role)
+    pages = [
+        "requests", f"requests/{mine}", "requests.csv", "dashboard", "retrying", "failures",
+        "slices?dag_id=document_processing&run_id=run",
+    ]  # fmt: skip
+    for page in pages:
+        answer = await console.http.get(f"/api/{page}")
+        assert answer.status_code == 200
+        assert "DE89" not in answer.text, page
+        assert "Ada" not in answer.text or (role, page) == ("op", "failures"), page
+
+
+async def test_a_text_from_outside_is_shown_on_an_audited_look(console: Console) -> None:
+    mine = console.request("FAILED")
+    console.error(mine, "VALIDATION_ERROR", IBAN)
+    answer = await console.post(f"requests/{mine}/looks", what="errors")
+    assert answer.json()[0]["description"] == IBAN
+    assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
+    assert console.trail() == [("airflow:ada", "look", "errors", None)]
+
+
+async def test_failures_are_groups_by_cause_document_and_client(console: Console) -> None:
+    mine = [console.request("FAILED") for _ in range(3)]
+    for n, request_id in enumerate(mine):
+        console.error(request_id, "VALIDATION_ERROR", f"policy {4711 + n} of 'Ada {n}' has no date")
+    other = console.request("FAILED", source_system="ARCADE")
+    console.error(other, "VALIDATION_ERROR", "policy 1 of 'Bob' has no date")
+    console.request("COMPLETED")
+    first, second = await console.get("failures")
+    assert (first["number"], first["text"], first["source_system"]) == (3, 'policy # of "…" has no date', "CIBT")
+    assert (second["number"], second["cause"], second["source_system"]) == (1, first["cause"], "ARCADE")
+    group = {"cause": first["cause"], "source_system": "CIBT"}
+    assert [row["request_id"] for row in (await console.get("requests", **group))["items"]] == mine[::-1]
+    counted = await console.post("bulk-operations/counts", action="resolve", filter=group)
+    assert counted.json()["number"] == 3
+    console.log_in("viewer")
+    assert [row["text"] for row in await console.get("failures")] == [None, None]
+    assert [action for _, action, _, _ in console.trail()] == ["look_at_failures"]
+
+
+async def test_a_part_of_an_errors_text_is_searched_for_by_those_who_may_see_it(console: Console) -> None:
+    mine, other = console.request("FAILED"), console.request("FAILED")
+    console.error(mine, "VALIDATION_ERROR", "no such Tariff")
+    console.error(other, "VALIDATION_ERROR", "no such policy")
+    found = await console.get("requests", error_text="TARIFF")
+    assert [row["request_id"] for row in found["items"]] == [mine]
+    assert console.trail() == [("airflow:ada", "search_by_error_text", "error_text: …", None)]
+    console.log_in("viewer")
+    assert (await console.http.get("/api/requests?error_text=tariff")).status_code == 403
+
+
+async def test_the_one_box_knows_what_was_pasted(console: Console) -> None:
+    mine = console.request(request_correlation_id="A-1", document_name="POSHOOFF")
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, thunderhead_batch_id,"
+        " status, unsure_since, submitted_at) VALUES (%s, 1, 'OMS-1-1', '1', 77, 'COMPLETED', NULL, now())",
+        [mine],
+    )
+    wanted = {
+        str(mine): ["request_id"], " A-1\n": ["correlation_id"], "OMS-1-1": ["batch_name"], "77": ["batch_id"],
+        "CIBT": ["source_system"], "POSHOOFF": ["document_name"], "INVOICE": ["document_type"], "x": [], "9" * 30: [],
+    }  # fmt: skip
+    assert {text: (await console.get("find", q=text))["kinds"] for text in wanted} == wanted
+    found = await console.get("requests", batch_name="OMS-1-1", created_to="2100-01-01T00:00:00Z")
+    assert [row["request_id"] for row in found["items"]] == [mine]
+    ended = await console.get("requests", ended_from="2000-01-01T00:00:00Z", ended_to="2100-01-01T00:00:00Z")
+    assert ended["items"] == []

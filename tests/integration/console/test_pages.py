@@ -361,7 +361,7 @@ def test_a_filter_in_the_address_is_the_filter_of_the_api(pages: Pages) -> None:
 
 def test_a_refresh_keeps_the_focus_what_is_unfolded_and_what_is_selected(console: Console, pages: Pages) -> None:
     mine = console.request("FAILED")
-    console.error(mine, "VALIDATION_ERROR", "the template needs a date of birth")
+    console.error(mine, "CONFIGURATION_ERROR", "no date of birth")
     pages.open("search")
     pages.click("details.error summary")
     box = pages.see(f"input[aria-label='Select request {mine}']")
@@ -406,9 +406,9 @@ def busy(console: Console) -> int:
 
 
 PAGES = {
-    "dashboard": "", "search": "search", "retrying": "retrying", "systems": "systems", "reference": "reference",
-    "bulk": "bulk", "operation": "bulk/1", "request": "requests/{id}", "problem": "problems/OVERDUE",
-    "actions": "actions", "run": "slices?dag_id=document_processing&run_id=run",
+    "dashboard": "", "search": "search", "failures": "failures", "retrying": "retrying", "bulk": "bulk",
+    "operation": "bulk/1", "systems": "systems", "reference": "reference", "request": "requests/{id}",
+    "problem": "problems/OVERDUE", "actions": "actions", "run": "slices?dag_id=document_processing&run_id=run",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import md5
 from typing import Any
 
 import pytest
@@ -84,6 +85,8 @@ FILTERS = [
     ({"correlation_ids": ("z",), "source_system": "ZETA"}, {"correlation_id": "z", "source_system": "ZETA"}),
     ({"metadata": (("COUNTRY", "SE"),)}, {"metadata": {"COUNTRY": "SE"}}),
     ({"metadata": (("COUNTRY", "SE"), ("CASE", "7"))}, {"metadata": {"COUNTRY": "SE", "CASE": "7"}}),
+    ({"error_text": "YEAR"}, {"description": "no year 4711"}),
+    ({"cause": md5(b"no year #").hexdigest()}, {"description": "no year 4711"}),
     ({"document": "LETTER"}, {"document_type": "LETTER"}),
     ({"document": "IVBRKCOM"}, {"document_name": "IVBRKCOM"}),
     ({"created_from": days_ago(3), "created_to": days_ago(1)}, {"created_at": days_ago(2)}),
@@ -296,6 +299,9 @@ async def test_it_serves_a_search_of_any_status_page_by_page(oms: Oms) -> None:
         ({"document": "X"}, "requests_of_document"),
         ({"category": "OVERDUE"}, "errors_by_category"),
         (RED | {"category": "OVERDUE"}, "red_requests"),
+        ({"batch_name": "OMS-1-1"}, "thunderhead_batches_request_id_attempt_key"),
+        (RED | {"cause": "0" * 32}, "red_requests"),
+        (RED | {"error_text": "x"}, "red_requests"),
         ({"retrying": True}, "retrying_requests"),
         ({"created_from": days_ago(2), "created_to": days_ago(1)}, "requests_by_creation"),
     ],
