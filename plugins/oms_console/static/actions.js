@@ -1,5 +1,5 @@
 // @ts-check
-// What operators do to requests: ask, act, tell. Many at once are a bulk operation, which has a page of its own.
+// Actions on requests: ask, act, show the results. An action on all matches is a bulk operation, with its own page.
 import { change, get } from "./api.js";
 import { REASON, ask, showResults } from "./dialog.js";
 import { el, say } from "./dom.js";
@@ -95,7 +95,9 @@ export async function asOperation(action, meant) {
     content: [
       tells ? el("p", {}, tells) : null,
       el("div", { class: "scroll" }, groupsTable(counted.groups, action === "retrigger")),
-      counted.needs_approval ? el("p", { class: "note warn" }, "So many need the approval of a second person.") : null,
+      counted.needs_approval
+        ? el("p", { class: "note warn" }, "This many requests need the approval of a second person.")
+        : null,
     ],
     go: does,
     act,

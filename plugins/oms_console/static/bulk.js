@@ -1,5 +1,5 @@
 // @ts-check
-// Bulk operations: what is done to all requests that match, how far it is, and who may decide on it.
+// Bulk operations: actions on all matching requests, their progress, and who may decide on them.
 import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
 import { draw, el, empty, note } from "./dom.js";
@@ -94,7 +94,12 @@ function buttons(row, me, changed) {
       },
       `${text} …`,
     );
-  const stop = button("Stop", "What is done stays done; the rest is left alone.", "changes", { change: "stop" });
+  const stop = button(
+    "Stop",
+    "Requests that are already worked stay as they are; the others are not touched.",
+    "changes",
+    { change: "stop" },
+  );
   /** @type {Record<string, any[]>} */
   const offered = {
     WAITING: isMine
@@ -104,7 +109,7 @@ function buttons(row, me, changed) {
           button("Reject", "Nothing is done.", "decisions", { approve: false }),
         ],
     RUNNING: [button("Pause", "The piece under way is finished first.", "changes", { change: "pause" }), stop],
-    PAUSED: [button("Resume", "It goes on where it was paused.", "changes", { change: "resume" }), stop],
+    PAUSED: [button("Resume", "It continues where it was paused.", "changes", { change: "resume" }), stop],
   };
   return offered[row.state] ? el("div", { class: "buttons" }, offered[row.state]) : null;
 }
@@ -147,8 +152,8 @@ async function allOperations(page, me) {
       el(
         "p",
         { class: "quiet" },
-        "What was asked for all requests that match a search, or by the form of document_retrigger. ",
-        `More than ${number(me.alone)} requests need the approval of somebody else than who asked.`,
+        "Actions on all requests of a search, and runs of document_retrigger. ",
+        `More than ${number(me.alone)} requests need the approval of a second person.`,
       ),
       waits
         ? note("warn", `${plural(waits, "operation")} ${waits === 1 ? "waits" : "wait"} for a second person.`)

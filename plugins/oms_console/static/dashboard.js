@@ -1,5 +1,5 @@
 // @ts-check
-// What stands where, what is wrong, and whether the systems around answer.
+// The dashboard: counts by state, red requests, and the state of the outside systems.
 import { change, get } from "./api.js";
 import { chart } from "./chart.js";
 import { ask } from "./dialog.js";

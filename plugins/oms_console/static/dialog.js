@@ -1,5 +1,5 @@
 // @ts-check
-// Asking before acting, and telling what came of it. A <dialog>: the frame allows no confirm().
+// Ask before an action, and show its results. A <dialog>, because Airflow's frame does not allow confirm().
 import { el, fill, note } from "./dom.js";
 import { requestLink } from "./links.js";
 import { table } from "./table.js";

@@ -72,7 +72,7 @@ export function draw(parent, ...children) {
       return !(from === document.activeElement && from.matches("input:not([type=checkbox]), textarea, select"));
     },
   });
-  // A row that was moved has lost it.
+  // A row that was moved has lost the focus.
   if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
 }
 

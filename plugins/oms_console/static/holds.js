@@ -44,7 +44,7 @@ export function holds(place, me) {
       content: el(
         "p",
         {},
-        "Nothing that matches all of these is claimed, neither what is queued nor what is still to come.",
+        "Requests that match all of these are not claimed: those that are queued, and those that come later.",
       ),
       fields: [...fields, until, REASON],
       go: "Hold",
@@ -103,7 +103,7 @@ export function holds(place, me) {
         : el(
             "p",
             { class: "quiet" },
-            "Nothing is held. A hold stops one source system, document type or document; all others flow.",
+            "Nothing is held. A hold stops one source system, document type or document. All others go on.",
           ),
     );
   return view;

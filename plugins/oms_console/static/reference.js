@@ -1,5 +1,5 @@
 // @ts-check
-// Reference data and document configurations: what OMS accepts, and how a document is made.
+// Reference data and document configurations: accepted values, and the settings of each document.
 import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
 import { draw, el, empty, fill, note, say } from "./dom.js";
@@ -23,7 +23,7 @@ const DATES = [
     name: "effectToDat",
     label: "In force until",
     type: "date",
-    help: "The first day on which it no longer counts. Empty: no end.",
+    help: "The first day on which it is no longer in force. Empty: no end.",
   },
 ];
 /** @type {Record<string, string>} what each is chosen from */
@@ -172,7 +172,7 @@ export async function reference(page, { me }) {
       })),
     });
     if (!done) return;
-    await kept(row ? "Changed. It counts within seconds." : "Added. It counts within seconds.", async () => {
+    await kept(row ? "Changed. It is in force within seconds." : "Added. It is in force within seconds.", async () => {
       if (row) return put(row, done.row);
       await end(done.row);
       for (const old of done.ended) await put(old, await get(`${path}/${old.id}`));
@@ -188,10 +188,11 @@ export async function reference(page, { me }) {
       content: el(
         "p",
         {},
-        "It no longer counts from today on. It stays on record; documents made with it do not change.",
+        "It is not in force from today on. It stays on record; documents made with it do not change.",
       ),
     });
-    if (done) await kept("Ended. It counts within seconds.", async () => put(row, await get(`${path}/${row.id}`)));
+    if (done)
+      await kept("Ended. This is in force within seconds.", async () => put(row, await get(`${path}/${row.id}`)));
   };
   /** @param {any} row */
   const buttons = (row) =>

@@ -17,7 +17,7 @@ function stale(error) {
     el(
       "div",
       { class: "note warn", role: "status" },
-      el("strong", {}, "Not fresh since "),
+      el("strong", {}, "Out of date since "),
       instant(failingSince),
       `. ${error.message} `,
       error.status === 401 ? loginLink() : null,

@@ -129,7 +129,7 @@ const detail = (entry) =>
 /** @param {any} shown */
 function timeline(shown) {
   if (!shown.timeline.length)
-    return empty("Nothing has happened to it yet", "The next run of document_processing takes it up.");
+    return empty("Nothing has happened to it yet", "The next run of document_processing claims it.");
   return el(
     "ol",
     { class: "timeline" },

@@ -288,7 +288,7 @@ def test_health_that_cannot_be_asked_is_grey_and_the_page_stays(console: Console
     pages.see(".tile", "Need a person\n1")
     pages.log_in(None)
     pages.script(REFRESH)
-    pages.see("#banner", "Not fresh since")
+    pages.see("#banner", "Out of date since")
     login = pages.see("#banner a", "Log in")
     assert "/auth/login?next=" in str(login.get_attribute("href"))
     assert len(pages.driver.find_elements(By.CSS_SELECTOR, ".health.unknown")) == 4

@@ -10,7 +10,7 @@ import pytest
 from include.local import order
 from include.local.order import bring_up, take_down
 from include.local.part import LocalError, NotReady, Part
-from include.local.supervisor import State, Supervisor
+from include.local.supervisor import PartState, Supervisor
 
 
 class FakeSupervisor(Supervisor):
@@ -18,19 +18,19 @@ class FakeSupervisor(Supervisor):
 
     def __init__(self, **fates: str) -> None:
         self.asked: list[str] = []
-        self._states: dict[str, State] = {}
+        self._states: dict[str, PartState] = {}
         self._fates = fates
 
     def launch(self, name: str) -> None:
         self.asked.append(f"+{name}")
         state = self._fates.get(name, "RUNNING")
-        self._states[name] = State(name, state, 1 if state == "RUNNING" else 0, 0 if state == "RUNNING" else 3)
+        self._states[name] = PartState(name, state, 1 if state == "RUNNING" else 0, 0 if state == "RUNNING" else 3)
 
     def halt(self, name: str) -> None:
         self.asked.append(f"-{name}")
-        self._states[name] = State(name, "STOPPED", 0, 0)
+        self._states[name] = PartState(name, "STOPPED", 0, 0)
 
-    def states(self) -> dict[str, State]:
+    def states(self) -> dict[str, PartState]:
         return dict(self._states)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from include.local import watcher
 from include.local.part import NotReady, Part
-from include.local.supervisor import State
+from include.local.supervisor import PartState
 from include.local.watcher import Watcher
 
 
@@ -21,7 +21,7 @@ def killed_groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def look(watching: Watcher, pid: int, state: str = "RUNNING") -> None:
-    watching.look({"broker": State("broker", state, pid, 0)})
+    watching.look({"broker": PartState("broker", state, pid, 0)})
 
 
 def test_a_restart_is_told_once_and_what_it_needs_is_done(tmp_path: Path, killed_groups: list[int]) -> None:
@@ -33,7 +33,7 @@ def test_a_restart_is_told_once_and_what_it_needs_is_done(tmp_path: Path, killed
 
     broker = Part(name="broker", command=(), probe=probe, when_ready=lambda: made.append("topic"))
     watching = Watcher([broker], 1, tmp_path / "pids", said.append)
-    watching.first_look({"broker": State("broker", "RUNNING", 10, 0)})
+    watching.first_look({"broker": PartState("broker", "RUNNING", 10, 0)})
     look(watching, 0, "EXITED")
     look(watching, 11)
     look(watching, 11)
@@ -48,7 +48,7 @@ def test_a_restart_is_told_once_and_what_it_needs_is_done(tmp_path: Path, killed
 def test_a_part_that_was_given_up_is_told_once(tmp_path: Path, killed_groups: list[int]) -> None:
     said: list[str] = []
     watching = Watcher([Part(name="broker", command=())], 1, tmp_path / "pids", said.append)
-    watching.first_look({"broker": State("broker", "RUNNING", 10, 0)})
+    watching.first_look({"broker": PartState("broker", "RUNNING", 10, 0)})
     look(watching, 0, "FATAL")
     look(watching, 0, "FATAL")
     assert said == ["! broker keeps ending and was given up: see its log"]
