@@ -1,4 +1,4 @@
-"""The whole system on one machine: started in order, watched, stopped in the opposite order."""
+"""The whole system on one machine: started in order, kept running, stopped in the opposite order."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from include.local.order import Say, bring_up, take_down
 from include.local.part import LocalError, Part
 from include.local.postgres import airflow_database_url, postgres_part
 from include.local.processes import check_ports
+from include.local.restarts import Restarts
 from include.local.secrets import kept_secrets, write_private
 from include.local.services import service_parts
 from include.local.settings import LocalSettings
 from include.local.supervisor import Supervisor
-from include.local.watcher import Watcher
 
 
 class System:
@@ -36,7 +36,7 @@ class System:
         self.env: dict[str, str] = {}
         self._supervisor = Supervisor(settings.var_dir, settings.log_dir)
         self._lock = Lock(settings.var_dir)
-        self._watcher: Watcher | None = None
+        self._restarts: Restarts | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -57,14 +57,14 @@ class System:
 
     def watch(self) -> None:
         """Check once: report parts that died and were started again, and do what their restart needs."""
-        assert self._watcher, "started"
+        assert self._restarts, "started"
         try:
             states = self._supervisor.states()
         except LocalError:
             self._say("! supervisord is gone: everything is started again")
             self._start_parts()
         else:
-            self._watcher.look(states)
+            self._restarts.check(states)
 
     def stop(self) -> None:
         """Stop everything, in order, within a bound. What does not stop in time is killed."""
@@ -98,8 +98,8 @@ class System:
             patience_seconds=self.settings.start_timeout_seconds,
             say=self._say,
         )
-        self._watcher = Watcher(self.parts, self._supervisor.pid, self._pid_file, self._say)
-        self._watcher.first_look(self._supervisor.states())
+        self._restarts = Restarts(self.parts, self._supervisor.pid, self._pid_file, self._say)
+        self._restarts.begin(self._supervisor.states())
         self.env = client_environment(self.settings, self.addresses, self.secrets)
         write_private(self._env_file, shell_text(self.env))
 

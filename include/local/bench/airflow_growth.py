@@ -1,4 +1,4 @@
-"""What Airflow keeps - rows and bytes of its database, bytes of its task logs - and what a run of a DAG adds to it."""
+"""Growth of Airflow's database (rows, bytes) and task logs (bytes), and the share of one run of a DAG."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.local.postgres import superuser_url
 from include.local.system import System
 
 RUN_SECONDS = 60.0
-SETTLE_SECONDS = 2.0  # after a run has ended: what Airflow still writes of it
+SETTLE_SECONDS = 2.0  # after the end of a run: Airflow still writes about it
 LOOK_SECONDS = 0.5
 INDEX_FACTOR = 2.0  # indexes and page headers take about as much again
 RUNNING = """SELECT count(*) FROM dag_run JOIN dag USING (dag_id)

@@ -1,4 +1,4 @@
-"""What a part of the bench comes to. Pure."""
+"""The figures of a part of the bench. No I/O."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Section:
 
 
 def paired_ratio(ours: Sequence[float], beside: Sequence[float]) -> float:
-    """Median of the rounds' ratios: what disturbs one round disturbs both sides of it."""
+    """Median of the rounds' ratios. A disturbance of a round hits both of its sides."""
     return median(a / b for a, b in zip(ours, beside, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""History: what jobs, intake and console ask of the database, with ever more finished requests behind them."""
+"""History: the queries of jobs, intake and console, with more and more finished requests in the database."""
 
 from __future__ import annotations
 

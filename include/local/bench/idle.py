@@ -1,4 +1,4 @@
-"""Idle: what the jobs cost while nothing is to be done, beside the same Airflow with all DAGs paused."""
+"""Idle: the cost of the jobs without work, beside the same Airflow with all DAGs paused."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The load generator, a process of its own: so many connections, each with one call in flight, for so many seconds.
 
-It speaks HTTP by hand and keeps its answers unread but for the status: the machine's cores are for the servers.
+It writes HTTP by hand and reads only the status of the answers, to leave the cores to the servers.
 Reads its order from standard input as JSON, writes what it measured to standard output as JSON.
 """
 
@@ -20,7 +20,7 @@ from include.local.bench.figures import percentile
 
 ID_LENGTH = 24
 PLACEHOLDER = "@" * ID_LENGTH  # stands for the correlation id in a body
-PATIENCE_SECONDS = 30  # for the answers that are still out when the time is over
+PATIENCE_SECONDS = 30  # for answers that are still missing at the end
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -38,7 +38,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one round came to."""
+    """The result of one round."""
 
     per_second: float
     p50_ms: float
@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass
 class _Round:
-    """What all connections share."""
+    """The state that all connections share."""
 
     order: Order
     until: float

@@ -1,4 +1,4 @@
-"""CPU time and memory of parts of the system: of their processes and of all that these start."""
+"""CPU time and memory of parts of the system, with all processes that they start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.local.system import System
 
 AIRFLOW = ("api-server", "triggerer", "scheduler")  # the DAG processor reads paused DAGs as often as others
 JOBS = ("triggerer", "scheduler")  # where the jobs' own code runs: watchers in the one, task instances below the other
-LOOK_SECONDS = 2.5  # between two looks at the memory; one takes some hundredths of a second of a core
+LOOK_SECONDS = 2.5  # between two measurements of the memory, which take some hundredths of a CPU second
 
 
 @dataclass

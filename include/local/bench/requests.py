@@ -127,7 +127,7 @@ class Calls:
 
 
 def calls_so_far(system: System) -> Calls:
-    """Raises LocalError where the simulator does not say."""
+    """Raises LocalError if the simulator does not answer."""
     headers = {"Authorization": f"Bearer {system.addresses.thunderhead_token}"}
     try:
         answer = httpx.get(f"{system.addresses.thunderhead_url}/control/calls", headers=headers).raise_for_status()

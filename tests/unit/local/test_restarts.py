@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from include.local import watcher
+from include.local import restarts as module
 from include.local.part import NotReady, Part
+from include.local.restarts import Restarts
 from include.local.supervisor import PartState
-from include.local.watcher import Watcher
 
 
 @pytest.fixture
 def killed_groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Process groups whose idle orphans were ended."""
     groups: list[int] = []
-    monkeypatch.setattr(watcher, "kill_idle_orphans", groups.append)
+    monkeypatch.setattr(module, "kill_idle_orphans", groups.append)
     return groups
 
 
-def look(watching: Watcher, pid: int, state: str = "RUNNING") -> None:
-    watching.look({"broker": PartState("broker", state, pid, 0)})
+def check(restarts: Restarts, pid: int, state: str = "RUNNING") -> None:
+    restarts.check({"broker": PartState("broker", state, pid, 0)})
 
 
 def test_a_restart_is_told_once_and_what_it_needs_is_done(tmp_path: Path, killed_groups: list[int]) -> None:
@@ -32,23 +32,23 @@ def test_a_restart_is_told_once_and_what_it_needs_is_done(tmp_path: Path, killed
             raise NotReady("not yet")
 
     broker = Part(name="broker", command=(), probe=probe, when_ready=lambda: made.append("topic"))
-    watching = Watcher([broker], 1, tmp_path / "pids", said.append)
-    watching.first_look({"broker": PartState("broker", "RUNNING", 10, 0)})
-    look(watching, 0, "EXITED")
-    look(watching, 11)
-    look(watching, 11)
+    restarts = Restarts([broker], 1, tmp_path / "pids", said.append)
+    restarts.begin({"broker": PartState("broker", "RUNNING", 10, 0)})
+    check(restarts, 0, "EXITED")
+    check(restarts, 11)
+    check(restarts, 11)
     assert (said, made, killed_groups) == (["! broker was started again"], [], [10])
     ready[0] = True
-    look(watching, 11)
-    look(watching, 11)
+    check(restarts, 11)
+    check(restarts, 11)
     assert (said[1:], made) == (["✓ broker is ready again"], ["topic"])
     assert (tmp_path / "pids").read_text() == "supervisord 1\nbroker 11\n"
 
 
 def test_a_part_that_was_given_up_is_told_once(tmp_path: Path, killed_groups: list[int]) -> None:
     said: list[str] = []
-    watching = Watcher([Part(name="broker", command=())], 1, tmp_path / "pids", said.append)
-    watching.first_look({"broker": PartState("broker", "RUNNING", 10, 0)})
-    look(watching, 0, "FATAL")
-    look(watching, 0, "FATAL")
+    restarts = Restarts([Part(name="broker", command=())], 1, tmp_path / "pids", said.append)
+    restarts.begin({"broker": PartState("broker", "RUNNING", 10, 0)})
+    check(restarts, 0, "FATAL")
+    check(restarts, 0, "FATAL")
     assert said == ["! broker keeps ending and was given up: see its log"]

@@ -1,4 +1,4 @@
-"""Watch for parts that supervisord has started again, report them, and do what their restart needs."""
+"""Restarts of parts by supervisord: report them, and do what each needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.local.secrets import write_private
 from include.local.supervisor import PartState
 
 
-class Watcher:
+class Restarts:
     """Compares each check with the one before, and keeps the file of pids current: a name and a pid a line."""
 
     def __init__(self, parts: Sequence[Part], daemon_pid: int, pid_file: Path, say: Say) -> None:
@@ -23,11 +23,11 @@ class Watcher:
         self._returning: list[Part] = []  # started again, not ready yet
         self._given_up: set[str] = set()
 
-    def first_look(self, states: Mapping[str, PartState]) -> None:
+    def begin(self, states: Mapping[str, PartState]) -> None:
         """Note the present state of the parts."""
         self._note(states)
 
-    def look(self, states: Mapping[str, PartState]) -> None:
+    def check(self, states: Mapping[str, PartState]) -> None:
         """Report what has changed since the last check, and do what it needs."""
         for part in self._parts:
             state, before = states[part.name], self._last_pid.get(part.name)
@@ -40,9 +40,9 @@ class Watcher:
                 self._say(f"! {part.name} keeps ending and was given up: see its log")
                 self._given_up.add(part.name)
         self._note(states)
-        self._greet_returning()
+        self._finish_restarts()
 
-    def _greet_returning(self) -> None:
+    def _finish_restarts(self) -> None:
         for part in list(self._returning):
             with suppress(NotReady):
                 part.probe()
