@@ -30,16 +30,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HoldQueries:
-    """Names of a job's queries for its held work; None if the job needs none of that kind."""
+    """Names of a job's queries for its held work; None if the job needs none of that kind.
+
+    ``hold`` leases what is open to the worker; its rows are the ``held`` of its Hold. The two main jobs do without:
+    their rows have the slice's token since the claim.
+    """
 
     renew: str
+    hold: str | None = None
     reclaim: str | None = None  # after a crash: what the former worker held
     take: str | None = None  # after a clear: what was retriggered
 
 
 @dataclass(frozen=True)
 class Hold:
-    """What a worker needs for its slice: connection, lease, report, settings.
+    """What a worker needs for its slice: connection, lease, report, settings, and the rows of its query ``hold``.
 
     Call ``tell_ends`` after each commit that ended requests.
     """
@@ -50,6 +55,7 @@ class Hold:
     time: SliceTime
     report: SliceReport = field(default_factory=SliceReport)
     tell_ends: Callable[[], None] = lambda: None
+    held: list[DictRow] = field(default_factory=list)
     lock: AbstractAsyncContextManager[Any] = field(default_factory=asyncio.Lock)  # the connection's users take turns
 
     async def rows(self, name: str, **values: Any) -> list[DictRow]:
@@ -110,6 +116,11 @@ async def held_slice(
         connection, opened.lease, settings, SliceTime(settings, takes_more=not opened.reopened), tell_ends=tell_ends
     )
     await _take_over(hold, opened, queries)
+    if (
+        queries.hold
+    ):  # before the first renewal: it renews what carries this worker's token, and that may be nothing yet
+        values = {"cleared": opened.cleared, "lease_seconds": settings.lease_seconds}
+        hold.held.extend(await hold.rows(queries.hold, **values))
     async with renewed(
         hold.lease, connection, renewal=queries.renew, lease_seconds=settings.lease_seconds, lock=hold.lock
     ):

@@ -24,7 +24,7 @@ from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
 from include.oms.words.errors import NotInTime, Rejected, Unavailable
 
-QUERIES = HoldQueries(renew="renew_archive_leases")
+QUERIES = HoldQueries(hold="hold_documents", renew="renew_archive_leases")
 COMPARE_SECONDS = 30.0  # the claim's task may take two minutes
 SLICES_NOTED = 20  # documents noted a run, in multiples of what a run archives: quick to catch up, and bounded
 
@@ -84,8 +84,7 @@ async def archive_slice(
     async with held_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings
     ) as hold:
-        held = await hold.rows("hold_documents", lease_seconds=settings.lease_seconds)
-        await _archive(hold, held, documents)
+        await _archive(hold, hold.held, documents)
     return hold.report
 
 

@@ -9,11 +9,12 @@ import pytest
 
 from include.jobs.testing import Airflow
 from include.oms.outside.breaker import FAILURES_THAT_OPEN
+from include.oms.slices.hold import held_slice
 from include.oms.slices.report import SliceReport
 from include.oms.testing.made import document
 from include.oms.testing.outside import problem, raw
 from include.oms.testing.system import Oms
-from include.oms.upkeep.archive import Documents, archive_slice, claim_documents
+from include.oms.upkeep.archive import QUERIES, Documents, archive_slice, claim_documents
 
 
 async def run(oms: Oms, folder: Path, *, generation: int = 0, run_id: str = "run") -> list[SliceReport]:
@@ -87,6 +88,18 @@ async def test_a_worker_that_died_loses_nothing_and_its_slice_is_taken_over(oms:
     assert await run(oms, tmp_path, run_id="too early") == []
     await oms.connection.execute("UPDATE archived_documents SET lease_until = now()")
     assert [report.counts for report in await run(oms, tmp_path, run_id="later")] == [{"archived": 1}]
+
+
+async def test_a_worker_holds_its_lease_from_the_first_document_on(oms: Oms) -> None:
+    """After a crash or a clear too: else a job that asks for its lease before each call makes none."""
+    await document(oms, 1)
+    claimed = await claim_documents(oms.connection, "run", oms.settings)
+    for generation in (0, 0, 1):
+        async with held_slice(
+            oms.connection, claimed.slices[0]["slice_id"], queries=QUERIES, generation=generation, map_index=0,
+            settings=oms.settings,
+        ) as hold:  # fmt: skip
+            assert hold.lease.holds_for(oms.settings.lease_seconds / 2)
 
 
 async def test_a_worker_whose_slice_has_passed_on_writes_nothing(
