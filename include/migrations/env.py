@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from include.oms.base.database import Session, open_blocking
 from include.oms.base.queries import query
 from include.oms.base.settings import settings
+from include.oms.outside.systems import known_systems
 
 LOCK_SECONDS = 0.5
 PAUSE_SECONDS = 2.0
@@ -73,6 +74,14 @@ def _run_once() -> None:
         context.configure(connection=connection, transaction_per_migration=True)
         with context.begin_transaction():
             context.run_migrations()
+        if set(context.get_context().get_current_heads()) == set(context.script.get_heads()):
+            _add_outside_systems()
+
+
+def _add_outside_systems() -> None:
+    """A line of systems.toml is a row, once its table is there: a new system needs no migration."""
+    with open_blocking(settings().database_url, SESSION) as connection:
+        connection.execute(query("add_outside_systems"), {"systems": list(known_systems())})
 
 
 def _long_transactions() -> str:

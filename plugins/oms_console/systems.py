@@ -69,7 +69,7 @@ async def change(system: str, said: Change, user: GetUserDep, db: Db) -> Any:
     if said.paused and not said.why:
         raise HTTPException(422, "say why it is paused: the next operator will want to know")
     limits = said.model_fields_set & LIMITS
-    if system in set(System) - {System.THUNDERHEAD} and (limits or said.document_type != EVERY_TYPE):
+    if system != System.THUNDERHEAD and (limits or said.document_type != EVERY_TYPE):
         raise HTTPException(422, "only Thunderhead has limits and settings for single document types")
     async with db.transaction():
         before = await _settings(db, system, said.document_type)

@@ -23,7 +23,7 @@ REQUESTS_ON_PROBATION = 10  # that a claim takes while nobody knows whether the 
 
 
 class System(StrEnum):
-    """The outside systems that have a dial."""
+    """The outside systems of OMS itself. Those of other jobs stand beside them in ``systems.toml``."""
 
     THUNDERHEAD = "THUNDERHEAD"
     REFERENCE_DATA = "REFERENCE_DATA"

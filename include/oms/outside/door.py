@@ -22,7 +22,7 @@ from psycopg.rows import DictRow
 from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
 from include.oms.outside.adaptive_limit import PAUSE_SECONDS, REFUSALS_THAT_PAUSE, InFlightLimit
-from include.oms.outside.breaker import FAILURES_THAT_OPEN, Booking, Failures, System
+from include.oms.outside.breaker import FAILURES_THAT_OPEN, Booking, Failures
 from include.oms.outside.rate_limit import EVERY_TYPE, Met, Places, Shared, take_places, tell
 from include.oms.outside.transport import Answer, Transport
 from include.oms.words.errors import (
@@ -50,7 +50,7 @@ class Door:
     """One caller's door to one system. ``connection`` must not be used by anybody else."""
 
     def __init__(
-        self, system: System, transport: Transport, connection: AsyncConnection[DictRow], settings: Settings
+        self, system: str, transport: Transport, connection: AsyncConnection[DictRow], settings: Settings
     ) -> None:
         self.system = system
         self.until = inf  # by time.monotonic: no call waits longer for its turn

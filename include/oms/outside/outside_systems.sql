@@ -1,3 +1,7 @@
+-- add_outside_systems --
+-- Give each of these systems a row, where it has none.
+INSERT INTO outside_systems (system) SELECT unnest(%(systems)s::text[]) ON CONFLICT DO NOTHING;
+
 -- breaker_state --
 -- Whether an outside system may be called now, and whether nobody knows yet that an outage is over.
 SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, open_until IS NOT NULL AS on_probation,

@@ -20,7 +20,6 @@ from include.oms.outside.breaker import (
     FAILURES_THAT_OPEN,
     Booking,
     BreakerState,
-    System,
     booked,
     with_probe_given,
 )
@@ -42,7 +41,7 @@ class Health:
     per_second: float | None
 
 
-async def health_of(connection: AsyncConnection[DictRow], system: System) -> Health:
+async def health_of(connection: AsyncConnection[DictRow], system: str) -> Health:
     """Whether ``system`` may be called now, and if not, why."""
     (row,) = await database.rows(connection, "breaker_state", system=system)
     why_not = None
@@ -81,7 +80,7 @@ class Shared:
     document_types: Mapping[str, bool]  # those with a dial of their own, and whether it is paused
 
 
-async def tell(connection: AsyncConnection[DictRow], system: System, met: Met) -> Shared:
+async def tell(connection: AsyncConnection[DictRow], system: str, met: Met) -> Shared:
     """Report the results of one caller, and return the shared state with them."""
     async with connection.transaction():
         (row,) = await database.rows(connection, "lock_outside_system", system=system)
@@ -123,7 +122,7 @@ class Places(NamedTuple):
 
 
 async def take_places(
-    connection: AsyncConnection[DictRow], system: System, document_type: str, *, wanted: int
+    connection: AsyncConnection[DictRow], system: str, document_type: str, *, wanted: int
 ) -> Places | None:
     """Take the next places within ``AHEAD_SECONDS``, ``wanted`` at most; None if there is no rate limit."""
     found = await database.rows(
@@ -155,5 +154,5 @@ def _rate_of(row: DictRow) -> RateState:
     )  # fmt: skip
 
 
-def _paused_text(system: System, row: DictRow) -> str:
+def _paused_text(system: str, row: DictRow) -> str:
     return f"{system} is paused by {row['paused_by']}: {row['paused_why'] or 'no reason given'}"

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from include.oms.base.settings import Settings
 from include.oms.outside import transport
-from include.oms.outside.breaker import System
 from include.oms.outside.door import Door
 from include.oms.outside.rate_limit import Shared
 from include.oms.outside.transport import Transport
@@ -159,7 +158,7 @@ def plain_transport(session: aiohttp.ClientSession, base_url: str) -> Transport:
 class OpenDoor(Door):
     """A door without a database: it shares nothing, and no call waits."""
 
-    def __init__(self, system: System, call: Transport, settings: Settings) -> None:
+    def __init__(self, system: str, call: Transport, settings: Settings) -> None:
         super().__init__(system, call, None, settings)  # type: ignore[arg-type]
 
     async def _tell_now(self, *, wants_probe: bool = False) -> Shared:

@@ -22,6 +22,7 @@ from include.local.part import LocalError, Part
 from include.local.settings import ROOT, LocalSettings
 from include.local.supervisor import Supervisor
 from include.local.system import System
+from include.oms.outside.systems import known_systems
 from include.oms.testing.kafka import free_port
 
 pytestmark = pytest.mark.integration
@@ -95,7 +96,7 @@ def test_it_starts_serves_and_leaves_nothing(system: System, settings: LocalSett
         assert processes.keys() == {"supervisord", "postgresql", "kafka"}
         assert (settings.var_dir / "local.env").stat().st_mode & 0o077 == 0
         with psycopg.connect(system.env["OMS_DATABASE_URL"]) as connection:
-            assert connection.execute("SELECT count(*) FROM outside_systems").fetchone() == (3,)
+            assert connection.execute("SELECT count(*) FROM outside_systems").fetchone() == (len(known_systems()),)
         assert settings.kafka_topic in topics(system)
     assert_nothing_is_left(settings, processes)
 
