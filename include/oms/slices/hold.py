@@ -116,9 +116,7 @@ async def held_slice(
         connection, opened.lease, settings, SliceTime(settings, takes_more=not opened.reopened), tell_ends=tell_ends
     )
     await _take_over(hold, opened, queries)
-    if (
-        queries.hold
-    ):  # before the first renewal: it renews what carries this worker's token, and that may be nothing yet
+    if queries.hold:  # before the first renewal: it renews what has this worker's token, and so far nothing has
         values = {"cleared": opened.cleared, "lease_seconds": settings.lease_seconds}
         hold.held.extend(await hold.rows(queries.hold, **values))
     async with renewed(
