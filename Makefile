@@ -8,7 +8,7 @@ EXTRAS := --no-strip-extras
 
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo chaos bench up token pause resume status env check-env container-token containers \
+.PHONY: help venv venv-dev demo chaos bench up reload airflow token pause resume status env check-env container-token containers \
 	test test-database lint format diagrams lock clean
 
 help: ## List what there is to make.
@@ -25,6 +25,12 @@ bench: .venv/.runtime ## Measure each figure beside its limit, write docs/benchm
 
 up: .venv/.runtime ## Start everything and stay; Ctrl-C stops it. ARGS=--verbose shows every log line.
 	@$(PYTHON) -m include.local up $(ARGS)
+
+reload: .venv/.runtime ## Have the running system take new code of jobs and new migrations: it keeps what it has imported.
+	@$(PYTHON) -m include.local reload
+
+airflow: .venv/.runtime ## Run Airflow's command on a database of its own: ARGS="dags test my_job", ARGS="connections test oms_db".
+	@$(PYTHON) -m include.local airflow $(ARGS)
 
 token: .venv/.runtime ## Print a client token: source system CIBT, 12 hours. ARGS="--source-system ARCADE" for another.
 	@$(PYTHON) -m include.local token $(ARGS)

@@ -77,6 +77,21 @@ def resume(_: argparse.Namespace, settings: LocalSettings) -> None:
     _set_paused(settings, False)
 
 
+def airflow(options: argparse.Namespace, settings: LocalSettings) -> int:
+    """Run Airflow's command (dags test, connections test) with a metadata database of its own."""
+    from include.local.airflow_command import run_airflow
+
+    return run_airflow(options.arguments, settings)
+
+
+def reload(_: argparse.Namespace, settings: LocalSettings) -> None:
+    """Run the migrations and start Airflow's scheduler, triggerer and DAG processor again: they keep old code."""
+    from include.local.console import say
+    from include.local.system import System
+
+    System(settings, say).reload()
+
+
 def status(_: argparse.Namespace, settings: LocalSettings) -> None:
     """Print every part's state."""
     from include.local.supervisor import Supervisor
@@ -92,21 +107,20 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        options.command(options, local_settings())
+        return options.command(options, local_settings()) or 0
     except LocalError as error:
         return _fail(str(error))
     except ValidationError as error:
         return _fail("\n".join(["These settings are wrong:", *map(_fault, error.errors(include_url=False))]))
     except KeyboardInterrupt:
         return 0 if options.command is up else INTERRUPTED
-    return 0
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.local", description="OMS on one machine.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def add(command: Callable[[argparse.Namespace, LocalSettings], None]) -> argparse.ArgumentParser:
+    def add(command: Callable[[argparse.Namespace, LocalSettings], int | None]) -> argparse.ArgumentParser:
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         added.set_defaults(command=command)
         return added
@@ -120,7 +134,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     measuring = add(bench)
     measuring.add_argument("--only", action="append", choices=BENCH_PARTS, help="this part, not all; may be repeated")
     measuring.add_argument("--ten-million", action="store_true", help="history: with ten million behind, too")
-    for command in (demo, pause, resume, status):
+    add(airflow).add_argument("arguments", nargs=argparse.REMAINDER, help="of Airflow's command: dags test my_dag")
+    for command in (demo, pause, resume, status, reload):
         add(command)
     return parser.parse_args(arguments)
 

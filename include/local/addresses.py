@@ -63,21 +63,24 @@ def connections(addresses: Addresses, *, reference_data_token: str | None = None
 
     The console edits reference data with ``reference_data_token``.
     """
-    reference_data = {"host": addresses.reference_data_url}
-    if reference_data_token:
-        reference_data["password"] = reference_data_token
-    thunderhead = {"host": addresses.thunderhead_url, "password": addresses.thunderhead_token}
     ours: dict[str, str | dict[str, Any]] = {
         "oms_db": addresses.database_url,
         "kafka_default": {"conn_type": "kafka", "extra": PRODUCER | addresses.kafka},
-        "reference_data_api": {"conn_type": "http", **reference_data},
-        "thunderhead_api": {"conn_type": "http", **thunderhead},
+        "reference_data_api": _http(addresses.reference_data_url, reference_data_token),
+        "thunderhead_api": _http(addresses.thunderhead_url, addresses.thunderhead_token),
     }
     return {
         f"AIRFLOW_CONN_{name.upper()}": it if isinstance(it, str) else json.dumps(it)
         for name, it in ours.items()
         if name not in addresses.given
     }
+
+
+def _http(url: str, token: str | None) -> dict[str, Any]:
+    """An HTTP Connection. The token is a header too: that is where stock operators and Airflow's test look for it."""
+    if not token:
+        return {"conn_type": "http", "host": url}
+    return {"conn_type": "http", "host": url, "password": token, "extra": {"Authorization": f"Bearer {token}"}}
 
 
 def _read(name: str, text: str) -> Any:
@@ -108,7 +111,12 @@ def _database_url(given: Any, own: str) -> str:
     if given.password:
         who += f":{quote(given.password, safe='')}"
     where = f"{given.host or ''}:{given.port or 5432}/{given.schema or ''}"
-    options = {key: value for key, value in given.extra_dejson.items() if isinstance(value, str | int)}
+    options = given.extra_dejson
+    if lost := [key for key, value in options.items() if type(value) not in (str, int)]:
+        raise LocalError(
+            f"AIRFLOW_CONN_OMS_DB: the extra {lost[0]!r} cannot be part of a database URL;"
+            " the intake and the migrations get the database by OMS_DATABASE_URL alone"
+        )
     return f"postgresql://{who}@{where}" + (f"?{urlencode(options)}" if options else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from configparser import ConfigParser
 from io import StringIO
@@ -15,6 +16,7 @@ from include.local.probes import http_answers
 from include.local.secrets import Secrets, write_private
 from include.local.settings import ROOT, LocalSettings
 
+_MAKES_A_DAG = re.compile(r"^(@dag\b|with DAG\(|(\w+ = )?(DAG|item_job)\()", re.MULTILINE)
 ROLES = {"admin": "admin", "operator": "op", "viewer": "viewer"}
 
 
@@ -46,7 +48,7 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
             name="dag-processor",
             command=_airflow("dag-processor"),
             needs=("airflow-migrations",),
-            probe=lambda: api.check_dags(dag_ids()),
+            probe=lambda: api.check_dags(files_with_dags()),
         ),
         Part(
             name="triggerer",
@@ -64,9 +66,10 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
     ]
 
 
-def dag_ids() -> list[str]:
-    """The ids of all DAGs: each file has one, of the file's name."""
-    return [file.stem for file in (ROOT / "dags").glob("*.py")]
+def files_with_dags(folder: Path = ROOT / "dags") -> set[str]:
+    """The files that look as if they made a DAG, relative to the folder. A helper module does not."""
+    files = (file for file in folder.rglob("*.py") if _MAKES_A_DAG.search(file.read_text("utf-8", "replace")))
+    return {str(file.relative_to(folder)) for file in files}
 
 
 def _airflow(*arguments: str) -> tuple[str, ...]:
@@ -94,6 +97,8 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
             "dags_folder": str(ROOT / "dags"),
             "plugins_folder": str(ROOT / "plugins"),
             "load_examples": "False",
+            "dag_discovery_safe_mode": "False",  # else a DAG of item_job whose file never says "airflow" is left out
+            "test_connection": "Enabled",  # on this machine alone; see Airflow's security model
             "dags_are_paused_at_creation": "False",
             "fernet_key": secrets.fernet_key,
             "simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in ROLES.items()),

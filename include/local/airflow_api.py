@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 
@@ -16,6 +17,7 @@ from include.local.settings import LocalSettings
 JOBS = ("document_processing", "document_monitoring")
 CALL_SECONDS = 10
 LOOK_SECONDS = 0.5
+READ_SECONDS = 20  # for files of other jobs, once both jobs are known
 
 
 def airflow_url(settings: LocalSettings) -> str:
@@ -29,6 +31,7 @@ class AirflowApi:
     def __init__(self, settings: LocalSettings, secrets: Secrets) -> None:
         self._url, self._secrets = airflow_url(settings), secrets
         self._since = datetime.now(UTC)
+        self._jobs_known_at: float | None = None
 
     def check_heartbeat(self, component: str) -> None:
         """Raise NotReady until the component has sent a heartbeat since this object was made."""
@@ -56,7 +59,7 @@ class AirflowApi:
                     dag = client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status().json()
                     if not paused:  # reparse its file, so that it gets its watcher back at once
                         client.put(f"/api/v2/parseDagFile/{dag['file_token']}").raise_for_status()
-                states = {dag_id: self._dags(client).get(dag_id) for dag_id in dag_ids}
+                states = {dag_id: self._dags(client).get(dag_id, {}).get("is_paused") for dag_id in dag_ids}
         except httpx.HTTPError as error:
             why = str(error).splitlines()[0]
             raise LocalError(f"Airflow at {self._url} does not do that: {why}. Is the system up?") from error
@@ -79,32 +82,51 @@ class AirflowApi:
             raise LocalError(f"Airflow does not run {dag_id}: {str(error).splitlines()[0]}") from error
         raise LocalError(f"A run of {dag_id} has not ended after {patience_seconds:.0f} s.")
 
-    def check_dags(self, expected: Iterable[str]) -> None:
-        """Raise NotReady until Airflow knows the DAGs, or reports a file that it cannot read."""
+    def check_dags(self, files: Iterable[str]) -> None:
+        """Raise NotReady until Airflow has read both jobs and these files, or has had ``READ_SECONDS`` for the files.
+
+        A file may make no DAG, or several: whatever it is, both jobs run without it.
+        """
         try:
             with self._client() as client:
-                missing = set(expected) - self._dags(client).keys()
-                broken = client.get("/api/v2/importErrors").raise_for_status().json()["total_entries"]
+                dags, broken = self._dags(client), self._import_errors(client)
         except (httpx.HTTPError, KeyError, ValueError) as error:
             raise NotReady(f"Airflow's API does not answer yet: {error}") from error
-        if missing and not broken:
-            raise NotReady(f"Airflow has not read these DAGs yet: {', '.join(sorted(missing))}")
+        unread = set(files) - {dag["relative_fileloc"] for dag in dags.values()} - {it["filename"] for it in broken}
+        if not set(JOBS) <= dags.keys():
+            if broken and not unread:
+                return
+            raise NotReady(f"Airflow has not read these files yet: {', '.join(sorted(unread))}")
+        self._jobs_known_at = self._jobs_known_at or time.monotonic()
+        if unread and time.monotonic() < self._jobs_known_at + READ_SECONDS:
+            raise NotReady(f"Airflow has not read these files yet: {', '.join(sorted(unread))}")
 
-    def complaints(self) -> list[str]:
-        """The reasons why DAGs do not run: files that cannot be read, and jobs that are paused."""
+    def dag_ids(self) -> list[str]:
+        """Every DAG that Airflow knows."""
         with self._client() as client:
-            errors = client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
-            paused = [dag_id for dag_id, is_paused in self._dags(client).items() if is_paused]
+            return list(self._dags(client))
+
+    def complaints(self, files: Iterable[str] = ()) -> list[str]:
+        """The reasons why DAGs do not run: files that cannot be read or make none, and jobs that are paused."""
+        with self._client() as client:
+            errors, dags = self._import_errors(client), self._dags(client)
+        read = {dag["relative_fileloc"] for dag in dags.values()} | {it["filename"] for it in errors}
         return [
             *(f"{it['filename']} cannot be read: {it['stack_trace'].strip().splitlines()[-1]}" for it in errors),
-            *(f"{dag_id} is paused: make resume" for dag_id in paused if dag_id in JOBS),
+            *(f"{file} makes no DAG: call the function under @dag" for file in sorted(set(files) - read)),
+            *(f"{dag_id} is paused: make resume" for dag_id in JOBS if dags.get(dag_id, {}).get("is_paused")),
         ]
 
     @staticmethod
-    def _dags(client: httpx.Client) -> dict[str, bool]:
-        """Every DAG that Airflow knows, and whether it is paused."""
+    def _import_errors(client: httpx.Client) -> list[dict[str, Any]]:
+        errors: list[dict[str, Any]] = client.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
+        return errors
+
+    @staticmethod
+    def _dags(client: httpx.Client) -> dict[str, dict[str, Any]]:
+        """Every DAG that Airflow knows, by its id."""
         answer = client.get("/api/v2/dags", params={"limit": 100}).raise_for_status()
-        return {dag["dag_id"]: dag["is_paused"] for dag in answer.json()["dags"]}
+        return {dag["dag_id"]: dag for dag in answer.json()["dags"]}
 
     def _client(self) -> httpx.Client:
         login = {"username": "admin", "password": self._secrets.airflow_passwords["admin"]}

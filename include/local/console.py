@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from include.local.airflow import files_with_dags
 from include.local.airflow_api import AirflowApi, airflow_url
 from include.local.stream import Line
 from include.local.system import System
@@ -38,6 +39,7 @@ def show_addresses(system: System) -> None:
         "Kafka": f"{system.env['OMS_KAFKA_BOOTSTRAP']}  (topic {system.env['OMS_KAFKA_TOPIC']})",
         "Logs": str(system.settings.log_dir),
         "For your shell": f". {system.settings.var_dir / 'local.env'}",
+        "For your DAGs": 'make airflow ARGS="dags test ..."; make reload',
     }
     console.print("\nReady. Ctrl-C stops everything.\n")
     for name, value in rows.items():
@@ -47,7 +49,7 @@ def show_addresses(system: System) -> None:
 
 def show_complaints(system: System) -> None:
     """Print the reasons why DAGs do not run."""
-    for complaint in AirflowApi(system.settings, system.secrets).complaints():
+    for complaint in AirflowApi(system.settings, system.secrets).complaints(files_with_dags()):
         say(f"! {complaint}")
 
 

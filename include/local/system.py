@@ -21,6 +21,8 @@ from include.local.services import service_parts
 from include.local.settings import LocalSettings
 from include.local.supervisor import Supervisor
 
+RELOADED = ("oms-migrations", "dag-processor", "triggerer", "scheduler")  # what new code of a job takes
+
 
 class System:
     """One system in one folder. A context manager: started on entry, stopped on exit.
@@ -65,6 +67,16 @@ class System:
             self._start_parts()
         else:
             self._restarts.check(states)
+
+    def reload(self) -> None:
+        """Have a running system take new code and migrations, from another process. Raises LocalError."""
+        parts = [part for part in self.parts if part.name in RELOADED]
+        self._supervisor.states()  # is it up?
+        take_down(parts, self._supervisor)
+        bring_up(
+            parts, self._supervisor, log_dir=self.settings.log_dir,
+            patience_seconds=self.settings.start_timeout_seconds, say=self._say,
+        )  # fmt: skip
 
     def stop(self) -> None:
         """Stop everything, in order, within a bound. What does not stop in time is killed."""

@@ -9,7 +9,6 @@ from statistics import median
 
 import psycopg
 
-from include.local.airflow import dag_ids
 from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.airflow_growth import RunCost, cost_of_a_run, wait_until_nothing_runs
 from include.local.bench.figures import Figure, Section, paired_ratio
@@ -54,7 +53,8 @@ class Cost:
 def bench_idle(system: System, say: Say) -> Section:
     """Measure it. All DAGs are on again afterwards. Raises LocalError if Airflow refuses."""
     api = AirflowApi(system.settings, system.secrets)
-    api.set_paused(dag_ids(), True)
+    dag_ids = api.dag_ids()
+    api.set_paused(dag_ids, True)
     on, off = list[Cost](), list[Cost]()
     try:
         for _ in range(ROUNDS):
@@ -67,7 +67,7 @@ def bench_idle(system: System, say: Say) -> Section:
         of_a_job = cost_of_a_run(system, api, JOBS, share, say)
         runs = dict.fromkeys(JOBS, of_a_job) | {WATCHDOG: cost_of_a_run(system, api, [WATCHDOG], share, say)}
     finally:
-        api.set_paused(dag_ids(), False)
+        api.set_paused(dag_ids, False)
     return Section("Idle", HOW, [*_costs(on, off, runs), *idle_growth(runs)])
 
 

@@ -55,6 +55,11 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
     app.include_router(reference_data_routes(reference_data, may_write))
     app.include_router(configuration_routes(Rows(pool, DOCUMENT_CONFIGURATIONS), may_write))
 
+    @app.api_route("/", methods=["GET", "POST"])
+    async def root() -> Response:
+        """Answer 200: Airflow's test of an HTTP Connection is a POST to its address."""
+        return json_answer({"service": "Reference Data API"})
+
     @app.get("/healthz")
     async def healthz() -> Response:
         """Answer 200 if the process is alive."""

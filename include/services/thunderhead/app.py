@@ -38,13 +38,18 @@ def create_app(settings: ThunderheadSettings, control: Control) -> ASGIApp:
         await renderer.stop()
         ledger.close()
 
-    routes = [Route("/healthz", _healthz)]
+    routes = [Route("/healthz", _healthz), Route("/", _root, methods=["GET", "POST"])]
     routes += Batches(ledger, renderer, misbehaviour).routes()
     routes += ControlRoutes(ledger, misbehaviour).routes()
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=PROBLEM_HANDLERS)
     app.router.redirect_slashes = False
     limited = BodyLimit(app, MOST_BODY_BYTES)
     return Gateway(limited, misbehaviour, settings.thunderhead_token.get_secret_value())
+
+
+async def _root(_request: Request) -> Response:
+    """Answer 200: Airflow's test of an HTTP Connection is a POST to its address."""
+    return json_answer({"service": "Thunderhead simulator"})
 
 
 async def _healthz(_request: Request) -> Response:

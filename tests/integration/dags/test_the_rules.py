@@ -72,7 +72,7 @@ def test_stock_operators_helpers_and_two_dags_in_a_file_are_fine(said: list[str]
         "[without_doc] - AssertionError: without_doc has no doc: write a docstring in its file and pass doc_md=__doc__",
         "endless may run for ever: give it a dagrun_timeout, or an execution_timeout to ['waits']",
         "[talks] - AssertionError: dags/talks.py was not read to its end, or talks to somebody while it is read",
-        "add a row `| task | why it is red | what to do |` for each of these to docs/runbooks/red-tasks.md: ['house.count'",
+        "add a row `| task | why it is red | what to do |` for each of these to docs/runbooks/red-tasks.md: ['house",
         "[house] - AssertionError: house starts in the zone Europe/Berlin; the jobs' zone is UTC",
         "[house] - AssertionError: house: its doc does not say `Red:`, which operators read when it is red",
         "[house] - AssertionError: house: catchup has to be False; what is due is in the database",

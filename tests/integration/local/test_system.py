@@ -211,3 +211,25 @@ def test_what_supervisord_complains_of_is_told(settings: LocalSettings) -> None:
             supervisor.start([nonsense], os.environ)
     finally:
         supervisor.end()
+
+
+def test_a_reload_runs_the_migrations_again_and_leaves_the_others_alone(
+    system: System, settings: LocalSettings
+) -> None:
+    said: list[str] = []
+    with system:
+        before = pids(settings)
+        with psycopg.connect(system.env["OMS_DATABASE_URL"]) as connection:
+            connection.execute("DELETE FROM outside_systems WHERE system = 'KAFKA'")
+        other = System(settings, said.append)
+        other.parts = system.parts
+        other.reload()
+        assert [line for line in said if line.startswith("✓ oms-migrations done")]
+        with psycopg.connect(system.env["OMS_DATABASE_URL"]) as connection:
+            assert connection.execute("SELECT count(*) FROM outside_systems WHERE system = 'KAFKA'").fetchone() == (1,)
+        assert pids(settings) == before
+
+
+def test_a_reload_of_a_system_that_is_not_up_says_so(settings: LocalSettings) -> None:
+    with pytest.raises(LocalError, match="is not up"):
+        System(settings).reload()

@@ -18,6 +18,7 @@ DIFFERENT = {
     "core.parallelism": "many machines",
     "core.dags_folder": "of the image",
     "core.plugins_folder": "of the image",
+    "core.test_connection": "of development",
     "core.fernet_key": "secret",
     "core.simple_auth_manager_users": "users are FAB's",
     "core.simple_auth_manager_passwords_file": "users are FAB's",

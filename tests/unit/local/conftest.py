@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,17 @@ from include.local.secrets import Secrets
 from include.local.settings import LocalSettings
 
 
+@pytest.fixture(autouse=True)
+def _nobodys_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests do not count."""
+    for name in os.environ:
+        if name.startswith(("OMS_", "AIRFLOW_CONN_")) and not name.startswith("OMS_TEST_"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
-def local_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalSettings:
-    """In a folder of the test's own; the environment of whoever runs the tests does not count."""
-    for name in ("OMS_DB", "THUNDERHEAD_API", "REFERENCE_DATA_API", "KAFKA_DEFAULT"):
-        monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
-    monkeypatch.delenv("OMS_REFERENCE_DATA_URL", raising=False)
+def local_settings(tmp_path: Path) -> LocalSettings:
+    """In a folder of the test's own."""
     return LocalSettings(var_dir=tmp_path / "var")
 
 

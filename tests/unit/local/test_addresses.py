@@ -58,6 +58,20 @@ def test_the_database_and_the_broker_can_be_given(monkeypatch: pytest.MonkeyPatc
     assert addresses.kafka == {"bootstrap.servers": "k.example:9093", "security.protocol": "SSL"}
 
 
+@pytest.mark.parametrize("extra", ['{"iam": true}', '{"options": {"a": "b"}}'])
+def test_an_extra_that_would_get_lost_is_named(monkeypatch: pytest.MonkeyPatch, secrets: Secrets, extra: str) -> None:
+    given = f'{{"conn_type": "postgres", "host": "db.example", "schema": "oms", "extra": {extra}}}'
+    monkeypatch.setenv("AIRFLOW_CONN_OMS_DB", given)
+    with pytest.raises(LocalError, match=r"AIRFLOW_CONN_OMS_DB: the extra '(iam|options)'"):
+        find_addresses(LocalSettings(), secrets)
+
+
+def test_a_token_of_ours_is_where_stock_operators_look(local_settings: LocalSettings, secrets: Secrets) -> None:
+    written = connections(find_addresses(local_settings, secrets), reference_data_token="t")
+    told = json.loads(written["AIRFLOW_CONN_REFERENCE_DATA_API"])
+    assert (told["password"], told["extra"]) == ("t", {"Authorization": "Bearer t"})
+
+
 def test_the_intake_may_use_other_reference_data_than_the_jobs(
     monkeypatch: pytest.MonkeyPatch, secrets: Secrets
 ) -> None:
