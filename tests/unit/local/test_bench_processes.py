@@ -14,6 +14,7 @@ from include.local.bench.processes import cpu_seconds, watched
 PARENT = """
 import subprocess, sys
 child = "import time; b = bytearray(2**24)\\nwhile time.process_time() < 0.2: pass"
+print("up", flush=True)
 for _ in sys.stdin:
     subprocess.run([sys.executable, "-c", child], check=True)
     print("done", flush=True)
@@ -24,6 +25,8 @@ for _ in sys.stdin:
 def parent() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"  # a process that has just begun has next to no memory
         yield process
         process.kill()
 
