@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE_LABEL = (
-    "slice_label"  # in the task's context: the name of a slice that has grown; see the DAGs' map_index_template
-)
+SLICE_LABEL = "slice_label"  # in the task's context: the name of a slice that is over; see the DAGs' map_index_template
 
 COLLECT_EVERY = 50_000  # new objects: those of a slice live as long as it does, so looking for garbage is wasted
 
@@ -107,8 +105,8 @@ def poll(a_slice: SliceRef, ti: TaskInstance) -> None:
 def _finish(a_slice: SliceRef, report: SliceReport) -> None:
     """Log what happened. Raises NeedsAPerson if a request of the slice ended red."""
     label = a_slice["label"]
-    if report.label:  # the slice's number stays as Airflow shows it
-        label = f"{label.partition(':')[0]}: {report.label}"
+    if new := report.red_label or report.label:  # the slice's number stays as Airflow shows it
+        label = f"{label.partition(':')[0]}: {new}"
         cast("dict[str, str]", get_current_context())[SLICE_LABEL] = label
     counts = ", ".join(f"{n} {what}" for what, n in report.counts.items())
     log.info("slice %s: %s", label, counts or "nothing left to do")

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict
 
+from include.oms.base import database
 from plugins.oms_console.audit import audit
-from plugins.oms_console.database import connection
+from plugins.oms_console.database import Db, connection
 from plugins.oms_console.outside import ask
 from plugins.oms_console.problems import problem
 from plugins.oms_console.rights import EDIT, READ, GetUserDep
@@ -58,6 +59,12 @@ async def rows(kind: Kind, of_type: Annotated[str, Query(alias="type", pattern="
 async def one(kind: Kind, row_id: int) -> Response:
     """One row, whether it is in force or not."""
     return await _passed_on("GET", f"{kind}/{row_id}")
+
+
+@router.get("/reference/{kind}/{row_id}/history")
+async def history(kind: Kind, row_id: int, db: Db) -> list[dict[str, Any]]:
+    """What the row was, and who changed it, newest first."""
+    return await database.rows(db, "history_of_row", kind=kind.replace("-", "_"), row_id=row_id)
 
 
 @router.post("/reference/{kind}", dependencies=EDIT)

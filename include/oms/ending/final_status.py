@@ -15,13 +15,14 @@ from include.oms.words.model import Stage, Status
 
 @dataclass(frozen=True)
 class End:
-    """The end of one request and, for a red end, its reason."""
+    """The end of one request and, for a red end, its reason and its document, where they are known."""
 
     request_id: int
     status: Status
     stage: Stage
     category: str | None = None
     description: str | None = None
+    document_name: str | None = None
 
 
 async def bring_to_end(

@@ -69,7 +69,7 @@ SELECT request_id, revision, status FROM ended;
 
 -- red_ends_of_slice --
 -- The requests that stand at FAILED or STOPPED because of this slice, each with its last error: why it is red.
-SELECT r.request_id, r.status, r.stage, e.category, e.description
+SELECT r.request_id, r.status, r.stage, e.category, e.description, r.document_name
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.slice_id = %(slice_id)s AND r.status IN ('FAILED', 'STOPPED') AND r.resolved_at IS NULL

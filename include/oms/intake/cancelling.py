@@ -45,4 +45,15 @@ def _cancel(connection: psycopg.Connection[DictRow], caller: Caller, request_id:
             "slice_id": None,
             "actor": caller.actor,
         })  # fmt: skip
+        connection.execute(query("keep_action"), {
+            "actor": caller.actor,
+            "door": "api",
+            "action": "withdraw",
+            "subject": None,
+            "request_id": request_id,
+            "number": 1,
+            "reason": None,
+            "before": None,
+            "after": None,
+        })  # fmt: skip
     return bool(found["can_be_cancelled"] or found["is_cancelled"])

@@ -333,3 +333,8 @@ RETURNING source_system;
 -- Remove the limit of a source system, if it still is the one that the operator saw.
 DELETE FROM source_system_limits WHERE source_system = %(source_system)s AND most_in_flight = %(seen)s
 RETURNING source_system;
+
+-- history_of_row --
+-- The changes of one row of reference data or configuration, newest first.
+SELECT utc_text(at) AS at, changed_by, before, after FROM reference_data_history
+WHERE kind = %(kind)s AND row_id = %(row_id)s ORDER BY entry_id DESC LIMIT 100;

@@ -195,6 +195,10 @@ UPDATE document_requests SET lease_until = now() + %(lease_seconds)s * interval 
 WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PROCESSING'
 RETURNING request_id;
 
+-- size_of_slice --
+-- How many requests or batches a slice has had.
+SELECT size FROM slices WHERE slice_id = %(slice_id)s;
+
 -- close_slice --
 -- Close a slice: no worker is at it any more, so the watcher of its job is notified. A slice that has grown gets a new label.
 WITH closed AS (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from include.oms.base.chunks import chunks
+from include.oms.ending.final_status import End
 
 ALL = "*"
 SMALLER_BY = 8  # factor, for each worker that died
@@ -68,6 +69,15 @@ def slice_label(number: int, first_id: int, last_id: int, systems: Mapping[str, 
         return f"request {first_id}" + (f" of {next(iter(systems))}" if systems else "")
     label = f"{number} requests, {first_id} to {last_id}"
     return f"{label}: {', '.join(f'{n} {system}' for system, n in sorted(systems.items()))}" if systems else label
+
+
+def label_of_red_ends(ends: Sequence[End], size: int) -> str:
+    """The label of a slice with requests that need a person: how many of ``size``, and most of them for what."""
+    statuses = Counter(end.status for end in ends)
+    reasons = Counter(" ".join(filter(None, (end.category, end.document_name))) for end in ends)
+    ended = ", ".join(f"{n:,} {status}" for status, n in statuses.most_common())
+    (most, _), more = reasons.most_common(1)[0], len(reasons) - 1
+    return f"{ended}: {most or 'no error kept'}{f' and {more} more' if more else ''} (of {max(size, len(ends)):,})"
 
 
 def label_of_requests(requests: Sequence[DueRequest]) -> str:

@@ -21,6 +21,7 @@ from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.final_status import red_ends_of_slice
 from include.oms.ending.retrigger import retrigger_slice
+from include.oms.slices.cutting import label_of_red_ends
 from include.oms.slices.lease import Lease, awake_or_asleep, renewed
 from include.oms.slices.report import SliceReport
 from include.oms.slices.slice_time import SliceTime
@@ -125,6 +126,9 @@ async def held_slice(
         yield hold
     await hold.execute("close_slice", label=hold.report.label)
     hold.report.red_ends = await red_ends_of_slice(connection, slice_id)
+    if hold.report.red_ends:
+        (row,) = await database.rows(connection, "size_of_slice", slice_id=slice_id)
+        hold.report.red_label = label_of_red_ends(hold.report.red_ends, row["size"])
 
 
 async def open_slice(

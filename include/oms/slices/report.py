@@ -21,6 +21,7 @@ class SliceReport:
     red_ends: list[End] = field(default_factory=list)
     stopped_early: str | None = None
     label: str | None = None
+    red_label: str | None = None  # its name in the grid if requests of it need a person
 
     def count(self, what: str, n: int = 1) -> None:
         """Add to one of the counts."""

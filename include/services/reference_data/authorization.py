@@ -29,7 +29,9 @@ def writer(settings: ReferenceDataSettings, fetcher: Fetcher) -> Callable[[Reque
     def require_writer(request: Request) -> None:
         if tokens is None:
             raise IdentityOutOfReach("set OMS_JWT_JWKS_URL or OMS_JWT_PUBLIC_KEY_FILE: without a key nobody may write")
-        tokens.bearer(request.headers.get("authorization", "")).require(SCOPE)
+        caller = tokens.bearer(request.headers.get("authorization", ""))
+        caller.require(SCOPE)
+        request.state.writer = caller.subject  # for the history of what is written
 
     return require_writer
 

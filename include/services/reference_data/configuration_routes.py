@@ -29,8 +29,8 @@ def configuration_routes(rows: Rows, may_write: Callable[[Request], None]) -> AP
         return cacheable(request, _LIST.dump_json(_LIST.validate_python(found)))
 
     @router.post("", dependencies=writing)
-    async def create(new: NewDocumentConfiguration) -> Response:
-        row = DocumentConfiguration.model_validate(await rows.create(new))
+    async def create(request: Request, new: NewDocumentConfiguration) -> Response:
+        row = DocumentConfiguration.model_validate(await rows.create(new, by=request.state.writer))
         headers = {"Location": f"{PATH}/{row.id}"}
         return Response(row.model_dump_json(), 201, headers, media_type="application/json")
 
@@ -53,12 +53,12 @@ def configuration_routes(rows: Rows, may_write: Callable[[Request], None]) -> AP
 
     @router.put("/{row_id}", dependencies=writing)
     async def change(request: Request, row_id: RowId, new: NewDocumentConfiguration) -> Response:
-        changed = await rows.change(row_id, new, is_expected(request, DocumentConfiguration))
+        changed = await rows.change(row_id, new, is_expected(request, DocumentConfiguration), by=request.state.writer)
         return Response(DocumentConfiguration.model_validate(changed).model_dump_json(), media_type="application/json")
 
     @router.delete("/{row_id}", dependencies=writing)
     async def end(request: Request, row_id: RowId) -> Response:
-        await rows.end(row_id, is_expected(request, DocumentConfiguration))
+        await rows.end(row_id, is_expected(request, DocumentConfiguration), by=request.state.writer)
         return Response(status_code=204)
 
     return router

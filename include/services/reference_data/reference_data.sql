@@ -65,3 +65,7 @@ UPDATE reference_data
 SET effect_to_dat = greatest(effect_from_dat, least(effect_to_dat, CURRENT_DATE)), updated_at = now()
 WHERE id = %(id)s AND editable
 RETURNING id;
+
+-- write_as --
+-- Whose name the history gets for what this transaction writes.
+SELECT set_config('oms.actor', %(actor)s, true);

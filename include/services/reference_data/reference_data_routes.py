@@ -25,8 +25,8 @@ def reference_data_routes(rows: Rows, may_write: Callable[[Request], None]) -> A
     router = APIRouter(prefix=PATH)
 
     @router.post("", dependencies=writing)
-    async def create(new: NewReferenceData) -> Response:
-        row = ReferenceData.model_validate(await rows.create(new))
+    async def create(request: Request, new: NewReferenceData) -> Response:
+        row = ReferenceData.model_validate(await rows.create(new, by=request.state.writer))
         headers = {"Location": f"{PATH}/{row.id}"}
         return Response(row.model_dump_json(), 201, headers, media_type="application/json")
 
@@ -44,12 +44,12 @@ def reference_data_routes(rows: Rows, may_write: Callable[[Request], None]) -> A
 
     @router.put("/{row_id}", dependencies=writing)
     async def change(request: Request, row_id: RowId, new: NewReferenceData) -> Response:
-        changed = await rows.change(row_id, new, is_expected(request, ReferenceData))
+        changed = await rows.change(row_id, new, is_expected(request, ReferenceData), by=request.state.writer)
         return Response(ReferenceData.model_validate(changed).model_dump_json(), media_type="application/json")
 
     @router.delete("/{row_id}", dependencies=writing)
     async def end(request: Request, row_id: RowId) -> Response:
-        await rows.end(row_id, is_expected(request, ReferenceData))
+        await rows.end(row_id, is_expected(request, ReferenceData), by=request.state.writer)
         return Response(status_code=204)
 
     return router

@@ -87,10 +87,11 @@ class Rows:
             raise NotThere
         return found[0]
 
-    async def create(self, new: BaseModel) -> DictRow:
+    async def create(self, new: BaseModel, *, by: str) -> DictRow:
         """Create a row, and end an older row that it overlaps where it begins. Raises Refused if that is impossible."""
         values = new.model_dump(by_alias=False)
         async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_sql["write_as"], {"actor": by})
             await connection.execute(_sql[self._kind.lock], values)
             found = await connection.execute(_sql[self._kind.select_in_the_way], values)
             if obstacle := await found.fetchone():
@@ -100,19 +101,22 @@ class Rows:
             assert made is not None
             return made
 
-    async def change(self, row_id: int, new: BaseModel, is_expected: IsExpected) -> DictRow:
+    async def change(self, row_id: int, new: BaseModel, is_expected: IsExpected, *, by: str) -> DictRow:
         """Change a row if it is as the caller expects it.
 
         Raises NotThere, Changed, and Refused if it is not editable. The database refuses overlaps (ExclusionViolation).
         """
-        return await self._write(self._kind.update, row_id, new.model_dump(by_alias=False), is_expected)
+        return await self._write(self._kind.update, row_id, new.model_dump(by_alias=False), is_expected, by)
 
-    async def end(self, row_id: int, is_expected: IsExpected) -> None:
+    async def end(self, row_id: int, is_expected: IsExpected, *, by: str) -> None:
         """End a row today. A row that has ended is not changed. Raises the same errors as ``change``."""
-        await self._write(self._kind.end, row_id, {}, is_expected)
+        await self._write(self._kind.end, row_id, {}, is_expected, by)
 
-    async def _write(self, query: str, row_id: int, values: dict[str, Any], is_expected: IsExpected) -> DictRow:
+    async def _write(
+        self, query: str, row_id: int, values: dict[str, Any], is_expected: IsExpected, by: str
+    ) -> DictRow:
         async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(_sql["write_as"], {"actor": by})
             found = await (await connection.execute(_sql[self._kind.hold], {"id": row_id})).fetchone()
             if found is None:
                 raise NotThere

@@ -131,6 +131,28 @@ function show(dialog, closed) {
 }
 
 /**
+ * Tell something that is too long for a passing word, until it is closed.
+ * @param {string} title
+ * @param {...any} content
+ * @returns {Promise<void>}
+ */
+export function tellAll(title, ...content) {
+  const close = el(
+    "button",
+    { class: "main", type: "button", autofocus: true, onclick: () => dialog.close() },
+    "Close",
+  );
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": "dialog-title" },
+    el("h2", { id: "dialog-title" }, title),
+    el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": title }, content),
+    el("div", { class: "buttons" }, close),
+  );
+  return new Promise((resolve) => show(dialog, resolve));
+}
+
+/**
  * The result for each request, until it is closed.
  * @param {any[]} results
  * @returns {Promise<void>}
@@ -141,25 +163,12 @@ export function showResults(results) {
     { head: "Request", cell: (/** @type {any} */ row) => requestLink(row.request_id) },
     { head: "Result", cell: (/** @type {any} */ row) => el("span", { class: row.done ? "good" : "" }, row.result) },
   ];
-  const close = el(
-    "button",
-    { class: "main", type: "button", autofocus: true, onclick: () => dialog.close() },
-    "Close",
-  );
-  const dialog = el(
-    "dialog",
-    { "aria-labelledby": "dialog-title" },
-    el("h2", { id: "dialog-title" }, "Results"),
+  return tellAll(
+    "Results",
     el("p", {}, `${plural(done, "request")} done, ${number(results.length - done)} left alone.`),
-    el(
-      "div",
-      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Results" },
-      table(columns, results.slice(0, 1000)),
-    ),
+    table(columns, results.slice(0, 1000)),
     results.length > 1000
       ? el("p", { class: "quiet" }, `The first 1,000 of ${number(results.length)} are shown.`)
       : null,
-    el("div", { class: "buttons" }, close),
   );
-  return new Promise((resolve) => show(dialog, resolve));
 }

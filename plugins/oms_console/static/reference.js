@@ -1,11 +1,13 @@
 // @ts-check
 // Reference data and document configurations: accepted values, and the settings of each document.
 import { change, get } from "./api.js";
-import { ask } from "./dialog.js";
+import { ask, tellAll } from "./dialog.js";
+import { difference } from "./difference.js";
 import { draw, el, empty, fill, note, say } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh } from "./refresh.js";
 import { table } from "./table.js";
+import { instant } from "./times.js";
 
 const TYPES = [
   "SOURCE_SYSTEM",
@@ -102,7 +104,7 @@ export async function reference(page, { me }) {
     rows = await get(`${path}?type=${type}`);
     const columns = [
       ...fields.map(({ name, label }) => ({ head: label, cell: (/** @type {any} */ row) => row[name] })),
-      me.may.edit && { head: "", cell: buttons },
+      { head: "", cell: buttons },
     ];
     draw(
       list,
@@ -195,8 +197,30 @@ export async function reference(page, { me }) {
       await kept("Ended. This is in force within seconds.", async () => put(row, await get(`${path}/${row.id}`)));
   };
   /** @param {any} row */
-  const buttons = (row) =>
-    row.editable === false
+  const history = async (row) => {
+    const entries = await get(`${path}/${row.id}/history`);
+    await tellAll(
+      `History of ${nameOf(row)}`,
+      entries.length
+        ? table(
+            [
+              { head: "When", cell: (/** @type {any} */ entry) => instant(entry.at) },
+              { head: "By", cell: (/** @type {any} */ entry) => entry.changed_by },
+              { head: "Change", cell: difference },
+            ],
+            entries,
+          )
+        : el("p", {}, "It has not been changed since its history is kept."),
+    );
+  };
+  /** @param {any} row */
+  const buttons = (row) => [
+    el(
+      "button",
+      { class: "plain", type: "button", "aria-label": `History of ${nameOf(row)}`, onclick: () => history(row) },
+      "History",
+    ),
+    row.editable === false || !me.may.edit
       ? null
       : el(
           "div",
@@ -213,7 +237,8 @@ export async function reference(page, { me }) {
                 { class: "plain", type: "button", "aria-label": `End ${nameOf(row)}`, onclick: () => stop(row) },
                 "End …",
               ),
-        );
+        ),
+  ];
 
   fill(
     page,

@@ -1,6 +1,7 @@
 // @ts-check
 // The audit trail: who did what, to what, and why.
 import { get } from "./api.js";
+import { changedNames, difference } from "./difference.js";
 import { draw, el, empty, fill, note } from "./dom.js";
 import { at, requestLink } from "./links.js";
 import { keepFresh } from "./refresh.js";
@@ -14,20 +15,10 @@ const TEXTS = [
   ["request_id", "Request id", ""],
 ];
 
-/** @param {any} row what was before and after, in words; unfolded on demand */
+/** @param {any} row what was before and after, unfolded on demand */
 function change(row) {
   if (!row.before && !row.after) return null;
-  const names = [...new Set([...Object.keys(row.before ?? {}), ...Object.keys(row.after ?? {})])];
-  const shown = (/** @type {any} */ value) => (value === undefined || value === null ? "–" : JSON.stringify(value));
-  const changed = names.filter((name) => shown(row.before?.[name]) !== shown(row.after?.[name]));
-  return el(
-    "details",
-    {},
-    el("summary", {}, changed.join(", ") || "the same"),
-    changed.map((name) =>
-      el("p", { class: "long small" }, `${name}: ${shown(row.before?.[name])} → ${shown(row.after?.[name])}`),
-    ),
-  );
+  return el("details", {}, el("summary", {}, changedNames(row).join(", ") || "the same"), difference(row));
 }
 
 const COLUMNS = [

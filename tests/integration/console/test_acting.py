@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -573,6 +574,19 @@ async def test_a_row_that_somebody_else_has_changed_is_not_overwritten(
     )
     assert ended.status_code == 409
     assert (await console.get(f"{CONFIGURATIONS}/{seen['id']}"))["value"] == "1300"
+
+
+async def test_a_configuration_keeps_its_history(console: Console, reference_api: list[tuple[str, str]]) -> None:
+    seen = (await console.post(CONFIGURATIONS, **ROW)).json()
+    await put(console, seen, value="1300")
+    console.db.execute("UPDATE document_configurations SET value = '1400' WHERE id = %s", [seen["id"]])
+    third, second, first = await console.get(f"{CONFIGURATIONS}/{seen['id']}/history")
+    assert (first["before"], first["after"]["value"], second["before"]["value"]) == (None, "1201", "1201")
+    assert (second["after"]["value"], third["after"]["value"]) == ("1300", "1400")
+    assert (bool(first["changed_by"]), third["changed_by"]) == (True, None)
+    for statement in ("DELETE FROM reference_data_history", "UPDATE reference_data_history SET changed_by = 'x'"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"):
+            console.db.execute(statement)
 
 
 async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(

@@ -45,6 +45,8 @@ def test_twice_is_harmless(cibt: FlaskClient, queued: int, db: psycopg.Connectio
     first, second = (cibt.post(f"{PATH}/{queued}/cancel") for _ in range(2))
     assert (second.status_code, second.json) == (200, first.json)
     assert len(events(db)) == 1
+    trail = db.execute("SELECT actor, door, action, request_id, number FROM operator_actions").fetchall()
+    assert trail == [("client:developer", "api", "withdraw", queued, 1)]
 
 
 SLICE = "INSERT INTO slices (job, dag_run_id, ordinal, label, size) VALUES ('document_processing', 'r', 0, 'x', 1)"

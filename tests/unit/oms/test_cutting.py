@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from include.oms.slices.cutting import DueRequest, cut_requests, label_of_batches, label_of_requests, with_room
+from include.oms.ending.final_status import End
+from include.oms.slices.cutting import (
+    DueRequest,
+    cut_requests,
+    label_of_batches,
+    label_of_red_ends,
+    label_of_requests,
+    with_room,
+)
+from include.oms.words.model import Stage, Status
 
 SLICE_SIZE = 64
 
@@ -73,3 +82,14 @@ def test_a_slice_is_called_by_what_it_holds() -> None:
     assert label_of_requests(due(2) + arcade) == "3 requests, 1 to 9: 1 ARCADE, 2 CIBT"
     assert label_of_batches([7]) == "request 7"
     assert label_of_batches([7, 3, 5]) == "3 requests, 3 to 7"
+
+
+def test_the_name_of_a_red_slice_tells_how_many_need_a_person_and_for_what() -> None:
+    def end(n: int, status: Status = Status.FAILED, category: str | None = "PROCESSING_ERROR") -> End:
+        return End(n, status, Stage.GENERATION, category, "x", "IVBRKCOM")
+
+    ends = [end(n) for n in range(1164)]
+    assert label_of_red_ends(ends, 1165) == "1,164 FAILED: PROCESSING_ERROR IVBRKCOM (of 1,165)"
+    ends += [end(1164, Status.STOPPED, None)]
+    assert label_of_red_ends(ends, 0) == "1,164 FAILED, 1 STOPPED: PROCESSING_ERROR IVBRKCOM and 1 more (of 1,165)"
+    assert label_of_red_ends([End(1, Status.FAILED, Stage.SUBMISSION)], 1) == "1 FAILED: no error kept (of 1)"
