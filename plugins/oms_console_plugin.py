@@ -47,17 +47,21 @@ def _make() -> Asgi:
 
 
 class ClearsAreKept:
-    """Around the whole API server: a clear of one of our jobs is kept in the audit trail once it is done."""
+    """Around the whole API server: what Airflow's own buttons on our jobs mean to OMS.
+
+    A clear is kept in the audit trail once it is done. *Mark success* resolves the red requests.
+    """
 
     def __init__(self, app: Asgi) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope.get("path", "")
-        if not path.endswith(("/clearTaskInstances", "/clear")):
+        is_patch = scope.get("method") == "PATCH" and "/dagRuns/" in path
+        if not is_patch and not path.endswith(("/clearTaskInstances", "/clear")):
             await self._app(scope, receive, send)
             return
-        from plugins.oms_console.clears import is_clear, keep_clear
+        from plugins.oms_console.clears import is_clear, is_mark, keep_clear, resolve_marked
 
         parts: list[bytes] = []
         status = 0
@@ -75,6 +79,8 @@ class ClearsAreKept:
         await self._app(scope, received, sent)
         if status == 200 and is_clear(scope):
             await keep_clear(scope, b"".join(parts))
+        elif status == 200 and is_mark(scope):
+            await resolve_marked(scope, b"".join(parts))
 
 
 async def _broken(_scope: Any, _receive: Any, send: Any) -> None:

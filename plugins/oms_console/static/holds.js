@@ -77,7 +77,7 @@ export function holds(place, me) {
     },
     { head: "Why", cell: (/** @type {any} */ hold) => hold.reason },
     { head: "By", cell: (/** @type {any} */ hold) => [hold.held_by, " ", instant(hold.held_at)] },
-    { head: "Until", cell: (/** @type {any} */ hold) => instant(hold.until) ?? "released" },
+    { head: "Until", cell: (/** @type {any} */ hold) => instant(hold.until) ?? "it is released" },
     me.may.act && {
       head: "",
       cell: (/** @type {any} */ hold) =>

@@ -14,7 +14,7 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.upkeep.housekeeping import prune_operator_actions
 from plugins.oms_console import clears
-from tests.integration.console.conftest import Console
+from tests.integration.console.conftest import Console, work
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,35 @@ async def test_a_clear_is_kept_at_once_with_who_pressed_it(console: Console, mon
 async def _rows(console: Console, name: str, **values: Any) -> list[Any]:
     async with await database.connect(console.url, settings(), application_name="test") as connection:
         return await database.rows(connection, name, **values)
+
+
+async def test_mark_success_resolves_with_its_note_as_the_reason(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def name(_headers: Any) -> str:
+        return "bob"
+
+    monkeypatch.setattr(clears, "_user_name", name)
+    mine, other, done = console.request("FAILED"), console.request("FAILED"), console.request("COMPLETED")
+    for ordinal, ids in enumerate([(mine, done), (other,)]):
+        slice_id = console.slice("document_processing", RUN, ordinal, *ids)
+        console.db.execute(
+            "UPDATE document_requests SET slice_id = %s WHERE request_id = ANY (%s)", [slice_id, list(ids)]
+        )
+    path = f"/api/v2/dags/document_processing/dagRuns/{RUN}/taskInstances/process_slice/0"
+    scope = {"type": "http", "method": "PATCH", "path": path, "headers": []}
+    assert clears.is_mark(scope)
+    await clears.resolve_marked(scope, b'{"new_state": "failed"}')
+    assert console.trail() == []
+    await clears.resolve_marked(scope, b'{"new_state": "success", "note": "sent by hand"}')
+    await work(console)
+    assert console.timeline(mine)[-1] == ("RESOLVED", "airflow:bob")
+    assert [console.timeline(it)[-1][0] for it in (other, done)] == ["CLAIMED", "CLAIMED"]
+    subject = f"marked as success: document_processing/{RUN}"
+    assert console.trail()[0] == ("airflow:bob", "resolve", subject, "sent by hand")
+    await clears.resolve_marked(scope | {"path": path.partition("/taskInstances")[0]}, b'{"state": "success"}')
+    await work(console)
+    assert console.timeline(other)[-1] == ("RESOLVED", "airflow:bob")
 
 
 def test_other_calls_are_no_clears() -> None:
