@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 START_IN_FLIGHT = 4  # doubles with every round of answers, until something is refused
+FAST_START_IN_FLIGHT = 16  # above it, a quarter more with every round: all in flight at a refusal are refused
+ANSWERS_TO_GROW = 4
 SHRINK_IN_FLIGHT = 0.85
 GROW_EVERY_SECONDS = 1.0
 REFUSALS_THAT_PAUSE = 3  # in a row: the system takes nothing more for the rest of its second
@@ -30,6 +32,7 @@ class InFlightLimit:
         self._most = most
         self._is_starting = True
         self._step = 1
+        self._answers = 0
         self._changed_at = 0.0
 
     def answered(self, now: float, *, pressed: bool) -> None:
@@ -37,7 +40,9 @@ class InFlightLimit:
         if not pressed or self.limit >= self._most:
             return
         if self._is_starting:
-            self.limit += 1
+            self._answers += 1
+            if self.limit < FAST_START_IN_FLIGHT or self._answers % ANSWERS_TO_GROW == 0:
+                self.limit += 1
         elif now - self._changed_at >= GROW_EVERY_SECONDS:
             self.limit = min(self.limit + self._step, self._most)
             self._step *= 2
@@ -76,7 +81,9 @@ def rate_booked(state: RateState, answered: int, now: float, *, is_too_fast: boo
         if state.limited_at is not None and now - state.limited_at < GROW_EVERY_SECONDS:
             return state  # refusals within one second count once
         borne = _borne(state, now)
-        found = state.per_second if borne is None else max(1.0, SHRINK_RATE * borne)
+        if borne is None:
+            return state
+        found = max(1.0, SHRINK_RATE * min(borne, state.per_second or borne))
         return replace(state, per_second=found, growth=FIRST_GROWTH, limited_at=now, grown_at=now)
     if state.per_second is None:
         return state
@@ -118,5 +125,5 @@ def _windowed(state: RateState, answered: int, now: float) -> RateState:
 def _borne(state: RateState, now: float) -> float | None:
     """Calls answered a second: the highest of the last windows and the running one. None: not known yet."""
     elapsed = now - (state.window_began_at or now)
-    running = state.answered_in_window / elapsed if elapsed >= WINDOW_SECONDS / 2 else 0.0
+    running = state.answered_in_window / elapsed if elapsed >= WINDOW_SECONDS else 0.0
     return max(state.answered_per_second or 0.0, state.answered_before or 0.0, running) or None

@@ -67,6 +67,7 @@ class Door:
         self._probe_is_out = False
         self._resumes_at = 0.0
         self._refused_in_a_row = 0
+        self._in_flight = 0  # made, and not answered yet
         self._forget_met()
 
     async def call(
@@ -279,7 +280,8 @@ class Door:
     ) -> T:
         """Make the call and book its result."""
         began_at = monotonic()
-        pressed = self._room.is_full
+        self._in_flight += 1
+        pressed = self._in_flight >= self._room.limit.limit  # not by those that wait in line: the rate holds them up
         try:
             answer = await self._transport(
                 method, path, timeout_seconds=timeout_seconds,
@@ -303,6 +305,8 @@ class Door:
             unanswered = _unanswered(error, has_effect=has_effect)
             self._book_failure(unanswered, began_at, is_probe=is_probe)
             raise unanswered from error
+        finally:
+            self._in_flight -= 1
         self._book_answer(began_at, timeout_seconds, pressed=pressed, has_effect=has_effect, is_probe=is_probe)
         return value
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from include.oms.ending.final_status import End, bring_to_end
@@ -9,9 +11,13 @@ from include.oms.monitoring import recording as monitoring
 from include.oms.monitoring.verdicts import Verdict
 from include.oms.monitoring.worker import held_batches
 from include.oms.processing import recording as processing
+from include.oms.processing import worker
+from include.oms.processing.enrichment import enrich
 from include.oms.processing.tries import HeldRequest, TryResult
 from include.oms.processing.worker import held_requests
+from include.oms.slices import lease
 from include.oms.slices.hold import Hold
+from include.oms.slices.lease import awake_or_asleep
 from include.oms.testing.system import Oms
 from include.oms.words.model import Category, Job, Stage, Status
 from include.oms.words.state_machine import Outcome
@@ -50,6 +56,31 @@ async def test_its_results_change_nothing(oms: Oms, written: dict[str, object]) 
 
     assert await oms.request(request.request_id) == before
     assert await oms.events() == []
+
+
+async def test_a_worker_that_was_suspended_past_its_lease_submits_nothing(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (request_id,) = await oms.queued()
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    with monkeypatch.context() as suspended:
+
+        async def enriched_before_the_suspend(*of: Any) -> Any:
+            enriched = await enrich(*of)
+            awake_at = awake_or_asleep() + 2 * oms.settings.lease_seconds
+            suspended.setattr(lease, "awake_or_asleep", lambda: awake_at)
+            return enriched
+
+        suspended.setattr(worker, "enrich", enriched_before_the_suspend)
+        await oms.process(slice_id)
+        assert oms.thunderhead.batches == []
+    await oms.workers_die()
+    await oms.due_now()
+
+    await oms.run_processing()
+
+    assert len(oms.thunderhead.batches) == 1
+    assert (await oms.request(request_id))["status"] == "PROCESSING"
 
 
 async def test_its_verdicts_change_nothing(oms: Oms) -> None:
