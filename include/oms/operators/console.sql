@@ -99,6 +99,8 @@ SELECT json_build_object(
             'thunderhead_batch_id', thunderhead_batch_id, 'dms_document_id', dms_document_id, 'polls', polls,
             'created_at', utc_text(created_at), 'submitted_at', utc_text(submitted_at),
             'next_poll_at', CASE WHEN status = 'PROCESSING_THUNDERHEAD' THEN utc_text(next_poll_at) END,
+            'document_id_missing_since',
+            CASE WHEN status = 'PROCESSING_THUNDERHEAD' THEN utc_text(document_id_missing_since) END,
             'ended_at', utc_text(ended_at)) ORDER BY attempt), '[]')
         FROM thunderhead_batches LEFT JOIN slices s USING (slice_id) WHERE request_id = r.request_id),
     'errors', (

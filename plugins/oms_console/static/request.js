@@ -153,6 +153,15 @@ function timeline(shown) {
   );
 }
 
+/** @param {any} batch its document id, or what its request waits for */
+const documentOf = (batch) =>
+  batch.document_id_missing_since
+    ? [
+        "waits for the document id: Thunderhead says COMPLETED without one since ",
+        instant(batch.document_id_missing_since),
+      ]
+    : batch.dms_document_id;
+
 /** @param {any} shown */
 function attempts(shown) {
   if (!shown.batches.length)
@@ -167,7 +176,7 @@ function attempts(shown) {
       { head: "Config", cell: of("batch_config_id") },
       { head: "Submitted", cell: (batch) => instant(batch.submitted_at) },
       { head: "Ended", cell: (batch) => instant(batch.ended_at) },
-      { head: "Document", cell: of("dms_document_id") },
+      { head: "Document", cell: documentOf },
       { head: "Last held by", cell: instanceLink },
     ],
     shown.batches,

@@ -122,6 +122,18 @@ async def test_a_monitoring_slice_shows_what_it_polled_before_and_after_an_end(c
     assert [row["request_id"] for row in shown["requests"]] == [polled, ended]
 
 
+async def test_a_request_shows_since_when_its_document_id_is_waited_for(console: Console) -> None:
+    request_id = console.request("PROCESSING")
+    console.db.execute(
+        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status,"
+        " thunderhead_batch_id, next_poll_at, document_id_missing_since)"
+        " VALUES (%s, 1, 'b', '1', 'PROCESSING_THUNDERHEAD', 7, now(), '2026-01-01T00:00:00Z')",
+        [request_id],
+    )
+    (batch,) = (await console.get(f"requests/{request_id}"))["batches"]
+    assert batch["document_id_missing_since"].startswith("2026-01-01T00:00:00")
+
+
 @pytest.mark.parametrize("where", [{}, {"task_id": "{TASK_ID}", "map_index": "{MAP_INDEX}"}, {"map_index": "-1"}])
 async def test_a_run_shows_all_its_slices(console: Console, where: dict[str, str]) -> None:
     ids = {console.request(), console.request()}
