@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 
 from include.oms.outside.breaker import System
 from include.oms.outside.rate_limit import AHEAD_SECONDS, CATCH_UP_SECONDS, EVERY_TYPE, take_places
+from include.oms.slices.slice_time import longest_hold_seconds
 from include.oms.testing.system import Oms
 
 
@@ -71,3 +73,20 @@ async def test_a_worker_holds_no_more_than_goes_out_in_time(oms: Oms) -> None:
     assert report.counts["held"] <= 2 * oms.settings.lease_seconds / 4
     assert report.counts["submitted"] == report.counts["held"]
     assert not await oms.rows("SELECT FROM document_requests WHERE takeovers > 0")
+
+
+async def test_a_slow_dial_makes_no_task_red_and_costs_no_takeover(oms: Oms) -> None:
+    """4,000 queued at 1 a second under a time limit of half an hour, scaled down."""
+    await rate(oms, EVERY_TYPE, 20)
+    oms.settings = oms.settings.model_copy(update={"slice_size": 40, "max_slices": 2})
+    await oms.queued(60)
+    for _ in range(20):
+        async with asyncio.timeout(6 * longest_hold_seconds(oms.settings)):  # the task's limit: red, and killed
+            reports = await oms.run_processing()
+        assert not any(report.ended_red for report in reports)
+        await oms.due_now()
+        if len(oms.thunderhead.batches) == 60:
+            break
+    assert len(oms.thunderhead.batches) == 60
+    assert not await oms.rows("SELECT FROM document_requests WHERE takeovers > 0 OR spent > 0")
+    assert not await oms.rows("SELECT FROM request_timeline WHERE event = 'TAKEN_OVER'")
