@@ -38,6 +38,7 @@ async def dashboard(db: Db, over: Literal["1h", "6h", "24h", "7d"] = "6h") -> di
         "stock": {row["state"]: row for row in await database.rows(db, "stock")},
         "step_seconds": step_seconds,
         "steps": await database.rows(db, "ends_over_time", steps=steps, step_seconds=step_seconds),
+        "clients": await database.rows(db, "ends_by_client", steps=steps, step_seconds=step_seconds),
         "red": await database.rows(db, "red_by_category"),
         "outbox": await database.rows(db, "outbox_by_topic"),
         "systems": await database.rows(db, "outside_systems"),

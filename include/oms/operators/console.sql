@@ -210,6 +210,17 @@ FROM (SELECT at + n * step AS from_at FROM origin, generate_series(0, %(steps)s:
 LEFT JOIN ended e USING (from_at) LEFT JOIN came c USING (from_at)
 GROUP BY s.from_at ORDER BY s.from_at;
 
+-- ends_by_client --
+-- The requests that ended in the same time, by client and document, the most first.
+WITH origin AS (
+    SELECT date_bin(step, now(), '2001-01-01Z') - (%(steps)s::integer - 1) * step AS at
+    FROM (SELECT %(step_seconds)s::integer * interval '1 second' AS step) given
+)
+SELECT source_system, document_name, count(*) AS number, count(*) FILTER (WHERE status = 'COMPLETED') AS completed,
+       count(*) FILTER (WHERE status = 'FAILED') AS failed, count(*) FILTER (WHERE status = 'STOPPED') AS stopped
+FROM document_requests WHERE ended_at >= (SELECT at FROM origin) AND ended_at < now()
+GROUP BY source_system, document_name ORDER BY number DESC, source_system, document_name LIMIT 20;
+
 -- stock --
 -- The number of requests in each state now, and since when the oldest one is in it. The states have the names by which
 -- select_requests filters. A request needs a person if it ended red, was not withdrawn or resolved, and has its content.

@@ -121,6 +121,36 @@ function red(groups) {
 }
 
 /**
+ * Throughput and failure rate of each client and document in the time shown.
+ * @param {any} shown
+ */
+function clients({ clients: rows, steps, step_seconds }) {
+  if (!rows.length) return empty("Nothing has ended in this time", "Clients and their documents are listed here.");
+  const minutes = (steps.length * step_seconds) / 60;
+  const rate = (/** @type {any} */ row) => (100 * Number(row.failed)) / Number(row.number);
+  return table(
+    [
+      {
+        head: "Client",
+        cell: ({ source_system, document_name }) =>
+          el("a", { href: at("search", { source_system, document_name }) }, source_system),
+      },
+      { head: "Document", cell: (row) => row.document_name },
+      { head: "Ended", kind: "n", cell: (row) => number(row.number) },
+      { head: "A minute", kind: "n", cell: (row) => number(Math.round((10 * Number(row.number)) / minutes) / 10) },
+      {
+        head: "Failed",
+        kind: "n",
+        cell: (row) =>
+          el("span", { class: Number(row.failed) ? "bad" : "" }, `${number(row.failed)} (${rate(row).toFixed(1)} %)`),
+      },
+    ],
+    rows,
+    { label: "Ends by client and document", key: (row) => `${row.source_system} ${row.document_name}` },
+  );
+}
+
+/**
  * Topics that take no events, and events that are set aside. Nothing where all is well.
  * @param {any[]} groups
  * @param {any} me
@@ -182,6 +212,7 @@ export async function dashboard(page, { me }) {
     chart: el("div"),
     red: el("div"),
     outbox: el("section"),
+    clients: el("div"),
     health: el("ul", { class: "healths" }),
   };
   fill(
@@ -206,6 +237,7 @@ export async function dashboard(page, { me }) {
       ),
     ),
     parts.outbox,
+    el("section", {}, el("h2", {}, "By client and document"), parts.clients),
   );
   /** @type {any} */
   let shown = null;
@@ -215,6 +247,7 @@ export async function dashboard(page, { me }) {
     draw(parts.chart, chart(shown.steps, shown.step_seconds));
     draw(parts.red, red(shown.red));
     draw(parts.outbox, outbox(shown.outbox, me, show));
+    draw(parts.clients, clients(shown));
     draw(parts.health, healths(shown));
   };
   const show = async () => {

@@ -400,3 +400,31 @@ async def test_the_one_box_knows_what_was_pasted(console: Console) -> None:
     assert [row["request_id"] for row in found["items"]] == [mine]
     ended = await console.get("requests", ended_from="2000-01-01T00:00:00Z", ended_to="2100-01-01T00:00:00Z")
     assert ended["items"] == []
+
+
+async def test_the_dashboard_has_throughput_and_failures_by_client_and_document(console: Console) -> None:
+    for status in ("COMPLETED", "COMPLETED", "FAILED"):
+        console.request(status)
+    console.request("STOPPED", source_system="ARCADE")
+    old = console.request("COMPLETED")
+    console.db.execute("UPDATE document_requests SET ended_at = now() - interval '2 h' WHERE request_id = %s", [old])
+    # what ends at this very moment counts with the next second
+    console.db.execute("UPDATE document_requests SET ended_at = ended_at - interval '1 s'")
+    assert (await console.get("dashboard", over="1h"))["clients"] == [
+        {"source_system": "CIBT", "document_name": "IVZRECPA", "number": 3, "completed": 2, "failed": 1, "stopped": 0},
+        {"source_system": "ARCADE", "document_name": "IVZRECPA", "number": 1, "completed": 0, "failed": 0,
+         "stopped": 1},
+    ]  # fmt: skip
+
+
+async def test_a_round_in_which_nothing_changed_is_small(console: Console) -> None:
+    """Twelve calls a minute at most, and 2 KB each: a page that is looked at all day costs next to nothing."""
+    for _ in range(50):
+        console.error(console.request("FAILED"), "VALIDATION_ERROR")
+    for page in ("dashboard", "requests", "failures", "bulk-operations", "systems"):
+        first = await console.http.get(f"/api/{page}")
+        again = await console.http.get(f"/api/{page}", headers={"If-None-Match": first.headers["etag"]})
+        heads = sum(len(name) + len(value) + 4 for name, value in again.headers.raw)
+        assert (again.status_code, heads + len(again.content) < 2048) == (304, True), page
+    script = (STATIC / "dashboard.js").read_text("utf-8")
+    assert re.findall(r"keepFresh\(show, (\d+)\)", script) == ["5"], "one call every five seconds"
