@@ -268,6 +268,22 @@ async def test_what_is_held_is_not_claimed_until_it_is_released_and_all_else_flo
     ]
 
 
+async def test_forty_thousand_wrong_letters_are_held_by_one_row_while_others_flow(console: Console) -> None:
+    console.db.execute(
+        """INSERT INTO document_requests (source_system, request_correlation_id, content_hash, document_type,
+               document_name, document_language, source_environment, client_subject)
+           SELECT 'CIBT', 'L' || n, '', 'LETTER', 'POSHOOFF', 'EN', 'DEV', 'test' FROM generate_series(1, 40000) n"""
+    )
+    others = [console.request(source_system=it) for it in ("CIBT", "ARCADE")]
+    (held,) = (await console.post("holds", document_name="POSHOOFF", reason="wrong letters")).json()
+    assert held["number"] == 40_000
+    await claim(console, "first")
+    assert all(console.timeline(it) for it in others)
+    in_hand = "SELECT count(*) FROM document_requests WHERE status <> 'QUEUED' AND document_name = 'POSHOOFF'"
+    assert console.db.execute(in_hand).fetchone() == (0,)
+    assert (await console.get("dashboard"))["stock"]["held"]["number"] == 40_000
+
+
 async def test_a_hold_ends_by_itself_at_its_time(console: Console) -> None:
     mine = console.request()
     await console.post("holds", document_type="INVOICE", reason="until the morning", until="2100-01-01T00:00:00Z")
