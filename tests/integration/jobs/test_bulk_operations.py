@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from hashlib import md5
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from include.jobs import bulk_operations as jobs
+from include.jobs import hooks, retrigger
+from include.jobs.watchers import BulkWork
 from include.oms.base.queries import query
 from include.oms.operators import bulk_operations
 from include.oms.operators.audit import Door
@@ -435,3 +440,37 @@ async def test_the_job_is_told_of_an_operation(oms: Oms) -> None:
     await asked(oms, selection(stage="GENERATION"))
     assert await anext(due) is None
     await due.aclose()
+
+
+async def test_the_task_works_all_that_waits_and_its_watcher_fires(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def url() -> str:
+        return oms.url
+
+    monkeypatch.setattr(jobs, "oms_database_url", lambda: oms.url)
+    monkeypatch.setattr(hooks, "oms_database_url_async", url)
+    ids = [await ended(oms) for _ in range(3)]
+    for request_id in ids:
+        await asked(oms, selection(request_ids=(request_id,)))
+    events = BulkWork(60).run()
+    assert await anext(events)
+    await events.aclose()  # type: ignore[attr-defined]
+    assert await asyncio.to_thread(jobs.work) == 3
+    assert {row["state"] for row in await operations(oms.connection, limit=10)} == {"DONE"}
+    assert await asyncio.to_thread(jobs.work) == 0
+
+
+async def test_the_form_is_a_door_to_it(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrigger, "oms_database_url", lambda: oms.url)
+    request_id = await ended(oms)
+    params = {"stage": "GENERATION", "per_second": 1000, "dry_run": False}
+    counted = await asyncio.to_thread(retrigger.count, params, approve="approve", retrigger="retrigger")
+    assert (counted["total"], counted["next_task"]) == (1, "retrigger")
+    ti: Any = SimpleNamespace(dag_id="document_retrigger", run_id="run", xcom_push=lambda **_: None)
+    for answers in ({"retriggered": 1}, {}):  # a clear of the task goes on with the same operation
+        driven = await asyncio.to_thread(
+            retrigger.drive, params, counted, actor="airflow:ann", ti=ti, approved_by="bob"
+        )
+        assert driven == answers
+    (row,) = await operations(oms.connection, limit=10)
+    assert (row["door"], row["actor"], row["decided_by"], row["state"]) == ("dag", "airflow:ann", "airflow:bob", "DONE")
+    assert await oms.timeline(request_id) == ["ACCEPTED", "FAILED", "RETRIGGERED"]
