@@ -1,5 +1,8 @@
 """Alembic's entry: one connection to OMS_DATABASE_URL, one transaction a migration, and no long wait for a lock.
 
+After an upgrade to the head, each role of grants.sql that the server knows has the rights that stand there, and no
+others.
+
 A statement that waits for a table lock blocks all other sessions on that table. So a migration gives up after half a
 second, lets the others continue, and tries again. It can wait behind a long transaction (a pg_dump, a report) without
 stopping the intake. Committed migrations are not repeated.
@@ -15,7 +18,7 @@ from sqlalchemy import Engine, create_engine, event, pool
 from sqlalchemy.exc import DBAPIError
 
 from include.oms.base.database import Session, open_blocking
-from include.oms.base.queries import query
+from include.oms.base.queries import load, query
 from include.oms.base.settings import settings
 from include.oms.outside.systems import known_systems
 
@@ -74,14 +77,30 @@ def _run_once() -> None:
         context.configure(connection=connection, transaction_per_migration=True)
         with context.begin_transaction():
             context.run_migrations()
-        if set(context.get_context().get_current_heads()) == set(context.script.get_heads()):
-            _add_outside_systems()
+        at_head = set(context.get_context().get_current_heads()) == set(context.script.get_heads())
+        is_upgrade = "destination_rev" in context.get_context().opts
+    if at_head:
+        _add_outside_systems()
+    if at_head and is_upgrade:
+        _grant()
 
 
 def _add_outside_systems() -> None:
     """A line of systems.toml is a row, once its table is there: a new system needs no migration."""
     with open_blocking(settings().database_url, SESSION) as connection:
         connection.execute(query("add_outside_systems"), {"systems": list(known_systems())})
+
+
+def _grant() -> None:
+    """Give each part's role its rights, in one transaction: whoever works meanwhile is never without them."""
+    with open_blocking(settings().database_url, SESSION) as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('oms grants'))")  # two GRANTs at a time would fail
+        known = {row["rolname"] for row in connection.execute("SELECT rolname FROM pg_roles")}
+        for role, grants in load("include.migrations").items():
+            if role in known:
+                for row in connection.execute(query("revokes"), {"role": role}).fetchall():
+                    connection.execute(row["revoke"])
+                connection.execute(grants)
 
 
 def _long_transactions() -> str:

@@ -35,20 +35,18 @@ def plan_of(db: psycopg.Connection, name: str) -> dict[str, Any]:
     tables would be read whole. Skips the test where PostgreSQL plans no statement without values."""
     if db.info.server_version < 160000:
         pytest.skip("EXPLAIN (GENERIC_PLAN) is of PostgreSQL 16")
-    names: list[str] = []
-
-    def numbered(match: re.Match[str]) -> str:
-        if match[1] not in names:
-            names.append(match[1])
-        return f"${names.index(match[1]) + 1}"
-
-    text = re.sub(r"%\((\w+)\)[sb]", numbered, QUERIES[name]).replace("%%", "%")
     for method in ("seqscan", "mergejoin", "hashjoin", "material"):
         db.execute(f"SET enable_{method} = off")
-    explained = db.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchone()
+    explained = db.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + numbered(QUERIES[name])).fetchone()
     assert explained
     plan: dict[str, Any] = explained[0][0]["Plan"]
     return plan
+
+
+def numbered(text: str) -> str:
+    """The text of a query with $1, $2 ... for its values, as PostgreSQL itself takes them."""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)[sb]", text)))
+    return re.sub(r"%\((\w+)\)[sb]", lambda match: f"${names.index(match[1]) + 1}", text).replace("%%", "%")
 
 
 def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:

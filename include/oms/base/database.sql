@@ -22,3 +22,14 @@ SELECT pid, application_name, extract(epoch FROM now() - xact_start)::integer AS
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < now() - interval '0.5 seconds'
 ORDER BY xact_start LIMIT 3;
+
+-- revokes --
+-- Statements that take away all that a role may do with the tables, sequences and functions of this database's owner.
+SELECT format('REVOKE ALL ON %%s %%s FROM %%I', kind, string_agg(name, ', '), %(role)s::text) AS revoke
+FROM (SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, oid::regclass::text AS name
+      FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'S')
+      AND pg_has_role(relowner, 'USAGE')
+      UNION ALL
+      SELECT 'FUNCTION', oid::regprocedure::text FROM pg_proc
+      WHERE pronamespace = 'public'::regnamespace AND prosecdef AND pg_has_role(proowner, 'USAGE')) AS ours
+GROUP BY kind;

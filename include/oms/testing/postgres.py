@@ -26,6 +26,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from include.oms.base.queries import load
+
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = os.environ.get("OMS_TEST_POSTGRES", "")
 POOLER = os.environ.get("OMS_TEST_POOLER", "")
@@ -145,8 +147,11 @@ def pooler_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def template_database(postgres_url: str) -> str:
-    """The name of a database with every migration applied. Tests clone it."""
+    """The name of a database with every migration applied, and with the roles of all parts. Tests clone it."""
     create_database(postgres_url, "oms_template")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for role in load("include.migrations"):
+            connection.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
     migrate(database_url(postgres_url, "oms_template"), "upgrade", "head")
     return "oms_template"
 
@@ -173,6 +178,11 @@ def db(direct_database_url: str) -> Iterator[psycopg.Connection]:
     """An autocommit connection to the fresh OMS Database."""
     with psycopg.connect(direct_database_url, autocommit=True) as connection:
         yield connection
+
+
+def as_role(url: str, role: str) -> str:
+    """The URL with which a part of the system connects, by its own role. A pooler of the tests connects as it likes."""
+    return psycopg.conninfo.make_conninfo(url, user=role)
 
 
 def database_url(server_url: str, name: str) -> str:

@@ -60,15 +60,9 @@ WITH stretch AS (
 SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;
 
 -- prune_operator_actions --
--- Delete old actions of operators, the oldest first, one range of keys a call.
-WITH stretch AS (
-    SELECT action_id FROM operator_actions
-    WHERE action_id > %(after_key)s AND at < now() - %(days)s * interval '1 day'
-    ORDER BY action_id LIMIT %(limit)s
-), pruned AS (
-    DELETE FROM operator_actions a USING stretch s WHERE a.action_id = s.action_id RETURNING a.action_id
-)
-SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(action_id) FROM stretch) AS last_key;
+-- Delete old actions of operators, the oldest first, one range of keys a call, by a function with the rights for it: no
+-- part of the system may change the audit trail.
+SELECT number, last_key FROM prune_operator_actions(%(after_key)s, %(days)s, %(limit)s);
 
 -- prune_slices --
 -- Delete slices whose task instance Airflow no longer has, the oldest first, one range of keys a call. A slice stays if

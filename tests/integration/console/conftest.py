@@ -19,6 +19,7 @@ from airflow.models.dag import DagModel
 from include.oms.base import database as oms_database
 from include.oms.base.settings import settings
 from include.oms.operators.bulk_operations import lease_operation, work_operation
+from include.oms.testing.postgres import as_role
 from plugins.oms_console import database
 from plugins.oms_console.app import create_app
 from tests.integration.console.browser import chromium, pages
@@ -115,7 +116,7 @@ async def console(
     """The console as an operator who may act sees it."""
 
     async def url() -> str:
-        return oms_database_url
+        return as_role(oms_database_url, "oms_console")
 
     monkeypatch.setattr(database, "database_url", url)
     monkeypatch.setattr(_AuthManagerState, "instance", SimpleAuthManager())

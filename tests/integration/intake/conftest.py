@@ -22,7 +22,7 @@ import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 
-from include.oms.testing.postgres import ROOT
+from include.oms.testing.postgres import ROOT, as_role
 from include.services.issuer.tokens import ensure_key_pair, make_token
 from oms_intake import create_app
 from oms_intake.parts import Parts
@@ -91,7 +91,7 @@ def intake_settings(
     oms_database_url: str, reference_data: ReferenceDataServer, private_key_file: Path
 ) -> IntakeSettings:
     return IntakeSettings(
-        database_url=oms_database_url,
+        database_url=as_role(oms_database_url, "oms_intake"),
         reference_data_url=reference_data.url,
         jwt_public_key_file=private_key_file.with_name("jwt-public.pem"),
         intake_pool_timeout_seconds=1,

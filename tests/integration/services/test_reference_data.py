@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from include.oms.testing.postgres import create_database, database_url
+from include.oms.testing.postgres import as_role, create_database, database_url
 from include.services.issuer.tokens import ensure_key_pair, make_token
 from tests.integration.services.running import ROOT, eventually, running
 
@@ -38,7 +38,7 @@ def service(
     url = database_url(postgres_url, "reference_data_tests")
     private_key, public_key = ensure_key_pair(tmp_path_factory.mktemp("keys"))
     settings = {
-        "OMS_DATABASE_URL": url,
+        "OMS_DATABASE_URL": as_role(url, "oms_reference_data"),
         "OMS_STATEMENT_TIMEOUT_SECONDS": "0.5",
         "OMS_JWT_PUBLIC_KEY_FILE": str(public_key),
     }

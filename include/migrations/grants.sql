@@ -1,0 +1,61 @@
+-- oms_intake --
+-- The Document Request API: it takes requests in, shows them to their client, and withdraws them. Of what was submitted
+-- it gets one client's document at a time, by submitted_xml.
+GRANT SELECT, INSERT ON document_requests TO oms_intake;
+GRANT UPDATE (status, stage, revision, ended_at, slice_id, lease_token, lease_until, takeovers) ON document_requests TO oms_intake;
+GRANT SELECT, INSERT ON request_payloads, request_metadata, request_errors, request_timeline TO oms_intake;
+GRANT SELECT, UPDATE (status, unsure_since, ended_at) ON thunderhead_batches TO oms_intake;
+GRANT INSERT ON final_events TO oms_intake;
+GRANT SELECT ON watchers TO oms_intake;
+GRANT INSERT, SELECT (action_id) ON operator_actions TO oms_intake;  -- a client's withdrawal
+GRANT EXECUTE ON FUNCTION submitted_xml TO oms_intake;
+
+-- oms_jobs --
+-- Workers, triggerer and publisher.
+GRANT SELECT, UPDATE ON document_requests, outside_systems, watchers TO oms_jobs;
+GRANT SELECT, INSERT, UPDATE ON age_alarms, archived_documents, daily_duties, reconciliations, thunderhead_batches TO oms_jobs;
+GRANT SELECT, INSERT, UPDATE (description) ON request_errors TO oms_jobs;  -- the erasure
+GRANT SELECT, INSERT, UPDATE (detail) ON request_timeline TO oms_jobs;
+GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_alarms, final_events, slices TO oms_jobs;
+GRANT SELECT, DELETE ON request_payloads, request_metadata TO oms_jobs;
+GRANT SELECT, UPDATE ON request_holds TO oms_jobs;
+GRANT SELECT ON waiting_topics, source_system_limits TO oms_jobs;
+GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers TO oms_jobs;
+GRANT SELECT, INSERT ON operator_actions TO oms_jobs;
+GRANT EXECUTE ON FUNCTION prune_operator_actions TO oms_jobs;
+GRANT USAGE ON SEQUENCE lease_tokens TO oms_jobs;
+GRANT UPDATE ON SEQUENCE lease_tokens, document_requests_request_id_seq, slices_slice_id_seq TO oms_jobs;  -- after a restore
+
+-- oms_console --
+-- The operators' console, in Airflow's API server.
+GRANT SELECT, UPDATE ON document_requests, thunderhead_batches TO oms_console;
+GRANT SELECT, INSERT, UPDATE ON final_events, request_holds TO oms_console;
+GRANT SELECT, INSERT ON request_errors, request_timeline, operator_actions TO oms_console;
+GRANT SELECT, INSERT, UPDATE, DELETE ON outside_systems TO oms_console;
+GRANT SELECT, INSERT, UPDATE, DELETE ON source_system_limits TO oms_console;
+GRANT SELECT, INSERT, UPDATE ON bulk_operations, bulk_operation_answers TO oms_console;
+GRANT SELECT, DELETE ON event_topics TO oms_console;
+GRANT SELECT ON request_payloads, request_metadata, batch_payloads, slices, watchers, reference_data_history
+TO oms_console;
+
+-- oms_reference_data --
+-- The Reference Data API.
+GRANT SELECT, INSERT, UPDATE ON reference_data, document_configurations TO oms_reference_data;
+GRANT SELECT, INSERT ON reference_data_history TO oms_reference_data;
+
+-- oms_reader --
+-- Reports: all figures, states and times, and no personal data: no content, and no free text from outside.
+GRANT SELECT (
+    request_id, source_system, request_correlation_id, document_type, document_name, document_language,
+    source_environment, priority, status, stage, attempts, spent, revision, takeovers, not_before, due_at, created_at,
+    ended_at, erased_at, resolved_at, slice_id
+) ON document_requests TO oms_reader;
+GRANT SELECT (error_id, request_id, revision, attempt, stage, category, at, slice_id) ON request_errors TO oms_reader;
+GRANT SELECT (entry_id, request_id, at, event, slice_id) ON request_timeline TO oms_reader;
+GRANT SELECT (event_seq, request_id, revision, event_id, topic, created_at, published_at, failures, set_aside_at) ON final_events TO oms_reader;
+GRANT SELECT (system, document_type, paused_at, most_in_flight, most_per_second, failures, open_until) ON outside_systems TO oms_reader;
+GRANT SELECT (request_id, ended_at, slice_id, archived_at) ON archived_documents TO oms_reader;
+GRANT SELECT (window_from, window_to, made_at, adds_up, counts) ON reconciliations TO oms_reader;
+GRANT SELECT ON
+    thunderhead_batches, slices, reference_data, document_configurations, age_alarms, daily_duties
+TO oms_reader;
