@@ -8,7 +8,7 @@ EXTRAS := --no-strip-extras
 
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev demo chaos bench up reload airflow token pause resume status env check-env container-token containers \
+.PHONY: help venv venv-dev demo chaos bench up new-job reload airflow token pause resume status env check-env container-token containers \
 	test test-database lint format diagrams lock clean
 
 help: ## List what there is to make.
@@ -25,6 +25,9 @@ bench: .venv/.runtime ## Measure each figure beside its limit, write docs/benchm
 
 up: .venv/.runtime ## Start everything and stay; Ctrl-C stops it. ARGS=--verbose shows every log line.
 	@$(PYTHON) -m include.local up $(ARGS)
+
+new-job: .venv/.dev ## Write a job of the kit, its test and its runbook row: NAME=document_reminder. SIMPLE=1: of stock operators.
+	@$(PYTHON) -m include.local new_job "$(NAME)" $(if $(SIMPLE),--simple)
 
 reload: .venv/.runtime ## Have the running system take new code of jobs and new migrations: it keeps what it has imported.
 	@$(PYTHON) -m include.local reload

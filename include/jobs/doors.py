@@ -17,24 +17,25 @@ from include.oms.outside.thunderhead import Thunderhead
 @asynccontextmanager
 async def thunderhead(settings: Settings, *, caller: str) -> AsyncIterator[Thunderhead]:
     """Thunderhead, for ``caller``. The end of the block tells the other callers what its door met."""
-    async with _door(System.THUNDERHEAD, ThunderheadHook(), settings, caller) as door:
-        yield Thunderhead(door, settings)
+    async with door(System.THUNDERHEAD, ThunderheadHook(), settings, caller) as opened:
+        yield Thunderhead(opened, settings)
 
 
 @asynccontextmanager
 async def reference_data(settings: Settings, *, caller: str) -> AsyncIterator[ReferenceData]:
     """The Reference Data API, for ``caller``. The end of the block tells the other callers what its door met."""
-    async with _door(System.REFERENCE_DATA, ReferenceDataHook(), settings, caller) as door:
-        yield ReferenceData(door, settings)
+    async with door(System.REFERENCE_DATA, ReferenceDataHook(), settings, caller) as opened:
+        yield ReferenceData(opened, settings)
 
 
 @asynccontextmanager
-async def _door(system: System, hook: SingleCallHook, settings: Settings, caller: str) -> AsyncIterator[Door]:
+async def door(system: str, hook: SingleCallHook, settings: Settings, caller: str) -> AsyncIterator[Door]:
+    """The door to an outside system, for ``caller``. The end of the block tells the other callers what it met."""
     url = await oms_database_url_async()
     async with (
         await database.connect(url, settings, application_name=f"{caller} door") as connection,
         hook.transport(settings) as transport,
     ):
-        door = Door(system, transport, connection, settings)
-        yield door
-        await door.tell()
+        opened = Door(system, transport, connection, settings)
+        yield opened
+        await opened.tell()

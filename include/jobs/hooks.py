@@ -67,7 +67,7 @@ class SingleCallHook(HttpAsyncHook):
         can be made of is like a system that is out: each call raises Unavailable with the reason.
         """
         why_unusable = await self._why_unusable()
-        hooks = {method: self._for_method(method) for method in ("GET", "POST")}
+        hooks = {method: self._for_method(method) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS)
         once = {"check_response": False, "allow_redirects": False, "timeout": timeout}
         async with aiohttp.ClientSession(

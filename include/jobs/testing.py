@@ -124,7 +124,7 @@ async def airflow(home: Path, *arguments: str, **environment: str) -> str:
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "OMS_"))},
             "AIRFLOW_HOME": str(home), "PYTHONPATH": str(ROOT),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"), "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "none"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE": "False",
             **environment,
         },
     )  # fmt: skip

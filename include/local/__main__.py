@@ -92,6 +92,13 @@ def reload(_: argparse.Namespace, settings: LocalSettings) -> None:
     System(settings, say).reload()
 
 
+def new_job(options: argparse.Namespace, _: LocalSettings) -> None:
+    """Write a new job: its DAG, its test, its row in the runbook. Print the next three commands."""
+    from include.local import new_job as jobs
+
+    print("Written. Next:", *jobs.new_job(options.name, simple=options.simple), sep="\n  ")
+
+
 def status(_: argparse.Namespace, settings: LocalSettings) -> None:
     """Print every part's state."""
     from include.local.supervisor import Supervisor
@@ -135,6 +142,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     measuring.add_argument("--only", action="append", choices=BENCH_PARTS, help="this part, not all; may be repeated")
     measuring.add_argument("--ten-million", action="store_true", help="history: with ten million behind, too")
     add(airflow).add_argument("arguments", nargs=argparse.REMAINDER, help="of Airflow's command: dags test my_dag")
+    making = add(new_job)
+    making.add_argument("name", help="of the DAG and its file: document_reminder")
+    making.add_argument("--simple", action="store_true", help="of stock operators, without the kit")
     for command in (demo, pause, resume, status, reload):
         add(command)
     return parser.parse_args(arguments)

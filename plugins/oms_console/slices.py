@@ -28,11 +28,11 @@ Word = Annotated[str, Query(max_length=250)]
 @router.get("/slices")
 async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_index: Word = "") -> dict[str, Any]:
     """The slices of a task instance, or of a whole run where none is named, with their requests."""
-    if dag_id not in set(Job):
-        return NOTHING
-    if task_id and not _is_placeholder(task_id) and task_id != MAPPED_TASKS[Job(dag_id)]:
-        return NOTHING | {"job": dag_id}
     found = await database.rows(db, "slices_of_task", job=dag_id, dag_run_id=run_id, map_index=_index(map_index))
+    if not found and dag_id not in set(Job):
+        return NOTHING
+    if dag_id in set(Job) and task_id and not _is_placeholder(task_id) and task_id != MAPPED_TASKS[Job(dag_id)]:
+        return NOTHING | {"job": dag_id}
     ids = [row["slice_id"] for row in found]
     mine = await database.rows(db, "requests_of_slices", slice_ids=ids, limit=MOST_SHOWN)
     named = {row["request_id"]: {"slice_id": row["slice_id"], "group": row["group"]} for row in mine}

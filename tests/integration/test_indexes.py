@@ -16,6 +16,7 @@ HISTORY = {
     "document_requests", "request_payloads", "request_metadata", "request_errors", "request_timeline",
     "thunderhead_batches", "batch_payloads", "final_events",
     "archived_documents",
+    "job_items",
 }  # fmt: skip
 PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL"
 # With these, PostgreSQL may also choose to look through a table; what it finds at first by an index decides.

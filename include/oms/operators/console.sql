@@ -18,11 +18,20 @@ WITH mine AS (
         WHERE slice_id = ANY (%(slice_ids)s) AND status <> 'COMPLETED'
         UNION ALL
         SELECT request_id, slice_id FROM thunderhead_batches
-        WHERE slice_id = ANY (%(slice_ids)s) AND status = 'PROCESSING_THUNDERHEAD') had
+        WHERE slice_id = ANY (%(slice_ids)s) AND status = 'PROCESSING_THUNDERHEAD'
+        UNION ALL
+        SELECT request_id, slice_id FROM job_items WHERE slice_id = ANY (%(slice_ids)s)
+        UNION ALL
+        SELECT request_id, slice_id FROM archived_documents WHERE slice_id = ANY (%(slice_ids)s)) had
     GROUP BY request_id
+), refused AS (
+    SELECT request_id FROM job_items WHERE slice_id = ANY (%(slice_ids)s) AND refused_why IS NOT NULL
+    UNION ALL
+    SELECT request_id FROM archived_documents WHERE slice_id = ANY (%(slice_ids)s) AND given_up_why IS NOT NULL
 ), sorted AS (
     SELECT m.request_id, m.slice_id, r.status,
-           CASE WHEN r.status NOT IN ('FAILED', 'STOPPED') THEN 'other'
+           CASE WHEN EXISTS (SELECT FROM refused f WHERE f.request_id = m.request_id) THEN 'clear'
+                WHEN r.status NOT IN ('FAILED', 'STOPPED') THEN 'other'
                 WHEN r.slice_id = ANY (%(slice_ids)s) AND r.resolved_at IS NULL AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id))) THEN 'clear'
                 ELSE 'elsewhere' END AS "group"
     FROM mine m JOIN document_requests r USING (request_id)
@@ -38,7 +47,14 @@ ORDER BY array_position('{clear,elsewhere,other}', "group"),
 SELECT r.slice_id, r.stage, count(*) AS number FROM document_requests r
 WHERE r.slice_id = ANY (%(slice_ids)s) AND r.status IN ('FAILED', 'STOPPED') AND r.resolved_at IS NULL
   AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id)))
-GROUP BY r.slice_id, r.stage ORDER BY r.stage;
+GROUP BY r.slice_id, r.stage
+UNION ALL
+SELECT slice_id, 'REFUSED', count(*) FROM job_items
+WHERE slice_id = ANY (%(slice_ids)s) AND refused_why IS NOT NULL GROUP BY slice_id
+UNION ALL
+SELECT slice_id, 'REFUSED', count(*) FROM archived_documents
+WHERE slice_id = ANY (%(slice_ids)s) AND given_up_why IS NOT NULL GROUP BY slice_id
+ORDER BY stage;
 
 -- what_is_it --
 -- What a text is: an id or a name that exists. A column for each kind, named as the search's filter.

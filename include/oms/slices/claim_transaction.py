@@ -66,7 +66,7 @@ async def claim_into_slice(
 
 async def cut_slice(
     connection: AsyncConnection[DictRow],
-    job: Job,
+    job: str,
     dag_run_id: str,
     settings: Settings,
     *,

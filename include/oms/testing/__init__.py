@@ -6,6 +6,7 @@ postgres  a PostgreSQL server for the test run; a fresh, migrated database for e
 kafka     a Kafka-protocol broker for the test run
 outside   a Thunderhead and a Reference Data API on real sockets, with answers that the test scripts
 system    ``oms``: queue requests, run a job, let time pass, read rows
+items     ``items``: run a job of include/jobs/kit.py, with lost answers, dead workers and clears
 made      requests with any end, age and error
 
 To run a DAG, use ``include/jobs/testing.py``. This package does not import Airflow.
@@ -13,5 +14,5 @@ To run a DAG, use ``include/jobs/testing.py``. This package does not import Airf
 
 from __future__ import annotations
 
-FIXTURES = tuple(f"{__name__}.{module}" for module in ("postgres", "kafka", "system"))
+FIXTURES = tuple(f"{__name__}.{module}" for module in ("postgres", "kafka", "system", "items"))
 """For ``pytest_plugins``: the modules whose fixtures every test can use."""

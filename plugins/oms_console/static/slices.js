@@ -75,7 +75,7 @@ export async function slices(page, { me }) {
         page,
         empty(
           "No requests are driven here",
-          "The tab shows the requests of document_processing and document_monitoring.",
+          "The tab shows the requests of jobs that work slices: this run has claimed none.",
         ),
       );
     if (!shown.slices.length)
