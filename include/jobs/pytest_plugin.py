@@ -1,6 +1,6 @@
 """The test kit as a plugin of pytest (entry point `oms`): its fixtures for a project that has OMS installed.
 
-Fixtures: ``oms``, ``items``, ``db``, ``oms_database_url``, ``airflow_runs``; see docs/add-a-job.md. The project's pytest
+Fixtures: ``oms``, ``items``, ``db``, ``oms_database_url``, ``airflow_runs``; see docs/add-a-job.md. That pytest
 needs ``asyncio_mode = "auto"``.
 """
 
