@@ -6,7 +6,7 @@ Runs: before the code that needs it.
 from alembic import op
 
 revision = "0181"
-down_revision = "0193"
+down_revision = "0170"
 branch_labels = None
 depends_on = None
 
