@@ -9,7 +9,7 @@ EXTRAS := --no-strip-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev demo chaos bench up new-job reload airflow token pause resume status env check-env container-token containers \
-	test test-database lint format diagrams lock clean
+	test test-database lint audit format diagrams lock clean
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ lint: .venv/.dev ## Check style, format, types, who imports whom, SQL and JavaSc
 	PYTHONPATH=. $(PYTHON) .ci/lint_sql.py
 	@if [ -x .venv/bin/biome ]; then .venv/bin/biome check --error-on-warnings; \
 	else echo "Biome's wheel is for Linux on x86_64: the JavaScript is not linted here." >&2; fi
+
+audit: .venv/.dev ## Look for known vulnerabilities in what is pinned, where an advisory service can be reached.
+	@$(PIP) check
+	@$(PYTHON) .ci/audit.py
 
 format: .venv/.dev ## Put the format right.
 	$(PYTHON) -m ruff format

@@ -12,7 +12,8 @@ from typing import Any
 
 from include.local.settings import ROOT
 
-NOT_IN_IMAGES = shutil.ignore_patterns("__pycache__", "testing", "testing.py", "pytest_plugin.py")  # as .dockerignore has it
+# As .dockerignore has it.
+NOT_IN_IMAGES = shutil.ignore_patterns("__pycache__", "testing", "testing.py", "pytest_plugin.py")
 
 
 @dataclass(frozen=True)

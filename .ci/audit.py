@@ -1,0 +1,48 @@
+"""Ask pip-audit for known vulnerabilities of everything that is pinned; say so where no advisory service answers.
+
+Ends with 1 where a pinned package has a known vulnerability, with 0 where none has one or where nobody could be asked.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = (ROOT / "requirements.txt", *sorted((ROOT / "include" / "deploy").glob("*/requirements.txt")))
+LONGEST_SECONDS = 300
+
+
+def main() -> int:
+    """Audit each lock file, and print what was found."""
+    found = 0
+    for lock in LOCKS:
+        name = lock.relative_to(ROOT)
+        packages = _audited(lock)
+        asked = [package for package in packages if "skip_reason" not in package]
+        if not asked:
+            print(f"{name}: NOT AUDITED, because no advisory service can be reached from here")
+            continue
+        vulnerable = [package for package in asked if package["vulns"]]
+        print(f"{name}: {len(asked)} of {len(packages)} packages audited, {len(vulnerable)} with a known vulnerability")
+        for package in vulnerable:
+            for vulnerability in package["vulns"]:
+                fixed = ", ".join(vulnerability["fix_versions"]) or "no version yet"
+                print(f"  {package['name']} {package['version']}: {vulnerability['id']}, mended in {fixed}")
+        found += len(vulnerable)
+    return 1 if found else 0
+
+
+def _audited(lock: Path) -> list[dict[str, object]]:
+    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off", "-f", "json", "-r", lock]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS)  # noqa: S603
+        return list(json.loads(done.stdout)["dependencies"])
+    except (subprocess.TimeoutExpired, ValueError):
+        return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
