@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = (ROOT / "requirements.txt", *sorted((ROOT / "include" / "deploy").glob("*/requirements.txt")))
@@ -35,10 +36,13 @@ def main() -> int:
     return 1 if found else 0
 
 
-def _audited(lock: Path) -> list[dict[str, object]]:
-    command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--progress-spinner=off", "-f", "json", "-r", lock]
+def _audited(lock: Path) -> list[dict[str, Any]]:
+    options = ["--disable-pip", "--progress-spinner=off", "-f", "json"]
+    command = [sys.executable, "-m", "pip_audit", *options, "-r", str(lock)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, timeout=LONGEST_SECONDS
+        )
         return list(json.loads(done.stdout)["dependencies"])
     except (subprocess.TimeoutExpired, ValueError):
         return []
