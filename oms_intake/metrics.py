@@ -46,7 +46,9 @@ class Queue(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Depth and oldest age, by status."""
         depth = GaugeMetricFamily("oms_open_requests", "Requests that have not ended.", labels=["status"])
-        age = GaugeMetricFamily("oms_oldest_open_request_seconds", "Age of the oldest of them.", labels=["status"])
+        age = GaugeMetricFamily(
+            "oms_oldest_open_request_seconds", "Age of the oldest of them, from not_before on.", labels=["status"]
+        )
         try:
             rows = {row["status"]: row for row in self._database.rows("count_open_requests")}
         except DatabaseOutOfReach:

@@ -159,6 +159,8 @@ SELECT r.stage,
 FROM document_requests r WHERE r.request_id = %(request_id)s;
 
 -- count_open_requests --
--- The number of open requests by status, and the age of the oldest one in seconds.
-SELECT status, count(*) AS number, extract(epoch FROM now() - min(created_at))::float AS oldest_seconds
+-- The number of open requests by status, and the age of the oldest one in seconds, counted from the instant that its
+-- client wants it from: a request for next week is not old. A back-off does not begin the count anew.
+SELECT status, count(*) AS number,
+       greatest(extract(epoch FROM now() - min(greatest(created_at, not_before))), 0)::float AS oldest_seconds
 FROM document_requests WHERE status IN ('QUEUED', 'PROCESSING') GROUP BY status;

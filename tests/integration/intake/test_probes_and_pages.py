@@ -45,6 +45,18 @@ def test_metrics(cibt: FlaskClient, stranger: FlaskClient, db: psycopg.Connectio
     assert now["oms_oldest_open_request_seconds", queued] < 60
 
 
+def test_a_request_for_later_does_not_make_the_queue_old(
+    cibt: FlaskClient, stranger: FlaskClient, db: psycopg.Connection[Any]
+) -> None:
+    """The age counts from not_before; a back-off, which moves due_at, does not begin it anew."""
+    queued = frozenset({"QUEUED"})
+    cibt.post(PATH, json=a_request("LATER"))
+    db.execute("UPDATE document_requests SET created_at = now() - interval '2 d', not_before = now() + interval '5 d'")
+    assert samples(stranger)["oms_oldest_open_request_seconds", queued] == 0
+    db.execute("UPDATE document_requests SET not_before = now() - interval '1 h', due_at = now() + interval '10 min'")
+    assert 3600 <= samples(stranger)["oms_oldest_open_request_seconds", queued] < 3700
+
+
 def test_the_contract_is_served_with_the_values_in_force(stranger: FlaskClient) -> None:
     served = stranger.get("/openapi.json").json
     assert served["openapi"] == "3.1.0"
