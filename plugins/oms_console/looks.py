@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from include.oms.base import database
 from include.oms.operators.selection import LARGEST_ID
+from include.oms.outside.thunderhead import pdf_fault
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import connection
 from plugins.oms_console.outside import ask
@@ -66,6 +67,6 @@ async def _document(document_id: int) -> Response:
     """The PDF from Thunderhead. Raises HTTPException 502."""
     path = f"/v1/documents/{document_id}"
     answer = await ask("thunderhead_api", "GET", path, system="Thunderhead", max_bytes=MOST_PDF_BYTES)
-    if answer.status != 200 or answer.media_type != "application/pdf" or not answer.body.startswith(b"%PDF"):
+    if answer.status != 200 or answer.media_type != "application/pdf" or pdf_fault(answer.body):
         raise HTTPException(502, f"Thunderhead answered {answer.status} instead of the document")
     return Response(answer.body, media_type="application/pdf", headers=HEADERS)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 MOST_IDS_A_CALL = 100  # contract: batchIds
 MOST_BYTES_OF_A_PDF = 64 * 1024 * 1024
+PDF_END_WITHIN_BYTES = 1024  # of the last byte
 _BIGINT = range(1, 2**63)
 _ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # a readable answer with one of these: no batch was made
 _NEVER_ACCEPTED = {400, 413, 422}
@@ -110,7 +111,7 @@ class Thunderhead:
         return await self._read(f"/v1/batches/{batch_id}/errors", _errors)
 
     async def document(self, document_id: int, *, document_type: str = EVERY_TYPE) -> bytes:
-        """A finished PDF. Raises Unavailable (ask again) or Rejected (it is not there, or is none)."""
+        """A finished PDF, whole. Raises Unavailable (ask again) or Rejected (it is not there, no PDF, or cut off)."""
         return await self.door.call(
             "GET",
             f"/v1/documents/{document_id}",
@@ -150,9 +151,16 @@ def _pdf(answer: Answer, document_id: int) -> bytes:
         raise _unavailable(answer, f"answered {answer.status}")
     if answer.body is None:
         raise Rejected(f"document {document_id} is larger than {MOST_BYTES_OF_A_PDF} bytes")
-    if not answer.body.startswith(b"%PDF"):
-        raise Rejected(f"document {document_id} is no PDF")
+    if fault := pdf_fault(answer.body):
+        raise Rejected(f"document {document_id} {fault}")
     return answer.body
+
+
+def pdf_fault(content: bytes) -> str | None:
+    """Why these bytes are no whole PDF; None where they are. Source of the end: ISO 32000-2, 7.5.5."""
+    if not content.startswith(b"%PDF"):
+        return "is no PDF"
+    return None if b"%%EOF" in content[-PDF_END_WITHIN_BYTES:] else "is cut off: its end is missing"
 
 
 def _content(answer: Answer) -> Any:

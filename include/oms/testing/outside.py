@@ -91,7 +91,7 @@ class FakeThunderhead:
         if self.document_answers:
             return await self.document_answers.pop(0)(request)
         document_id = int(request.match_info["document_id"])
-        return web.Response(body=f"%PDF-1.7 {document_id}".encode(), content_type="application/pdf")
+        return web.Response(body=f"%PDF-1.7 {document_id} %%EOF".encode(), content_type="application/pdf")
 
     def app(self) -> web.Application:
         app = web.Application()

@@ -168,13 +168,13 @@ async def test_the_document_comes_from_thunderhead(console: Console, monkeypatch
 
     def thunderhead(request: httpx.Request) -> httpx.Response:
         document_id = request.url.path.rpartition("/")[2]
-        body = httpx.ByteStream(f"%PDF of {document_id}".encode())
+        body = httpx.ByteStream(f"%PDF of {document_id} %%EOF".encode())
         return httpx.Response(200, headers={"Content-Type": "application/pdf"}, stream=body)
 
     real = httpx.AsyncClient
     monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=httpx.MockTransport(thunderhead)))
     answer = await console.post(f"requests/{mine}/looks", what="pdf")
-    assert answer.content == b"%PDF of 77"
+    assert answer.content == b"%PDF of 77 %%EOF"
     assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
 
 

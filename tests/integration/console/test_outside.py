@@ -13,7 +13,7 @@ from fastapi import HTTPException
 from include.oms.base.settings import Settings
 from plugins.oms_console import looks, outside, reference
 
-PDF = b"%PDF-1.7"
+PDF = b"%PDF-1.7 %%EOF"
 
 
 @asynccontextmanager
@@ -59,6 +59,7 @@ BAD: dict[str, tuple[list[bytes], float]] = {
     "headers drip": (DRIPS, 0.05),
     "HTML": ([ok(b"text/html", PDF)], 0),
     "nearly": ([ok(b"application/pdfx", PDF)], 0),
+    "cut off": ([ok(b"application/pdf", b"%PDF-1.7 1 0 obj")], 0),
     "no PDF": ([ok(b"application/pdf", b"<html>")], 0),
     "no HTTP": ([b"SSH-2.0\r\n"], 0),
     "hangs up": ([b""], 0),

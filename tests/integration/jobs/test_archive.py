@@ -39,7 +39,9 @@ async def test_each_document_is_archived_once(oms: Oms, tmp_path: Path) -> None:
     made = {await document(oms, document_id): document_id for document_id in range(1, 13)}
     reports = await run(oms, tmp_path)
     assert [report.counts for report in reports] == [{"archived": 10}, {"archived": 2}]
-    assert files(tmp_path) == {f"{key}.pdf": f"%PDF-1.7 {document_id}".encode() for key, document_id in made.items()}
+    assert files(tmp_path) == {
+        f"{key}.pdf": f"%PDF-1.7 {document_id} %%EOF".encode() for key, document_id in made.items()
+    }
     assert await run(oms, tmp_path, run_id="later") == []
     assert oms.thunderhead.calls["document"] == 12
 
@@ -67,7 +69,9 @@ async def test_an_outage_is_nobodys_failure(oms: Oms, tmp_path: Path) -> None:
     assert len(files(tmp_path)) == FAILURES_THAT_OPEN
 
 
-@pytest.mark.parametrize("answer", [problem(404), raw(200, b"<html/>", "text/html")])
+@pytest.mark.parametrize(
+    "answer", [problem(404), raw(200, b"<html/>", "text/html"), raw(200, b"%PDF-1.7 1", "application/pdf")]
+)
 async def test_what_cannot_be_had_needs_a_person_and_is_tried_again_by_a_clear(
     oms: Oms, tmp_path: Path, answer: object
 ) -> None:
