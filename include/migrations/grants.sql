@@ -20,7 +20,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_al
 GRANT SELECT, DELETE ON request_payloads, request_metadata TO oms_jobs;
 GRANT SELECT, UPDATE ON request_holds TO oms_jobs;
 GRANT SELECT ON waiting_topics, source_system_limits TO oms_jobs;
-GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers TO oms_jobs;
+GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers, job_items TO oms_jobs;
 GRANT SELECT, INSERT ON operator_actions TO oms_jobs;
 GRANT EXECUTE ON FUNCTION prune_operator_actions TO oms_jobs;
 GRANT USAGE ON SEQUENCE lease_tokens TO oms_jobs;
@@ -35,7 +35,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON outside_systems TO oms_console;
 GRANT SELECT, INSERT, UPDATE, DELETE ON source_system_limits TO oms_console;
 GRANT SELECT, INSERT, UPDATE ON bulk_operations, bulk_operation_answers TO oms_console;
 GRANT SELECT, DELETE ON event_topics TO oms_console;
-GRANT SELECT ON request_payloads, request_metadata, batch_payloads, slices, watchers, reference_data_history
+GRANT SELECT ON
+    request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers, reference_data_history
 TO oms_console;
 
 -- oms_reference_data --
