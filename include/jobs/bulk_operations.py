@@ -10,7 +10,7 @@ from time import monotonic
 from include.jobs.hooks import oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.operators.bulk_operations import Answer, lease_operation, work_operation
+from include.oms.operators.bulk_operations import RequestAnswer, lease_operation, work_operation
 
 LONGEST_RUN_SECONDS = 1500.0  # below the task's time-out; the next run goes on
 
@@ -26,7 +26,7 @@ async def _work() -> int:
     ends_at, answered = monotonic() + LONGEST_RUN_SECONDS, 0
     async with await database.connect(oms_database_url(), settings(), application_name="bulk_operations") as connection:
         while (seconds := ends_at - monotonic()) > 0 and (leased := await lease_operation(connection)):
-            counts: Counter[Answer] = Counter()
+            counts: Counter[RequestAnswer] = Counter()
             async for results in work_operation(connection, leased, max_seconds=seconds):
                 counts.update(it.answer for it in results)
             answered += counts.total()

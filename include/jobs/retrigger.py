@@ -20,10 +20,10 @@ from include.oms.base.tables import age_text, markdown_table
 from include.oms.operators.audit import Door, run_subject
 from include.oms.operators.bulk_operations import (
     Action,
-    Answer,
+    AnsweredRequest,
     Count,
     OperationState,
-    Result,
+    RequestAnswer,
     count_selection,
     create_operation,
     lease_operation,
@@ -95,7 +95,7 @@ def drive(
     Started again, it goes on with the same operation. What is left after LONGEST_RUN_SECONDS, bulk_operations works.
     """
     form = _form(params)
-    counts: Counter[Answer] = Counter()
+    counts: Counter[RequestAnswer] = Counter()
     first: list[list[str]] = []
     kinds = {(str(status), str(stage), str(category)): int(n) for status, stage, category, n in counted["kinds"]}
 
@@ -142,9 +142,9 @@ def _table(found: Count) -> str:
     return markdown_table(["status", "stage", "category", "requests"], [*rows, ("all", "", "", found.total)])
 
 
-def _log(results: Iterable[Result]) -> None:
+def _log(results: Iterable[AnsweredRequest]) -> None:
     """Log every request with its answer, many requests a line."""
-    by_answer: dict[Answer, list[str]] = defaultdict(list)
+    by_answer: dict[RequestAnswer, list[str]] = defaultdict(list)
     for it in results:
         by_answer[it.answer].append(it.request)
     for answer, requests in by_answer.items():

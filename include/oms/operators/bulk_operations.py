@@ -81,7 +81,7 @@ MOVES = {
 }
 
 
-class Answer(StrEnum):
+class RequestAnswer(StrEnum):
     """The result for one request."""
 
     RETRIGGERED = "retriggered"
@@ -99,12 +99,12 @@ class Answer(StrEnum):
 
 
 DONE_ANSWERS = {
-    Action.RETRIGGER: Answer.RETRIGGERED,
-    Action.RETRY_NOW: Answer.DUE_NOW,
-    Action.WITHDRAW: Answer.WITHDRAWN_NOW,
-    Action.RESOLVE: Answer.RESOLVED,
-    Action.REOPEN: Answer.REOPENED,
-    Action.PUBLISH_AGAIN: Answer.PUBLISHED_AGAIN,
+    Action.RETRIGGER: RequestAnswer.RETRIGGERED,
+    Action.RETRY_NOW: RequestAnswer.DUE_NOW,
+    Action.WITHDRAW: RequestAnswer.WITHDRAWN_NOW,
+    Action.RESOLVE: RequestAnswer.RESOLVED,
+    Action.REOPEN: RequestAnswer.REOPENED,
+    Action.PUBLISH_AGAIN: RequestAnswer.PUBLISHED_AGAIN,
 }
 
 
@@ -121,11 +121,11 @@ class WrongState(OmsError):
 
 
 @dataclass(frozen=True)
-class Result:
+class AnsweredRequest:
     """The answer for one request: its id, or the given correlation id if no request has it."""
 
     request: str
-    answer: Answer
+    answer: RequestAnswer
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ async def lease_operation(connection: AsyncConnection[DictRow], operation_id: in
 
 async def work_operation(
     connection: AsyncConnection[DictRow], leased: Leased, *, max_seconds: float
-) -> AsyncIterator[list[Result]]:
+) -> AsyncIterator[list[AnsweredRequest]]:
     """Work an operation, for ``max_seconds`` at most. Yields the results of each piece when it is committed.
 
     Ends when all is done, when somebody has paused or stopped it, or when the time is over; then another worker goes
@@ -352,7 +352,7 @@ async def work_operation(
         )
 
 
-async def _work_piece(connection: AsyncConnection[DictRow], leased: Leased, size: int) -> list[Result] | None:
+async def _work_piece(connection: AsyncConnection[DictRow], leased: Leased, size: int) -> list[AnsweredRequest] | None:
     """Work the next piece; empty if nothing is left, None if this worker may not go on."""
     mine = {"operation_id": leased.operation_id, "lease_token": leased.lease_token}
     async with connection.transaction():
@@ -378,15 +378,15 @@ async def _work_piece(connection: AsyncConnection[DictRow], leased: Leased, size
         return results
 
 
-async def _act(connection: AsyncConnection[DictRow], leased: Leased, page: list[Selected]) -> list[Result]:
+async def _act(connection: AsyncConnection[DictRow], leased: Leased, page: list[Selected]) -> list[AnsweredRequest]:
     """Do it to these requests. Look up again those that somebody else was quicker with."""
     ids = [it.request_id for it in page]
     done = set(await act(connection, leased.action, ids, actor=leased.actor, why=leased.reason))
     answer = DONE_ANSWERS[leased.action]
-    results = [Result(str(request_id), answer) for request_id in ids if request_id in done]
+    results = [AnsweredRequest(str(request_id), answer) for request_id in ids if request_id in done]
     if others := [request_id for request_id in ids if request_id not in done]:
         async for now in pages(connection, Selection(request_ids=tuple(others)), page_size=len(others)):
-            results += [Result(str(it.request_id), _why_not(leased.action, it)) for it in now]
+            results += [AnsweredRequest(str(it.request_id), _why_not(leased.action, it)) for it in now]
     return results
 
 
@@ -421,7 +421,7 @@ async def _withdraw(connection: AsyncConnection[DictRow], request_ids: list[int]
     return [end.request_id for end in ended]
 
 
-async def _end(connection: AsyncConnection[DictRow], leased: Leased) -> AsyncIterator[list[Result]]:
+async def _end(connection: AsyncConnection[DictRow], leased: Leased) -> AsyncIterator[list[AnsweredRequest]]:
     """Answer for what was named and not worked, then end the operation."""
     mine = {"operation_id": leased.operation_id, "lease_token": leased.lease_token}
     async for results in _left_alone(connection, leased):
@@ -445,7 +445,7 @@ async def _end(connection: AsyncConnection[DictRow], leased: Leased) -> AsyncIte
             )  # fmt: skip
 
 
-async def _left_alone(connection: AsyncConnection[DictRow], leased: Leased) -> AsyncIterator[list[Result]]:
+async def _left_alone(connection: AsyncConnection[DictRow], leased: Leased) -> AsyncIterator[list[AnsweredRequest]]:
     """The reason for each request that was named by id and was not worked."""
     selection = leased.selection
     named = Selection(
@@ -462,22 +462,24 @@ async def _left_alone(connection: AsyncConnection[DictRow], leased: Leased) -> A
         rows = await database.rows(connection, "answered_of", operation_id=leased.operation_id, requests=ids)
         answered = {row["request"] for row in rows}
         yield [
-            Result(str(it.request_id), _why_not(leased.action, it)) for it in page if str(it.request_id) not in answered
+            AnsweredRequest(str(it.request_id), _why_not(leased.action, it))
+            for it in page
+            if str(it.request_id) not in answered
         ]
     asked: Iterable[int | str] = named.request_ids or named.correlation_ids or ()
-    yield [Result(str(it), Answer.NOT_FOUND) for it in dict.fromkeys(asked) if it not in found]
+    yield [AnsweredRequest(str(it), RequestAnswer.NOT_FOUND) for it in dict.fromkeys(asked) if it not in found]
 
 
-def _why_not(action: Action, it: Selected) -> Answer:
+def _why_not(action: Action, it: Selected) -> RequestAnswer:
     if action not in (Action.RETRIGGER, Action.RESOLVE):
-        return Answer.LEFT_ALONE
+        return RequestAnswer.LEFT_ALONE
     if it.status == Status.COMPLETED:
-        return Answer.HEALED
+        return RequestAnswer.HEALED
     if it.status not in ENDS:
-        return Answer.NOT_ENDED
+        return RequestAnswer.NOT_ENDED
     if it.status == Status.STOPPED and it.category == Category.CANCELLED:
-        return Answer.WITHDRAWN
-    return Answer.NOT_SELECTED
+        return RequestAnswer.WITHDRAWN
+    return RequestAnswer.NOT_SELECTED
 
 
 async def operations_are_due(connection: AsyncConnection[DictRow], interval_seconds: float) -> AsyncIterator[None]:

@@ -12,13 +12,13 @@ from enum import StrEnum
 from include.oms.words.model import Category
 
 
-class Fault(StrEnum):
-    """Who has to act on a problem."""
+class CausedBy(StrEnum):
+    """Who or what caused a problem."""
 
-    CLIENT = "the client's"
-    OMS = "OMS's"
-    OPERATIONS = "nobody's, or the operators'"
-    THUNDERHEAD = "Thunderhead's"
+    CLIENT = "the client"
+    OMS = "OMS"
+    OPERATIONS = "the operation of OMS, or nobody"
+    THUNDERHEAD = "Thunderhead"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Problem:
     name: str
     title: str
     meaning: str
-    fault: Fault
+    caused_by: CausedBy
     what_to_do: str
     worth_retrying: bool  # with the same content, later
     status: int | None = None  # HTTP, where the intake answers it
@@ -43,8 +43,8 @@ class Problem:
         return f"{problems_url.rstrip('/')}/{self.name}"
 
 
-def _answered(status: int, name: str, title: str, meaning: str, fault: Fault, cure: str, retry: bool) -> Problem:
-    return Problem(name, title, meaning, fault, cure, retry, status)
+def _answered(status: int, name: str, title: str, meaning: str, caused_by: CausedBy, cure: str, retry: bool) -> Problem:
+    return Problem(name, title, meaning, caused_by, cure, retry, status)
 
 
 _ANSWERS = (
@@ -52,169 +52,169 @@ _ANSWERS = (
         400, "malformed-json", "The body is not JSON",
         "The body could not be read as JSON (RFC 8259, UTF-8): a syntax error, NaN or Infinity, bytes that are no "
         "UTF-8, or an object that names the same member twice.",
-        Fault.CLIENT, "Correct what builds the body. `detail` says what was found, and where.", False),
+        CausedBy.CLIENT, "Correct what builds the body. `detail` says what was found, and where.", False),
     _answered(
         400, "bad-call", "The call cannot be understood",
         "The HTTP call itself is broken: its headers, its encoding or its length.",
-        Fault.CLIENT, "Compare the call with the contract at /openapi.json.", False),
+        CausedBy.CLIENT, "Compare the call with the contract at /openapi.json.", False),
     _answered(
         401, "not-authenticated", "No token, or a bad one",
         "Every call needs `Authorization: Bearer <JWT>`: asymmetrically signed by the configured issuer, for the "
         "configured audience, in force, and with a `sub`. `WWW-Authenticate` says what is wrong with this one.",
-        Fault.CLIENT, "Fetch a new token from the issuer. If a new one is refused too, ask the operator of the issuer.",
+        CausedBy.CLIENT, "Fetch a new token from the issuer. If it is refused, too, ask the operator of the issuer.",
         False),
     _answered(
         403, "insufficient-scope", "The token lacks the scope",
         "Handing in and withdrawing need `documents:write`, reading needs `documents:read`.",
-        Fault.CLIENT, "Ask the operator of the issuer for the scope that `WWW-Authenticate` names.", False),
+        CausedBy.CLIENT, "Ask the operator of the issuer for the scope that `WWW-Authenticate` names.", False),
     _answered(
         403, "unknown-source-system", "The token's source system may not ask for documents",
         "The token has no `source_system`, or one that is not in force in the reference type SOURCE_SYSTEM.",
-        Fault.CLIENT, "Have the source system registered in the reference data, or the token's claim corrected.",
+        CausedBy.CLIENT, "Have the source system registered in the reference data, or the token's claim corrected.",
         False),
     _answered(
         404, "not-found", "There is no such thing",
         "The path, the request or the content does not exist - or the request belongs to another source system, "
         "which looks the same. Payloads are erased at the end of their retention.",
-        Fault.CLIENT, "Check the id and the source system of the token.", False),
+        CausedBy.CLIENT, "Check the id and the source system of the token.", False),
     _answered(
         405, "method-not-allowed", "This path has no such method",
         "The path exists, with the methods that `Allow` names.",
-        Fault.CLIENT, "Compare the call with the contract at /openapi.json.", False),
+        CausedBy.CLIENT, "Compare the call with the contract at /openapi.json.", False),
     _answered(
         409, "correlation-id-used", "This correlation id was used before, with another content",
         "`request_correlation_id` is unique within a source system. The same content again would have been "
         "answered 200, with the request's present state; this content differs from what was stored. `request` "
         "holds the stored request.",
-        Fault.CLIENT, "Take a new correlation id for a new document; repeat a call only with the very same content.",
+        CausedBy.CLIENT, "Take a new correlation id for a new document; repeat a call only with the very same content.",
         False),
     _answered(
         409, "too-late-to-cancel", "The request can no longer be withdrawn",
         "A job has taken the request up, or it has ended. `request` holds its present state.",
-        Fault.CLIENT, "Wait for the final event. What Thunderhead has been given cannot be called back.", False),
+        CausedBy.CLIENT, "Wait for the final event. What Thunderhead has been given cannot be called back.", False),
     _answered(
         413, "too-large", "The call is larger than the limit",
         "The body is larger than 1 MiB, that of a bulk call than 8 MiB (unless configured otherwise), or a bulk call "
         "holds more than 500 requests.",
-        Fault.CLIENT, "Cut a bulk call into several; make the content smaller.", False),
+        CausedBy.CLIENT, "Cut a bulk call into several; make the content smaller.", False),
     _answered(
         415, "unsupported-media-type", "The body is not application/json",
         "Bodies are `application/json` in UTF-8, without a content encoding.",
-        Fault.CLIENT, "Send `Content-Type: application/json`, and the body uncompressed.", False),
+        CausedBy.CLIENT, "Send `Content-Type: application/json`, and the body uncompressed.", False),
     _answered(
         422, "invalid-request", "The call fails the schema or the reference data",
         "`errors` lists every fault: `pointer` is a JSON Pointer into the body, `?name` for a query parameter, or "
         "the name of a header; `detail` says what is wrong there.",
-        Fault.CLIENT, "Correct every fault that is listed. A value that is missing in the reference data can be "
+        CausedBy.CLIENT, "Correct every fault that is listed. A value that is missing in the reference data can be "
         "added there; it counts within a second.", False),
     _answered(
         414, "uri-too-long", "The request line is longer than the limit",
         "Method, path and query are longer than 8,000 bytes together.",
-        Fault.CLIENT, "Ask for less at a time: fewer parameters, shorter values.", False),
+        CausedBy.CLIENT, "Ask for less at a time: fewer parameters, shorter values.", False),
     _answered(
         422, "too-wide", "The query is too wide",
         "The query would have to look at more requests than one call may. `errors` names the parameters that narrow "
         "it.",
-        Fault.CLIENT, "Narrow it: a later `created_from`, an earlier `created_to`, a rarer `metadata` pair, or "
+        CausedBy.CLIENT, "Narrow it: a later `created_from`, an earlier `created_to`, a rarer `metadata` pair, or "
         "`request_correlation_id`. Repeating the same call does not help.", False),
     _answered(
         431, "headers-too-large", "The headers are larger than the limit",
         "The call has more than 100 header fields, or one that is longer than 16 KiB.",
-        Fault.CLIENT, "Send fewer and shorter headers. A token with many claims belongs to the issuer's "
+        CausedBy.CLIENT, "Send fewer and shorter headers. A token with many claims belongs to the issuer's "
         "administrators.", False),
     _answered(
         429, "too-many-calls", "Too many calls at once",
         "This client, this address or this source system calls more often, or has more calls in flight, than one may. "
         "Nothing was stored.",
-        Fault.CLIENT, "Repeat the same call after `Retry-After` seconds. Hand in many requests by bulk calls; wait for "
-        "the final events instead of asking again and again.", True),
+        CausedBy.CLIENT, "Repeat the same call after `Retry-After` seconds. Hand in many requests by bulk calls. Wait "
+        "for the final events instead of polling.", True),
     _answered(
         500, "internal-error", "OMS failed",
         "An error in OMS that nobody foresaw. It has been logged under the call's `request_id`.",
-        Fault.OMS, "Report the `request_id`. Repeating the call does no harm: a correlation id makes one document.",
+        CausedBy.OMS, "Report the `request_id`. Repeating the call does no harm: a correlation id makes one document.",
         True),
     _answered(
         503, "database-unavailable", "The OMS Database is out of reach",
         "The database did not answer in time. Nothing was stored, unless the connection broke in the very moment "
         "of storing; repeating the call tells.",
-        Fault.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
+        CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
         True),
     _answered(
         503, "reference-data-unavailable", "The reference data is out of reach",
         "The call could not be checked against the Reference Data API, and what is remembered of it is too old. "
         "Nothing was stored.",
-        Fault.OPERATIONS, "Repeat the same call after `Retry-After` seconds.", True),
+        CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds.", True),
     _answered(
         503, "identity-unavailable", "The issuer's keys are out of reach",
         "The token could not be checked, because the issuer's keys could not be fetched. Nothing was stored.",
-        Fault.OPERATIONS, "Repeat the same call after `Retry-After` seconds.", True),
+        CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds.", True),
     _answered(
         503, "intake-unavailable", "The intake is out of reach",
         "The gateway could not reach the intake, or had no answer in time. Nothing was stored, unless the connection "
         "broke while the intake was at it; repeating the call tells.",
-        Fault.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
+        CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
         True),
     _answered(
         503, "not-ready", "The service is not ready",
         "A part that the intake needs does not answer; `errors` names it.",
-        Fault.OPERATIONS, "Send calls to another instance; look after the part that is named.", True),
+        CausedBy.OPERATIONS, "Send calls to another instance; look after the part that is named.", True),
 )  # fmt: skip
 
 _CATEGORIES = (
     Problem(
         Category.VALIDATION_ERROR, "Thunderhead will not take this payload",
         "The document's template cannot work with the content: something it needs is missing or makes no sense.",
-        Fault.CLIENT, "Correct `document_content` and hand in a new request, under a new correlation id.", False),
+        CausedBy.CLIENT, "Correct `document_content` and hand in a new request, under a new correlation id.", False),
     Problem(
         Category.PROCESSING_ERROR, "Thunderhead failed while making the document",
         "Thunderhead took the payload and failed on the way. Tried again by itself, up to the maximum of attempts.",
-        Fault.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it, once "
+        CausedBy.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it, once "
         "Thunderhead's log explains the failure.", True),
     Problem(
         Category.TIMEOUT_ERROR, "Thunderhead took too long",
         "Thunderhead gave up, or did not answer in time. Tried again by itself.",
-        Fault.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it.", True),
+        CausedBy.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it.", True),
     Problem(
         Category.INTERNAL_ERROR, "Thunderhead broke",
         "An error inside Thunderhead. Tried again by itself.",
-        Fault.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it.", True),
+        CausedBy.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it.", True),
     Problem(
         Category.CONFIGURATION_ERROR, "There is no usable configuration for this document",
         "The Reference Data API has no configuration in force (BATCH_CONFIG_ID) for this document and footer.",
-        Fault.OPERATIONS, "Add the configuration; then an operator retriggers the request.", False),
+        CausedBy.OPERATIONS, "Add the configuration; then an operator retriggers the request.", False),
     Problem(
         Category.STOPPED_AT_THUNDERHEAD, "Somebody halted the batch at Thunderhead",
         "A person stopped this document's batch in Thunderhead.",
-        Fault.THUNDERHEAD, "Ask who stopped it and why. If it is to be made after all, an operator retriggers it.",
+        CausedBy.THUNDERHEAD, "Ask who stopped it and why. If it is to be made after all, an operator retriggers it.",
         False),
     Problem(
         Category.BATCH_UNKNOWN, "Thunderhead no longer knows the batch",
         "Thunderhead accepted the batch and later denied knowing it.",
-        Fault.THUNDERHEAD, "An operator looks the batch up by its name at Thunderhead, then retriggers: the request "
+        CausedBy.THUNDERHEAD, "An operator looks the batch up by its name at Thunderhead, then retriggers: the request "
         "is polled again.", False),
     Problem(
         Category.OVERDUE, "Thunderhead did not finish in time",
         "The batch is older than OMS_OVERDUE_SECONDS, and Thunderhead has not ended it.",
-        Fault.THUNDERHEAD, "An operator looks after the batch at Thunderhead, then retriggers: it is polled again.",
+        CausedBy.THUNDERHEAD, "An operator looks at the batch in Thunderhead, then retriggers: it is polled again.",
         False),
     Problem(
         Category.DOCUMENT_ID_MISSING, "Thunderhead names no document",
         "Thunderhead says that the batch is COMPLETED, but gave no dmsDocumentId that can be used, for ten "
         "minutes.",
-        Fault.THUNDERHEAD, "An operator looks after the document at Thunderhead, then retriggers: it is polled again.",
+        CausedBy.THUNDERHEAD, "An operator looks for the document at Thunderhead, then retriggers: it is polled again.",
         False),
     Problem(
         Category.WORKER_DIED, "Every worker that took the request died",
         "The request was set aside after several workers died while they held it; it may be what kills them.",
-        Fault.OMS, "An operator reads the workers' logs before retriggering it.", False),
+        CausedBy.OMS, "An operator reads the workers' logs before retriggering it.", False),
     Problem(
         Category.CANCELLED, "The request was withdrawn",
         "Its client or an operator withdrew it before it was made.",
-        Fault.CLIENT, "Nothing. If it is wanted after all: a new request, under a new correlation id.", False),
+        CausedBy.CLIENT, "Nothing. If it is wanted after all: a new request, under a new correlation id.", False),
     Problem(
         Category.UNKNOWN_ERROR, "Thunderhead failed in a way that OMS has no word for",
         "Thunderhead named a category that is not in this list. Tried again by itself.",
-        Fault.THUNDERHEAD, "Read the description. After its end: an operator retriggers it.", True),
+        CausedBy.THUNDERHEAD, "Read the description. After its end: an operator retriggers it.", True),
 )  # fmt: skip
 
 PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in (*_ANSWERS, *_CATEGORIES)}

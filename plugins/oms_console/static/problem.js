@@ -24,7 +24,7 @@ export async function problem(page, { id }) {
       "dl",
       { class: "facts" },
       fact("What it means", withCode(shown.meaning)),
-      fact("Whose fault it is", shown.fault),
+      fact("Caused by", shown.caused_by),
       fact("What to do", withCode(shown.what_to_do)),
       fact("Tried again by itself", shown.worth_retrying ? "yes" : "no"),
       fact("For clients", el("code", {}, shown.page)),

@@ -20,10 +20,10 @@ from include.oms.operators import bulk_operations
 from include.oms.operators.audit import Door
 from include.oms.operators.bulk_operations import (
     Action,
-    Answer,
     Change,
     Count,
     NotAllowed,
+    RequestAnswer,
     WrongState,
     change_operation,
     count_selection,
@@ -63,7 +63,7 @@ async def work(oms: Oms, operation_id: int, pieces: int = 1000) -> dict[str, str
     """Work an operation, so many pieces at most; each request's answer."""
     leased = await lease_operation(oms.connection, operation_id)
     assert leased
-    results: list[bulk_operations.Result] = []
+    results: list[bulk_operations.AnsweredRequest] = []
     walk = work_operation(oms.connection, leased, max_seconds=60)
     async for piece in walk:
         results += piece
@@ -133,7 +133,7 @@ async def test_only_red_ends_that_nobody_withdrew(oms: Oms) -> None:
     await oms.queued()
     assert await selected(oms, selection()) == red[::-1]
     answers = await drive(oms, selection(request_ids=(withdrawn,)))
-    assert answers == {str(withdrawn): Answer.WITHDRAWN}
+    assert answers == {str(withdrawn): RequestAnswer.WITHDRAWN}
 
 
 async def test_the_last_error_counts_as_the_category(oms: Oms) -> None:
@@ -279,7 +279,7 @@ async def test_what_is_counted_is_what_is_driven(oms: Oms, made: list[dict[str, 
     answers = await drive(oms, selection(**wanted), counted=count)
 
     assert count.total == len(expected)
-    assert {request for request, answer in answers.items() if answer is Answer.RETRIGGERED} == expected
+    assert {request for request, answer in answers.items() if answer is RequestAnswer.RETRIGGERED} == expected
     driven = await oms.rows("SELECT request_id FROM request_timeline WHERE event = 'RETRIGGERED'")
     assert {str(row["request_id"]) for row in driven} == expected
 
