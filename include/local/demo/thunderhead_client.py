@@ -10,6 +10,7 @@ import httpx
 from include.local.addresses import Addresses
 from include.local.demo.events import Event
 from include.local.part import LocalError
+from include.oms.outside.thunderhead import pdf_fault
 
 CALL_SECONDS = 30
 
@@ -20,8 +21,8 @@ def save_documents(events: Sequence[Event], addresses: Addresses, folder: Path) 
     with _client(addresses) as client:
         for data in completed:
             content = _get(client, f"/v1/documents/{data['dms_document_id']}").content
-            if not content.startswith(b"%PDF-"):
-                raise LocalError(f"Thunderhead's document {data['dms_document_id']} is no PDF.")
+            if fault := pdf_fault(content):
+                raise LocalError(f"Thunderhead's document {data['dms_document_id']} {fault}.")
             file = folder / data["document_name"] / f"{data['request_correlation_id']}.pdf"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
