@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Literal
 
 from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, ConfigDict
 
 from include.oms.base import database
+from include.oms.base.settings import settings
 from include.oms.operators.selection import LARGEST_ID
-from include.oms.outside.thunderhead import pdf_fault
+from include.oms.words.errors import Closed, Limited, NotInTime, OmsError
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import connection
-from plugins.oms_console.outside import ask
 from plugins.oms_console.rights import ACT, GetUserDep, actor
 
 router = APIRouter(dependencies=ACT)
@@ -35,7 +36,6 @@ MISSING = {
     "pdf": "no document has been made for this request yet",
     "content": "there is no content: it was never made, or it was erased at the end of its retention",
 }
-MOST_PDF_BYTES = 64 * 1024 * 1024  # a longer document is not read into the console's memory
 HEADERS = {"Cache-Control": "no-store", "Content-Disposition": "attachment"}
 
 
@@ -64,9 +64,19 @@ async def look(request_id: int, asked: Look, user: GetUserDep) -> Response:
 
 
 async def _document(document_id: int) -> Response:
-    """The PDF from Thunderhead. Raises HTTPException 502."""
-    path = f"/v1/documents/{document_id}"
-    answer = await ask("thunderhead_api", "GET", path, system="Thunderhead", max_bytes=MOST_PDF_BYTES)
-    if answer.status != 200 or answer.media_type != "application/pdf" or pdf_fault(answer.body):
-        raise HTTPException(502, f"Thunderhead answered {answer.status} instead of the document")
-    return Response(answer.body, media_type="application/pdf", headers=HEADERS)
+    """The PDF from Thunderhead, through the door that the jobs use.
+
+    Raises HTTPException 502 for an answer that is no PDF, 503 where Thunderhead is paused, out, or busy for too long.
+    """
+    from include.jobs import doors  # late: the hooks take a second to import
+
+    known = settings()
+    try:
+        async with doors.thunderhead(known, caller="oms-console") as thunderhead:
+            thunderhead.door.until = monotonic() + known.poll_timeout_seconds  # somebody waits for it
+            content = await thunderhead.document(document_id)
+    except (Closed, Limited, NotInTime) as error:
+        raise HTTPException(503, f"there is no document now: {error}") from error
+    except OmsError as error:
+        raise HTTPException(502, f"Thunderhead answered without the document: {error}") from error
+    return Response(content, media_type="application/pdf", headers=HEADERS)

@@ -151,6 +151,8 @@ def _pdf(answer: Answer, document_id: int) -> bytes:
         raise _unavailable(answer, f"answered {answer.status}")
     if answer.body is None:
         raise Rejected(f"document {document_id} is larger than {MOST_BYTES_OF_A_PDF} bytes")
+    if answer.media_type != "application/pdf":
+        raise Rejected(f"document {document_id} is no PDF by its media type")
     if fault := pdf_fault(answer.body):
         raise Rejected(f"document {document_id} {fault}")
     return answer.body

@@ -26,13 +26,15 @@ class Answer:
     """What an outside system answered.
 
     ``content`` is the body as JSON, None where it is no JSON. ``retry_after`` is the header of that name in seconds.
-    ``body`` is None where it was longer than the call's ``max_bytes``.
+    ``body`` is None where it was longer than the call's ``max_bytes``. ``media_type`` is without its parameters, in
+    lower case.
     """
 
     status: int
     content: Any
     retry_after: float | None
     body: bytes | None = None
+    media_type: str = ""
 
 
 class Transport(Protocol):
@@ -59,7 +61,7 @@ async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds:
     try:
         async with asyncio.timeout(timeout_seconds), await sent as response:
             body = await _body(response, max_bytes)
-            return Answer(response.status, _json(body), retry_after(response.headers), body)
+            return Answer(response.status, _json(body), retry_after(response.headers), body, response.content_type)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Unavailable(f"no connection: {type(error).__name__}") from error
     except aiohttp.InvalidURL as error:

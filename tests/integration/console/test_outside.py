@@ -7,10 +7,13 @@ import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
 from fastapi import HTTPException
 
+from include.jobs import doors
 from include.oms.base.settings import Settings
+from include.oms.outside import thunderhead
 from plugins.oms_console import looks, outside, reference
 
 PDF = b"%PDF-1.7 %%EOF"
@@ -43,11 +46,23 @@ def ok(media_type: bytes, body: bytes, *headers: bytes) -> bytes:
 
 
 @pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def at(monkeypatch: pytest.MonkeyPatch, oms_database_url: str) -> Callable[[str], None]:
     """Lets every Connection lead there, with a patience of half a second."""
-    monkeypatch.setattr(outside, "settings", lambda: Settings(poll_timeout_seconds=0.5))
-    monkeypatch.setattr(looks, "MOST_PDF_BYTES", 100_000)
-    return lambda url: monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: (url, {}))
+    patience = Settings(poll_timeout_seconds=0.5)
+    monkeypatch.setattr(outside, "settings", lambda: patience)
+    monkeypatch.setattr(looks, "settings", lambda: patience)
+    monkeypatch.setattr(thunderhead, "MOST_BYTES_OF_A_PDF", 100_000)
+
+    async def database_url() -> str:
+        return oms_database_url
+
+    monkeypatch.setattr(doors, "oms_database_url_async", database_url)
+
+    def lead(url: str) -> None:
+        monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: (url, {}))
+        monkeypatch.setenv("AIRFLOW_CONN_THUNDERHEAD_API", url)
+
+    return lead
 
 
 BOMB = gzip.compress(PDF + b"\0" * 50_000_000)
@@ -81,6 +96,18 @@ async def test_a_document_is_passed_on(at: Callable[[str], None]) -> None:
     async with answering(ok(b"Application/PDF; version=1.7", PDF)) as url:
         at(url)
         assert (await looks._document(1)).body == PDF
+
+
+async def test_a_document_is_not_asked_for_while_thunderhead_is_paused(
+    at: Callable[[str], None], db: psycopg.Connection
+) -> None:
+    db.execute("UPDATE outside_systems SET paused_at = now(), paused_by = 'pat' WHERE system = 'THUNDERHEAD'")
+    async with answering(ok(b"application/pdf", PDF)) as url:
+        at(url)
+        with pytest.raises(HTTPException) as raised:
+            await looks._document(1)
+    assert raised.value.status_code == 503
+    assert "pat" in str(raised.value.detail)
 
 
 @pytest.mark.parametrize("media_type", [b"text/html", b"application/jsonx", b"text/json", b"application/xml+json", b""])
