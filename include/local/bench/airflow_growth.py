@@ -46,7 +46,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class RunCost:
-    """Of one run of a DAG that finds nothing to do."""
+    """The cost of one run of a DAG that finds nothing to do."""
 
     rows: float
     database_bytes: float
@@ -60,7 +60,7 @@ class RunCost:
 
 
 def kept(system: System) -> Kept:
-    """What Airflow keeps now. Its tables are small enough to be counted."""
+    """What Airflow keeps now. Its tables are small enough to count."""
     rows = size = runs = 0
     with psycopg.connect(_database_url(system)) as connection:
         for (table,) in connection.execute(TABLES).fetchall():
@@ -74,7 +74,7 @@ def kept(system: System) -> Kept:
 
 
 def wait_until_nothing_runs(system: System) -> None:
-    """Wait until no run is left: a DAG makes one when it is resumed. Raises LocalError if it does not end."""
+    """Wait until no run is left, because a DAG makes one when it is resumed. Raises LocalError if one does not end."""
     deadline = time.monotonic() + RUN_SECONDS
     time.sleep(SETTLE_SECONDS)
     with psycopg.connect(_database_url(system), autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Backpressure: how the jobs find out the rate limit of Thunderhead."""
+"""Backpressure: how the jobs find Thunderhead's rate limit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CALLS_PER_SECOND = 150
 PATIENCE_SECONDS = 120.0
 FORGET = "UPDATE outside_systems SET bearable_per_second = NULL, limited_at = NULL, next_call_at = NULL"
 
-HOW = f"""{REQUESTS:,} requests for a Thunderhead that answers {CALLS_PER_SECOND} calls a second, and each one more \
-with 429 and a Retry-After. Nobody tells the jobs."""
+HOW = f"""{REQUESTS:,} requests for a Thunderhead that answers {CALLS_PER_SECOND} calls a second. It answers every \
+other call with 429 and a Retry-After. The jobs do not know this rate in advance."""
 
 
 def bench_backpressure(system: System, say: Say) -> Section:
-    """Measure it. Raises LocalError where the requests do not come to an end."""
+    """Measure it. Raises LocalError if the requests do not end."""
     turn_dial(system, paused=True)
     ids = hand_in(system, "L", REQUESTS)
     tell_the_simulator(system, {"rendering": False, "rate_limit_per_second": CALLS_PER_SECOND})

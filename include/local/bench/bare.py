@@ -53,7 +53,7 @@ class BareDrain:
 
 
 def drain_barely(order: BareOrder, patience_seconds: float) -> BareDrain:
-    """Run it in a process of its own. Raises subprocess.SubprocessError."""
+    """Run it as a separate process. Raises subprocess.SubprocessError."""
     ended = subprocess.run(
         [sys.executable, "-m", "include.local.bench.bare"],
         input=json.dumps(asdict(order)), capture_output=True, text=True, check=True, timeout=patience_seconds,
@@ -91,7 +91,7 @@ class _Bare:
                     task.add_done_callback(lambda _: places.release())
 
     async def _document(self, row: DictRow) -> tuple[str, str]:
-        """Configuration id and XML."""
+        """The document's configuration id and XML."""
         metadata: dict[str, str] = row["metadata"] or {}
         key = row["document_name"], metadata.get("FOOTER_ID", "0")
         if key not in self._known:

@@ -29,16 +29,16 @@ SMALL, LARGE = 2_000, 10_000
 ROUNDS = 2
 WARM_UP = 100  # not counted: the first run after a start finds everything cold
 PATIENCE_SECONDS = 120.0
-IDLE_SECONDS = 5.0  # how long Airflow's own idling is looked at, before each large drain
+IDLE_SECONDS = 5.0  # Airflow without work is measured for this time before each large drain
 AFTER_SECONDS = 3.0  # the workers' last moments count, too
 CONTROL = {"rendering": False}  # rendering PDFs would take the CPU time that is measured
 
-HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while Thunderhead is paused; the clock starts when \
-it is let go, and stops with the last final event's time stamp on Kafka. Beside it: a bare asyncio script that does \
-only the same HTTP calls and row writes, in bulk, with as many calls in flight, and publishes nothing. "Under way" is \
-between the 10th and the 90th percentile of the ends. The simulator takes 0.5 s a document and renders none. {ROUNDS} \
-rounds of each, in turn. CPU is that of the scheduler, the triggerer and all task processes, above what the same use \
-while nothing is to do; memory is their peak above the same, shared pages counted once."""
+HOW = f"""{SMALL:,} and {LARGE:,} requests, accepted while Thunderhead is paused. The clock starts when Thunderhead is \
+resumed. It stops at the time stamp of the last final event on Kafka. Beside it: a bare asyncio script that makes only \
+the same HTTP calls and row writes, in bulk, with as many calls in flight. It publishes nothing. "Under way" is the \
+time between the 10th and the 90th percentile of the ends. The simulator takes 0.5 s a document and renders none. \
+{ROUNDS} rounds of each, in turn. CPU is that of the scheduler, the triggerer and all task processes, minus what they \
+use when there is nothing to do. Memory is their peak, minus the same; shared pages count once."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class _Side:
 
 
 def bench_drain(system: System, say: Say) -> Section:
-    """Measure it. Raises LocalError where either side does not come to an end."""
+    """Measure it. Raises LocalError if either side does not end."""
     figures: list[Figure] = []
     tell_the_simulator(system, CONTROL)
     try:
@@ -97,7 +97,7 @@ def _drain_barely(system: System, run: str, requests: int, bare: _Side) -> None:
 
 @contextmanager
 def _charged(system: System, ours: _Side) -> Iterator[None]:
-    """The cost of the block for the jobs."""
+    """Measure what the jobs use while the block runs."""
     parts = part_pids(system, JOBS)
     before = cpu_seconds(parts)
     with watched(parts) as idling:
@@ -111,7 +111,7 @@ def _charged(system: System, ours: _Side) -> Iterator[None]:
 
 
 def _drain(system: System, ids: Sequence[int], ours: _Side) -> None:
-    """Measure the jobs."""
+    """Drain the queue with the jobs, and measure it."""
     calls, began = calls_so_far(system).calls, time.time()
     turn_dial(system, paused=False)
     wait_for_ends(system, ids, PATIENCE_SECONDS)

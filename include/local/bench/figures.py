@@ -9,7 +9,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. ``beside`` is the limit it is held against, measured in the same run."""
+    """One line of the table. ``beside`` is the limit that it is compared with, measured in the same run."""
 
     what: str
     ours: str
@@ -21,7 +21,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """The figures of one part, and the sentences that say how they were taken."""
+    """The figures of one part, and the sentences that say how they were measured."""
 
     title: str
     how: str
@@ -29,12 +29,12 @@ class Section:
 
 
 def paired_ratio(ours: Sequence[float], beside: Sequence[float]) -> float:
-    """Median of the rounds' ratios. A disturbance of a round hits both of its sides."""
+    """Median of the rounds' ratios. A disturbance affects both sides of its round."""
     return median(a / b for a, b in zip(ours, beside, strict=True))
 
 
 def spread(values: Sequence[float]) -> str:
-    """From the lowest to the highest, to be read beside a median."""
+    """The range from the lowest to the highest value, to read beside a median."""
     return f"{min(values):.2f} to {max(values):.2f}"
 
 

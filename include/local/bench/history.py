@@ -20,29 +20,30 @@ from include.local.system import System
 SIZES = (10_000, 100_000, 1_000_000)
 LARGE = 10_000_000
 ROUNDS = 4
-AGAIN = 2  # so many times as many rounds more, where the aim is missed
+AGAIN = 2  # additional rounds where an aim is missed, as a multiple of ROUNDS
 LEAST_TIMES, LEAST_SECONDS = 8, 0.06  # of one probe in one round at one size
 LARGEST_RATIO = 1.2
 OURS = ("postgresql", "oms-migrations")
 
-HOW = f"""The functions that the jobs, the intake and the console call, each in a transaction that is rolled back, on \
-databases with the same live work in front - 500 requests due, 500 batches at Thunderhead whose poll is due, 100 \
-events waiting - and ever more finished requests behind, of 90 days: with payload, metadata, batches, errors, \
-timeline, events. {ROUNDS} rounds of {LEAST_TIMES} times or more, in turn, of which the quickest counts; medians of \
-the rounds, three times as many where the aim is missed: measured with the most requests behind, beside it with the \
-fewest; each ratio is the median of the rounds' own. `ARGS="--only history --ten-million"` adds ten million. \
-It leaves the plans in `var/bench/query-plans.md`."""
+HOW = f"""The functions that the jobs, the intake and the console call, each in a transaction that is rolled back. All \
+databases have the same open work: 500 requests due, 500 batches at Thunderhead whose poll is due, 100 events waiting. \
+They differ in the number of finished requests of the last 90 days, which have payload, metadata, batches, errors, \
+timeline and events. There are {ROUNDS} rounds, in turn. A round calls each function {LEAST_TIMES} times or more, and \
+counts the shortest time. Where an aim is missed, there are three times as many rounds. "Measured" is the median of \
+the rounds with the most finished requests, "beside it" with the fewest. Each ratio is the median of the rounds' own \
+ratios. `ARGS="--only history --ten-million"` adds ten million. The bench leaves the plans in \
+`var/bench/query-plans.md`."""
 
 
 class HistorySystem(System):
-    """A database alone."""
+    """A system of a database only."""
 
     def _make_parts(self) -> list[Part]:
         return [part for part in super()._make_parts() if part.name in OURS]
 
 
 def bench_history(settings: BenchSettings, say: Say, *, ten_million: bool = False) -> Section:
-    """Measure it, and write the plans. Raises LocalError where the database does not come up."""
+    """Measure it, and write the plans. Raises LocalError if the database does not start."""
     sizes = (*SIZES, LARGE) if ten_million else SIZES
     with HistorySystem(settings, say) as system:
         url = superuser_url(settings, system.secrets)
@@ -62,7 +63,7 @@ async def _measure(urls: Mapping[int, str], say: Say) -> list[Figure]:
     for number, probe in enumerate(PROBES, start=1):
         seconds: dict[int, list[float]] = {size: [] for size in connections}
         await _rounds(probe, connections, seconds)
-        if not history_figure(probe.what, seconds).is_met:  # it may have been the machine: looked at longer
+        if not history_figure(probe.what, seconds).is_met:  # the cause may be other work of the machine: measure longer
             for _ in range(AGAIN):
                 await _rounds(probe, connections, seconds)
         figures.append(history_figure(probe.what, seconds))

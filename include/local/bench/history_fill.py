@@ -20,19 +20,20 @@ HISTORY = (  # the queries that make it, in the order of their keys
     "history_slices", "history_requests", "history_payloads", "history_metadata", "history_batches", "history_xml",
     "history_errors", "history_timeline", "history_events",
 )  # fmt: skip
-LIVE = {"live_queued": 500, "live_in_flight": 500, "live_outbox": 100}  # the queries that make the work in front
+LIVE = {"live_queued": 500, "live_in_flight": 500, "live_outbox": 100}  # the queries that make the open work
 
 
 def database_name(requests: int) -> str:
-    """Name of the database with so many finished requests."""
+    """Name of the database with this number of finished requests."""
     return f"history_{requests}"
 
 
 def make_history(server_url: str, requests: int, template: str = "oms") -> str:
-    """A database with so many finished requests, 500 due, 500 in flight, 100 events waiting. Returns where it is.
+    """Make a database with this number of finished requests, 500 due ones, 500 in flight and 100 waiting events.
 
-    ``server_url``: the superuser's; ``template``: a migrated database with no requests in it. The tables are made new
-    in the transaction that fills them, so PostgreSQL writes no WAL, and indexes are built when the rows are there.
+    ``server_url``: the superuser's; ``template``: a migrated database with no requests in it. Returns the database's
+    URL. The tables are made new in the transaction that fills them, so PostgreSQL writes no WAL. Indexes are built when
+    the rows are there.
     """
     name = database_name(requests)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -45,15 +46,15 @@ def make_history(server_url: str, requests: int, template: str = "oms") -> str:
         for name, number in LIVE.items():
             connection.execute(_SQL[name], {"n": number})
         connection.execute("VACUUM ANALYZE")
-        connection.execute("CHECKPOINT")  # or it comes while something is measured
+        connection.execute("CHECKPOINT")  # otherwise it may happen during a measurement
     return url
 
 
 def fill_history(connection: psycopg.Connection[Any], requests: int) -> None:
-    """So many finished requests, and nothing else, in the connection's database; the connection is a superuser's."""
+    """Fill the connection's database with this number of finished requests. The connection must be a superuser's."""
     connection.execute(
         "SET session_replication_role = replica"
-    )  # foreign keys are not checked: the rows fit as they are made
+    )  # foreign keys are not checked, because the queries make rows that fit
     connection.execute("SET maintenance_work_mem = '256MB'")
     _fill(connection, requests)
     connection.execute("RESET session_replication_role")

@@ -1,4 +1,4 @@
-"""var/bench/query-plans.md: how PostgreSQL carries out what the history bench measures, told by its auto_explain."""
+"""var/bench/query-plans.md: the plans of the history bench's statements, as auto_explain logs them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ EXPLAIN = (
 )
 HEAD = """# Query plans
 
-Written by `make bench ARGS="--only history"`: the plans of the statements that it measures, with {size:,} finished
-requests behind them, 500 due, 500 at Thunderhead, and 100 events waiting. "Index" with the name of an index of open
-rows is what keeps a figure flat; a `Seq Scan` of a table that grows would be what does not.
+`make bench ARGS="--only history"` writes this page: the plans of the statements that it measures. The database has
+{size:,} finished requests, 500 due ones, 500 at Thunderhead, and 100 waiting events. A plan that uses an index of open
+rows does not slow down with the history. A `Seq Scan` of a table that grows does.
 """
 STATEMENT = re.compile(r"[\s\S]*?\n(?=\S[^\n]*\(cost=)")  # comes before its plan
 
 
 def write_plans(url: str, size: int, file: Path) -> None:
-    """Carry every probe out once more, and keep what PostgreSQL tells of its statements."""
+    """Run every probe once more, and write the plans that PostgreSQL logs for its statements."""
     file.write_text("\n".join([HEAD.format(size=size), *asyncio.run(_sections(url))]), encoding="utf-8")
 
 

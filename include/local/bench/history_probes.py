@@ -37,13 +37,13 @@ ENDED_TOGETHER = 100  # contract: most a look-up at Thunderhead
 
 
 class OneConnection(Database):
-    """The intake's database on a connection of ours, so that what it stores can be taken back."""
+    """The intake's database on a connection that the bench owns, so that it can roll back what is stored."""
 
     def __init__(self, connection: Connection[DictRow]) -> None:
         self._connection = connection
 
     def rows(self, name: str, /, *, prepare: bool | None = None, **values: Any) -> list[DictRow]:
-        """As the intake runs it."""
+        """Run the statement as the intake does."""
         return self._connection.execute(query(name), values, prepare=prepare).fetchall()
 
 
@@ -53,17 +53,17 @@ class Connections:
 
     jobs: AsyncConnection[DictRow]
     intake: Connection[DictRow]
-    lease: Lease | None = None  # on the slice that was opened last
+    lease: Lease | None = None  # of the slice that was opened last
 
     @classmethod
     async def open(cls, url: str) -> Connections:
-        """Both."""
+        """Open both connections."""
         jobs = await database.connect(url, Settings(), application_name="bench")
-        jobs.prepare_threshold = None  # a task has a connection of its own: nothing is ever run so often in it
+        jobs.prepare_threshold = None  # a task has its own connection, and repeats no statement often enough
         return cls(jobs, Connection.connect(url, autocommit=True, row_factory=dict_row))
 
     async def close(self) -> None:
-        """Both."""
+        """Close both connections."""
         await self.jobs.close()
         self.intake.close()
 
@@ -98,7 +98,7 @@ async def _claim(connections: Connections, job: Job) -> SliceRef:
 
 
 def _hold(job: Job, held: str, renewal: str) -> Probe:
-    """What a worker reads of its slice, and its hold on it renewed."""
+    """Read a slice as its worker does, and renew the lease."""
 
     async def before(connections: Connections) -> None:
         claimed = await _claim(connections, job)
@@ -163,7 +163,7 @@ def _new(correlation_id: str) -> NewRequest:
 
 
 PROBES = (
-    # What only reads comes first: writes leave dead rows, and autovacuum finds the small database's much sooner.
+    # Probes that only read come first: writes leave dead rows, and autovacuum removes these sooner in a small database.
     Probe("watcher's look, document_processing", _due(Job.PROCESSING)),
     Probe("watcher's look, document_monitoring", _due(Job.MONITORING)),
     Probe("intake: a client's search", _find),

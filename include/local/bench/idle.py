@@ -25,20 +25,20 @@ LARGEST_SHARE = 0.01  # of a core
 LARGEST_MEGABYTES = 5.0  # a day
 DAY_SECONDS = 86_400
 WATCHDOG = "oms_watchdog"
-MODES = (  # with early wake, and on fixed schedules alone; both by default
+MODES = (  # with early wake, and on fixed schedules alone; both at their defaults
     Settings(early_wake=True, processing_schedule=EVERY_TEN_MINUTES, monitoring_schedule=EVERY_TEN_MINUTES),
     Settings(early_wake=False, processing_schedule=EVERY_MINUTE, monitoring_schedule=EVERY_MINUTE),
 )
 COMMITS = "SELECT datname, xact_commit + xact_rollback FROM pg_stat_database WHERE datname IN ('oms', 'airflow')"
 
-HOW = f"""The whole system with nothing to do: CPU time of Airflow's processes and all their children, but for the DAG \
-processor, which reads paused DAGs as often as others; and transactions by pg_stat_database. {ROUNDS} windows of \
-{WINDOW_SECONDS:.0f} s with both jobs on and as many with all DAGs paused, which stands for an Airflow without any; in \
-turn; medians, per minute. "Above" is the median of the windows' own differences, and the share of the runs that each \
-makes every ten minutes, its fixed schedule. "Fixed schedules alone" is OMS_EARLY_WAKE=false with its default of a run \
-a minute: the cost of an idle run, times those runs. What is kept a day is that of one idle run each, by counting all \
-rows of Airflow's database (with as much again for their indexes) and all bytes of its task logs before and after, \
-times the runs of a day."""
+HOW = f"""The whole system with nothing to do. CPU is the time of Airflow's processes and all their children, except \
+the DAG processor, which reads paused DAGs as often as others. Transactions are those of pg_stat_database. {ROUNDS} \
+windows of {WINDOW_SECONDS:.0f} s with both jobs on, and as many with all DAGs paused, which stands for an Airflow \
+without DAGs. The windows are in turn; figures are medians, per minute. "Above" is the median difference of the \
+windows, plus the cost of the runs that each job makes every ten minutes by its fixed schedule. "Fixed schedules \
+alone" is OMS_EARLY_WAKE=false with its default of a run a minute: the cost of an idle run, times these runs. "Kept a \
+day" is what one idle run keeps, times the runs of a day. It counts all rows of Airflow's database (with as much again \
+for their indexes) and all bytes of its task logs, before and after the run."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,14 @@ def _transactions(system: System) -> dict[str, int]:
 
 
 def _runs_a_day(dag_id: str, settings: Settings) -> float:
-    """The runs of an idle day that the fixed schedule makes; the watchers make none then."""
+    """The runs of an idle day. The fixed schedule makes all of them, because the watchers find no work."""
     schedules = {JOBS[0]: settings.processing_schedule, JOBS[1]: settings.monitoring_schedule}
     of_watchdog = EVERY_TEN_MINUTES if settings.early_wake else f"{settings.watchdog_interval_seconds:g}"
     return DAY_SECONDS / shortest_interval_seconds(schedules.get(dag_id, of_watchdog))
 
 
 def _share_of_runs(runs: dict[str, RunCost], dag_ids_: Sequence[str], settings: Settings) -> float:
-    """Of a core, over an idle day."""
+    """The share of a core, over an idle day."""
     return sum(runs[it].cpu_seconds * _runs_a_day(it, settings) for it in dag_ids_) / DAY_SECONDS
 
 
@@ -137,7 +137,7 @@ def idle_growth(runs: dict[str, RunCost]) -> list[Figure]:
 
 
 def _kept_a_day(runs: dict[str, RunCost], dag_ids_: Sequence[str], settings: Settings) -> tuple[float, float, float]:
-    """Rows; megabytes of logs; megabytes in all."""
+    """Rows, megabytes of logs, and megabytes in all."""
     rows, logs, megabytes = (
         sum(getattr(runs[it], name) * _runs_a_day(it, settings) for it in dag_ids_) / unit
         for name, unit in (("rows", 1), ("log_bytes", 1e6), ("bytes_in_all", 1e6))

@@ -27,15 +27,15 @@ LEAST_RATIO = 1.0
 LARGEST_P99_RATIO = 1.3
 OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
 
-HOW = f"""The real intake - gunicorn as configured, PostgreSQL that waits for its disk, the real Reference Data API - \
-beside a bare Flask endpoint on the same gunicorn configuration and the same tables, which does only the same \
-INSERTs, row by row in one transaction. The load generator is a process of its own with one call in flight a \
-connection. {ROUNDS} rounds of {ROUND_SECONDS:g} s for each side, in turn; the ratio is the median of the rounds' \
+HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits for its disk, and the real Reference \
+Data API. Beside it: a bare Flask endpoint on the same gunicorn configuration and the same tables. It makes only the \
+same INSERTs, row by row in one transaction. The load generator is a separate process, with one call in flight for \
+each connection. {ROUNDS} rounds of {ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' \
 own ratios."""
 
 
 class IntakeSystem(System):
-    """The intake, what it needs, and its floor; no jobs."""
+    """A system of the intake, the parts that it needs, and its floor; without jobs."""
 
     def _make_parts(self) -> list[Part]:
         assert isinstance(self.settings, BenchSettings)
@@ -43,7 +43,7 @@ class IntakeSystem(System):
 
 
 def bench_intake(settings: BenchSettings, say: Say) -> Section:
-    """Measure it. Raises LocalError where either side answers anything but 202."""
+    """Measure it. Raises LocalError if either side answers anything but 202."""
     with IntakeSystem(settings, say) as system:
         sides = {
             "intake": system.env["OMS_INTAKE_URL"] + PATH,
@@ -56,7 +56,7 @@ def bench_intake(settings: BenchSettings, say: Say) -> Section:
 
 
 class _Rounds:
-    """Runs rounds, each under correlation ids of its own."""
+    """Runs rounds. Each uses its own correlation ids."""
 
     def __init__(self, sides: dict[str, str], token: str) -> None:
         self._sides, self._token = sides, token
@@ -64,7 +64,7 @@ class _Rounds:
         self._numbers = count(int(time.time()) % 1_000_000 * 1000)
 
     def run(self, side: str, connections: int, seconds: float) -> Measured:
-        """One round of one side."""
+        """Run one round of one side."""
         run = f"B{next(self._numbers)}"
         order = Order(self._sides[side], self._token, run, connections, seconds, self._bodies)
         try:
@@ -77,7 +77,7 @@ class _Rounds:
 
 
 def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
-    """Both sides in turn, at so many connections."""
+    """Run both sides in turn, with this number of connections."""
     ours, floor = list[Measured](), list[Measured]()
     for _ in range(ROUNDS):
         ours.append(rounds.run("intake", connections, ROUND_SECONDS))

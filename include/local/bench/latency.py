@@ -22,20 +22,20 @@ from include.local.system import System
 REQUESTS = 30
 IN_A_STREAM = 10
 WARM_UP = 1  # not counted: the first run finds everything cold
-PAUSE_SECONDS = (0.0, 1.0)  # between two requests, drawn: none is to meet the jobs in step
+PAUSE_SECONDS = (0.0, 1.0)  # between two requests, random: no request must be in step with the jobs
 END_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 LARGEST_P50_SECONDS = 2.5
 LARGEST_SECONDS = 4.0
 
-HOW = f"""One request at a time into the whole system at its default settings: {REQUESTS} of them into an idle one, \
-each some time after the last worker of the one before has ended; then {IN_A_STREAM} in a stream, one about every \
-second, which meet a worker that is still there. From the intake's 202 to the broker's time stamp of the final event. \
-Beside it: what Thunderhead itself takes to generate a document."""
+HOW = f"""One request at a time into the whole system at its default settings. First {REQUESTS} requests into an idle \
+system, each some time after the last worker has ended. Then {IN_A_STREAM} in a stream, about one a second, while a \
+worker still runs. Times are from the intake's 202 to the broker's time stamp of the final event. Beside it: the time \
+that Thunderhead itself takes to generate a document."""
 
 
 def bench_latency(system: System, say: Say) -> Section:
-    """Measure it. Raises LocalError where a request does not end in time."""
+    """Measure it. Raises LocalError if a request does not end in time."""
     idle, stream = _hand_in(system, say)
     wanted = {it.request_id for it in idle + stream}
     events = read_events(system.addresses.kafka, system.settings.kafka_topic, wanted, END_SECONDS)
@@ -47,7 +47,7 @@ def bench_latency(system: System, say: Say) -> Section:
 
 
 def _hand_in(system: System, say: Say) -> tuple[list[Accepted], list[Accepted]]:
-    """One by one: those that met an idle system, and those that met a worker."""
+    """Send requests one by one. Returns those that met an idle system, and those that met a worker."""
     began = datetime.now(UTC)
     chance = random.Random(1)  # noqa: S311 - no secret
     completing = [
@@ -74,7 +74,7 @@ def _hand_in(system: System, say: Say) -> tuple[list[Accepted], list[Accepted]]:
 
 
 def _wait_for_ends(intake: IntakeClient, since: str, number: int) -> None:
-    """Until so many requests are COMPLETED."""
+    """Wait until this number of requests is COMPLETED."""
     deadline = time.monotonic() + END_SECONDS
     while intake.counts(since)["COMPLETED"] < number:
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The load generator, a process of its own: so many connections, each with one call in flight, for so many seconds.
+"""The load generator, a separate process: connections with one call in flight each, for a given number of seconds.
 
 It writes HTTP by hand and reads only the status of the answers, to leave the cores to the servers.
 Reads its order from standard input as JSON, writes what it measured to standard output as JSON.
@@ -58,7 +58,7 @@ class _Round:
     statuses: dict[str, int] = field(default_factory=dict)
 
     def next_call(self) -> bytes:
-        """The next call's bytes, under a correlation id of its own."""
+        """The next call's bytes, with a new correlation id."""
         self.sent += 1
         name = f"{self.order.run}-{self.sent}".ljust(ID_LENGTH, "-")
         return self.calls[self.sent % len(self.calls)].replace(PLACEHOLDER.encode(), name.encode())
@@ -103,7 +103,7 @@ class _Connection(asyncio.Protocol):
 
 
 def measure(order: Order) -> Measured:
-    """Run one round in a process of its own. Raises subprocess.SubprocessError."""
+    """Run one round as a separate process. Raises subprocess.SubprocessError."""
     ended = subprocess.run(
         [sys.executable, "-m", "include.local.bench.load"],
         input=json.dumps(asdict(order)), capture_output=True, text=True, check=True,
@@ -113,7 +113,7 @@ def measure(order: Order) -> Measured:
 
 
 async def work(order: Order) -> Measured:
-    """Carry one round out."""
+    """Run one round."""
     began = time.perf_counter()
     shared = _Round(order, began + order.seconds, [_call(order, body.encode()) for body in order.bodies])
     ends = [await _connect(shared) for _ in range(order.connections)]
@@ -124,7 +124,7 @@ async def work(order: Order) -> Measured:
 
 
 async def _connect(shared: _Round) -> asyncio.Future[None]:
-    """Open one connection, which begins at once. Returns what tells its end."""
+    """Open one connection and start its calls. Returns a future that is done when the connection ends."""
     address = urlsplit(shared.order.url)
     loop = asyncio.get_running_loop()
     done = loop.create_future()
@@ -142,7 +142,7 @@ def _call(order: Order, body: bytes) -> bytes:
 
 
 def main() -> None:
-    """Read the order, carry it out, write what was measured."""
+    """Read the order, run the round, write the result."""
     order: dict[str, Any] = json.load(sys.stdin)
     print(json.dumps(asdict(asyncio.run(work(Order(**order))))))
 

@@ -13,16 +13,16 @@ from include.local.supervisor import Supervisor
 from include.local.system import System
 
 AIRFLOW = ("api-server", "triggerer", "scheduler")  # the DAG processor reads paused DAGs as often as others
-JOBS = ("triggerer", "scheduler")  # where the jobs' own code runs: watchers in the one, task instances below the other
+JOBS = ("triggerer", "scheduler")  # they run the jobs' code: watchers, and task instances
 LOOK_SECONDS = 2.5  # between two measurements of the memory, which take some hundredths of a CPU second
 
 
 @dataclass
 class Usage:
-    """Usage of processes while they were watched; complete when the watching has ended."""
+    """Usage of processes while they were watched. It is complete when the block has ended."""
 
     cpu_seconds: float = 0.0
-    peak_bytes: int = 0  # of all together, at one time; what processes share is counted once
+    peak_bytes: int = 0  # of all processes at one time; shared pages count once
     peak_process_bytes: int = 0  # resident, of the largest one
 
 
@@ -42,13 +42,13 @@ def watched(pids: Iterable[int]) -> Iterator[Usage]:
 
 
 def part_pids(system: System, names: Iterable[str] = AIRFLOW) -> list[int]:
-    """The processes of a running system's parts. Raises LocalError where supervisord is gone."""
+    """The processes of a running system's parts. Raises LocalError if supervisord is gone."""
     states = Supervisor(system.settings.var_dir, system.settings.log_dir).states()
     return [states[name].pid for name in names]
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """That these processes have used so far, user and system: with their children, and those they have seen end."""
+    """CPU seconds of these processes so far, user and system, with their running and ended children."""
     total = 0.0
     for process in _trees(pids):
         with suppress(psutil.NoSuchProcess):
@@ -67,7 +67,7 @@ def _look_until(roots: tuple[int, ...], usage: Usage, over: threading.Event) -> 
 
 
 def _memory(roots: tuple[int, ...]) -> tuple[int, int]:
-    """Bytes of all, by PSS where the kernel tells it (Linux), else resident; and resident bytes of the largest."""
+    """Bytes of all processes (PSS on Linux, else resident), and resident bytes of the largest one."""
     total = largest = 0
     for process in _trees(roots):
         with suppress(psutil.Error):

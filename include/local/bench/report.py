@@ -21,14 +21,14 @@ COLUMNS = ("What", "Measured", "Beside it", "Ratio", "Aim", "")
 PACKAGES = ("apache-airflow", "gunicorn", "flask", "psycopg", "aiohttp", "confluent-kafka")
 HEAD = """# Benchmarks
 
-Written by `make bench`. Each figure stands beside its limit, measured in turn in the same run on the same machine:
-the ratios are what counts, the absolute numbers are this machine's on this day. `make bench ARGS="--only intake"`
-measures one part and leaves the others' figures here as they are.
+`make bench` writes this page. Each figure stands beside its limit. Both were measured in turn, in the same run on the
+same machine. Compare the ratios: the absolute numbers depend on the machine and the day.
+`make bench ARGS="--only intake"` measures one part, and leaves the figures of the other parts unchanged.
 """
 
 
 def table(section: Section) -> Table:
-    """For the terminal."""
+    """The section's figures as a table for the terminal."""
     shown = Table(*COLUMNS, title=section.title, title_justify="left")
     for figure in section.figures:
         shown.add_row(*_cells(figure))
@@ -36,14 +36,14 @@ def table(section: Section) -> Table:
 
 
 def write(section: Section, load_before: float, file: Path = FILE) -> None:
-    """Put the section's figures in the place of its former ones; the other sections stay."""
+    """Replace the section's figures in the file. The other sections do not change."""
     kept = _sections(file.read_text(encoding="utf-8")) if file.exists() else {}
     kept[section.title] = _markdown(section, load_before)
     file.write_text("\n".join([HEAD, *kept.values()]), encoding="utf-8")
 
 
 def machine(load_before: float) -> str:
-    """When and on what: date, cores, memory, versions, and how busy the machine was with other work."""
+    """Date, cores, memory, versions, and the load of the machine before the bench began."""
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
@@ -59,7 +59,7 @@ def _markdown(section: Section, load_before: float) -> str:
 
 
 def _sections(text: str) -> dict[str, str]:
-    """The sections that the file has, by title, in their order."""
+    """The sections of the file by title, in their order."""
     parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     return {part.splitlines()[0]: f"## {part.rstrip()}\n" for part in parts}
 

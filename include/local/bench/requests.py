@@ -1,4 +1,4 @@
-"""Requests for the bench: hand them in in bulk, wait for their ends."""
+"""Requests for the bench: hand them in by bulk calls, and wait for their ends."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ CALLERS = 2
 SMALL_CALL_SECONDS = 0.1
 LOOK_SECONDS = 0.2
 OPEN = """SELECT count(*) FROM (SELECT FROM document_requests
-          WHERE request_id BETWEEN %s AND %s AND ended_at IS NULL LIMIT 1) open_ones"""  # looks must not cost much
+          WHERE request_id BETWEEN %s AND %s AND ended_at IS NULL LIMIT 1) open_ones"""  # cheap, because it runs often
 AT_WORK = "SELECT count(*) FROM slices WHERE closed_at IS NULL AND lease_until > now()"
-NOBODY_SECONDS = 120.0  # a worker stays for a minute
+NOBODY_SECONDS = 120.0  # a worker keeps its slice open for a minute
 ENDED_AT = """SELECT extract(epoch FROM ended_at)::float FROM document_requests
               WHERE request_id = ANY (%s) AND status = 'COMPLETED' ORDER BY ended_at"""
 
 
 def hand_in(system: System, run: str, number: int) -> list[int]:
-    """So many requests that will be COMPLETED, under correlation ids of this run. Returns their ids."""
+    """Hand in requests that will be COMPLETED, with correlation ids of this run. Returns their ids."""
     with _intake(system) as intake:
         requests = _requests(run, number)
         calls = [partial(_stored, intake, requests[start : start + BULK]) for start in range(0, number, BULK)]
@@ -45,7 +45,7 @@ def hand_in(system: System, run: str, number: int) -> list[int]:
 
 
 def hand_in_evenly(system: System, run: str, number: int, per_second: float) -> list[int]:
-    """As `hand_in`, so many a second, in small calls one after the other."""
+    """Hand in requests as `hand_in` does, at an even rate, by small calls one after the other."""
     began, ids, size = time.monotonic(), list[int](), round(per_second * SMALL_CALL_SECONDS)
     with _intake(system) as intake:
         requests = _requests(run, number)
@@ -91,7 +91,7 @@ def wait_for_ends(system: System, ids: Sequence[int], patience_seconds: float) -
 
 
 def wait_until_nobody_is_at_work(connection: psycopg.Connection) -> None:
-    """Wait until the last worker has closed its slice. Raises LocalError where one stays on."""
+    """Wait until the last worker has closed its slice. Raises LocalError if one does not."""
     deadline = time.monotonic() + NOBODY_SECONDS
     while (row := connection.execute(AT_WORK).fetchone()) and row[0]:
         if time.monotonic() > deadline:
@@ -116,7 +116,7 @@ def turn_dial(system: System, *, paused: bool) -> None:
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls that Thunderhead's simulator has had so far; those of them that were submits, or were answered 429."""
+    """Calls that Thunderhead's simulator has received so far: all, submits, and those answered 429."""
 
     calls: int
     submits: int
@@ -137,7 +137,7 @@ def calls_so_far(system: System) -> Calls:
 
 
 def tell_the_simulator(system: System, control: dict[str, Any] | None) -> None:
-    """Set the behaviour of the Thunderhead simulator; None restores that of its start."""
+    """Set the behaviour of the Thunderhead simulator; None restores its initial behaviour."""
     headers = {"Authorization": f"Bearer {system.addresses.thunderhead_token}"}
     method = "DELETE" if control is None else "PUT"
     try:

@@ -1,4 +1,4 @@
-"""The bench from its start to its end."""
+"""`make bench`: choose the parts, start their systems, measure, print and write."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from include.local.system import System
 # In the order in which they are measured; what each takes on two cores that have nothing else to do, in seconds.
 SECONDS = {"drain": 90, "latency": 140, "idle": 125, "intake": 35, "history": 80, "scale-out": 45, "backpressure": 30,
            "weather": 400}  # fmt: skip
-BY_NAME_ALONE = ("backpressure", "weather")  # ten minutes do not hold all
+BY_NAME_ALONE = ("backpressure", "weather")  # all parts do not fit into ten minutes
 OF_THE_WHOLE: Mapping[str, Callable[[System, Say], Section]] = {
     "drain": bench_drain,
     "latency": bench_latency,
@@ -42,23 +42,23 @@ MOST_SECONDS = 600.0
 
 
 class Time:
-    """The time that the bench may still take."""
+    """The time budget of the bench."""
 
     def __init__(self, most_seconds: float) -> None:
         self._began, self._most = time.monotonic(), most_seconds
 
     @property
     def minutes(self) -> float:
-        """So far."""
+        """Seconds that the bench has taken so far."""
         return (time.monotonic() - self._began) / 60
 
     def is_enough_for(self, name: str) -> bool:
-        """Whether a part that is to begin now will have ended in time."""
+        """Whether a part that begins now will end in time."""
         return time.monotonic() - self._began + SECONDS[name] <= self._most
 
 
 def run_bench(only: Sequence[str] | None, settings: LocalSettings, *, ten_million: bool = False) -> None:
-    """Measure the parts that are asked for, or all that ten minutes hold; print and write each as it comes.
+    """Measure the parts that are asked for, or all that fit into ten minutes. Print and write each when it is done.
 
     A part that fails is reported at the end; the others are measured all the same. Raises LocalError.
     """
@@ -90,7 +90,7 @@ def run_bench(only: Sequence[str] | None, settings: LocalSettings, *, ten_millio
 def _parts(
     names: Sequence[str], settings: BenchSettings, ten_million: bool
 ) -> Iterator[tuple[str, Callable[[], Section]]]:
-    """Parts of the whole system share one system with default settings; each other part has a system of its own."""
+    """Parts that need the whole system share one with default settings. Each other part has its own system."""
     _clear(settings)
     if wanted := [name for name in OF_THE_WHOLE if name in names]:
         with System(settings, say) as system:
@@ -109,6 +109,6 @@ def _parts(
 
 
 def _clear(settings: LocalSettings) -> None:
-    """Remove what an earlier system left, its processes included."""
+    """Remove the files and processes that an earlier system left."""
     Supervisor(settings.var_dir, settings.log_dir).end()
     shutil.rmtree(settings.var_dir, ignore_errors=True)

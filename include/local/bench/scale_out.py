@@ -24,21 +24,21 @@ SLICES = (1, 2, 4)
 ROUNDS = 1
 LATENCY_SECONDS = 0.2
 SLICE_SIZE = 500
-CONCURRENCY = 32  # calls in flight a slice: so few that two cores bear four slices
+CONCURRENCY = 32  # calls in flight a slice: few enough for four slices on two cores
 PATIENCE_SECONDS = 120.0
 CONTROL = {"latency_seconds": LATENCY_SECONDS, "rendering": False}
 WORKED_IN = """SELECT count(*), extract(epoch FROM min(opened_at))::float FROM slices WHERE slice_id IN (
                    SELECT slice_id FROM request_timeline WHERE request_id = ANY (%s) AND event = 'CLAIMED')"""
 
-HOW = f"""A Thunderhead that takes {LATENCY_SECONDS * 1000:.0f} ms to answer each call, and 0.5 s a document; \
-OMS_MAX_SLICES={max(SLICES)}, OMS_SLICE_SIZE={SLICE_SIZE}, OMS_CONCURRENCY={CONCURRENCY}. As many requests are \
-accepted while Thunderhead is paused as {", ".join(map(str, SLICES))} slices hold, so that each slice has \
-the same to do; the clock starts when the first of them is taken up, and stops with the last end. {ROUNDS} round of \
-each; beside each: one slice."""
+HOW = f"""A Thunderhead that takes {LATENCY_SECONDS * 1000:.0f} ms to answer each call, and 0.5 s a document. \
+OMS_MAX_SLICES={max(SLICES)}, OMS_SLICE_SIZE={SLICE_SIZE}, OMS_CONCURRENCY={CONCURRENCY}. While Thunderhead is paused, \
+the intake accepts as many requests as {", ".join(map(str, SLICES))} slices hold, so each slice has the same work. The \
+clock starts when the first request is taken up, and stops with the last end. {ROUNDS} round of each. Beside each: one \
+slice."""
 
 
 def bench_scale_out(settings: BenchSettings, say: Say) -> Section:
-    """Measure it, on a system that may have so many slices. Raises LocalError where requests do not come to an end."""
+    """Measure it, on a system with as many slices at a time. Raises LocalError if requests do not end."""
     wide = settings.model_copy(update={"max_slices": max(SLICES), "slice_size": SLICE_SIZE, "concurrency": CONCURRENCY})
     found: dict[int, list[float]] = {slices: [] for slices in SLICES}
     with System(wide, say) as system:
@@ -51,10 +51,10 @@ def bench_scale_out(settings: BenchSettings, say: Say) -> Section:
 
 
 def _round(system: System, slices: int, run: str, say: Say) -> float:
-    """Documents a second."""
+    """Measure one round. Returns documents a second."""
     turn_dial(system, paused=True)
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
-        wait_until_nobody_is_at_work(connection)  # who stayed would take part in this round
+        wait_until_nobody_is_at_work(connection)  # a worker that still runs would take part in this round
         ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
         turn_dial(system, paused=False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""A system of the bench's own."""
+"""The settings of the bench's system."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from include.local.settings import LocalSettings, Port
 
 
 class BenchSettings(LocalSettings):
-    """The local settings, and where the intake's floor is."""
+    """The local settings, and the port of the intake's floor."""
 
     bench_floor_port: Port = Field(default=18083, description="The bare endpoint that the intake is held against.")
 
 
 def bench_settings(settings: LocalSettings) -> BenchSettings:
-    """Settings of a system in a folder of its own; what the environment sets is kept."""
+    """Settings of a system in its own folder. Settings in the environment apply."""
     return BenchSettings(var_dir=settings.var_dir / "bench")

@@ -29,7 +29,7 @@ from include.local.system import System
 
 HAND_IN_PER_SECOND = 300.0
 PATIENCE_SECONDS = 100.0
-CLEAR_UP_SECONDS = 60.0  # for what has not ended by then, in the calm
+CLEAR_UP_SECONDS = 60.0  # for requests that have not ended by then; in the calm
 LOOK_SECONDS = 0.5
 EVENTS_SECONDS = 20.0
 RUNNING_SECONDS = 5.0  # after the first request: by then the limits should be found
@@ -50,22 +50,22 @@ FORGET = """UPDATE outside_systems
         window_began_at = NULL, answered_in_window = DEFAULT, answered_per_second = NULL, answered_before = NULL,
         open_until = NULL, failures = 0, last_error = NULL, recent_answered = 0, recent_failed = 0"""
 
-HOW = f"""Requests handed in at {HAND_IN_PER_SECOND:.0f} a second, default settings, 0.5 s a document; one weather \
-after the other, in one run, each with a Thunderhead that nobody knows yet. From acceptance to the broker's time \
-stamp of the final event; beside each: the calm. *Failing*: 10 % of the submits and 3 % of the reads are answered \
-500, 502 or 503 with Retry-After 1, and 3 % of all calls are cut. *Lost answers*: the batch is made, and the answer is \
-an error, cut, HTML, empty, half, or does not come. *Limits*: 8 calls at a time and 100 a second, 50 ms each, every \
-other call answered 429 with Retry-After 2. *Garbled reads*: 25 % of them HTML, empty, half or of another shape, a \
-tenth of the ids left out, 5 % of the batches COMPLETED without a document id (not waited for). *Outages*: 10 s of \
-503, 10 s of cut connections, 5 s of 401 within 32 s, while 30 requests a second are handed in. "Made twice" compares \
-Thunderhead's ledger with the rows. "Under way" is from {RUNNING_SECONDS:.0f} s after the first request to the 95th \
-percentile of the ends."""
+HOW = f"""Requests are handed in at {HAND_IN_PER_SECOND:.0f} a second, with default settings and 0.5 s a document. The \
+weathers follow each other in one run. For each, the jobs have to find the limits of Thunderhead anew. Times are from \
+acceptance to the broker's time stamp of the final event. Beside each: the calm. *Failing*: 10 % of the submits and 3 \
+% of the reads are answered 500, 502 or 503 with Retry-After 1, and 3 % of all calls are cut. *Lost answers*: the \
+batch is made, but the answer is an error, cut, HTML, empty or half, or does not come. *Limits*: 8 calls at a time and \
+100 a second, 50 ms each; every other call is answered 429 with Retry-After 2. *Garbled reads*: 25 % of the reads are \
+HTML, empty, half or of another shape, a tenth of the ids is left out, and 5 % of the batches are COMPLETED without a \
+document id (the bench does not wait for these). *Outages*: 10 s of 503, 10 s of cut connections and 5 s of 401 within \
+32 s, while 30 requests a second are handed in. "Made twice" compares Thunderhead's ledger with the rows. "Under way" \
+is from {RUNNING_SECONDS:.0f} s after the first request to the 95th percentile of the ends."""
 
 Seconds = float
 
 
 class Outage(NamedTuple):
-    """When it begins after the first request, how long it lasts, and the simulator's word for it."""
+    """Seconds from the first request to its begin, its length, and the simulator's name for it."""
 
     at: Seconds
     seconds: Seconds
@@ -74,7 +74,7 @@ class Outage(NamedTuple):
 
 @dataclass(frozen=True)
 class Weather:
-    """What Thunderhead does, and what the work may come to in it. None: no aim."""
+    """The behaviour of Thunderhead, and the aims for the jobs in it. None: no aim."""
 
     name: str
     requests: int
@@ -87,7 +87,7 @@ class Weather:
     submits_a_document: float | None = None
     documents_per_second: float | None = None
     share_refused: float | None = None
-    waits_for_all: bool = True  # but for those that are COMPLETED without a document id
+    waits_for_all: bool = True  # except for those that are COMPLETED without a document id
 
 
 ERRORS = {"submit_error_status": [500, 502, 503], "error_retry_after_seconds": 1}
@@ -130,7 +130,7 @@ RAIN = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What one weather came to. ``seconds`` from each acceptance to its event, infinite where there was none."""
+    """The result of one weather. ``seconds`` from each acceptance to its event; infinite if there was none."""
 
     weather: Weather
     seconds: Sequence[Seconds]
@@ -143,13 +143,13 @@ class Measured:
 
     @property
     def under_way(self) -> float:
-        """Documents a second, once the limits should be found."""
+        """Documents a second, from the time when the limits should be found."""
         until = percentile(self.ends, 0.95)
         return sum(RUNNING_SECONDS < it <= until for it in self.ends) / max(until - RUNNING_SECONDS, 0.001)
 
 
 def bench_weather(system: System, say: Say) -> Section:
-    """Measure it. Raises LocalError where the intake, the simulator or the broker does not work."""
+    """Measure it. Raises LocalError if the intake, the simulator or the broker fails."""
     measured: list[Measured] = []
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
         _measure(system, connection, Weather("warm-up", 100))
@@ -163,7 +163,7 @@ def bench_weather(system: System, say: Say) -> Section:
 
 def _measure(system: System, connection: psycopg.Connection, weather: Weather) -> Measured:
     wait_until_nobody_is_at_work(connection)
-    connection.execute(FORGET)  # what it bears, another Thunderhead has been asked
+    connection.execute(FORGET)  # the found limits are those of another Thunderhead
     turn_dial(system, paused=False)
     with _simulated(system, weather.faults), ThreadPoolExecutor(1) as sky:
         before = calls_so_far(system)
@@ -199,7 +199,7 @@ def _simulated(system: System, faults: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _be_out(system: System, outages: Sequence[Outage]) -> list[int]:
-    """Let Thunderhead be out, as planned; returns the calls into each outage after its first second."""
+    """Make Thunderhead fail as planned. Returns the calls into each outage after its first second."""
     began, calls = time.monotonic(), list[int]()
     for outage in outages:
         _sleep_until(began + outage.at)
@@ -217,7 +217,7 @@ def _sleep_until(at: Seconds) -> None:
 
 
 def _wait(connection: psycopg.Connection, ids: Sequence[int], seconds: float, *, without: bool = False) -> None:
-    """Until all have ended, or for so long. ``without``: but for those without a document id."""
+    """Wait until all have ended, or time is up. ``without``: do not wait for those without a document id."""
     deadline = time.monotonic() + seconds
     while _open(connection, ids, without=without) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
