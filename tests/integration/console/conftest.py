@@ -16,6 +16,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
 
+from include.jobs import doors
 from include.oms.base import database as oms_database
 from include.oms.base.settings import settings
 from include.oms.operators.bulk_operations import lease_operation, work_operation
@@ -119,6 +120,7 @@ async def console(
         return as_role(oms_database_url, "oms_console")
 
     monkeypatch.setattr(database, "database_url", url)
+    monkeypatch.setattr(doors, "oms_database_url_async", url)
     monkeypatch.setattr(_AuthManagerState, "instance", SimpleAuthManager())
     monkeypatch.setattr(DagModel, "get_team_name", lambda _dag_id: None)  # else it would ask Airflow's own database
     url: str  # of the database

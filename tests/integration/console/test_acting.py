@@ -16,6 +16,7 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.outside.systems import known_systems
 from include.oms.slices.claim import claim_slices
+from include.oms.testing.outside import FakeThunderhead, served
 from include.oms.upkeep.deadlines import OpenState, check_deadlines
 from include.oms.words.model import Job
 from include.services.issuer.tokens import ensure_key_pair, make_token
@@ -164,17 +165,10 @@ async def test_the_document_comes_from_thunderhead(console: Console, monkeypatch
         " VALUES (%s, 1, 'b', '1', 'COMPLETED', 77)",
         [mine],
     )
-    monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: ("http://thunderhead", {}))
-
-    def thunderhead(request: httpx.Request) -> httpx.Response:
-        document_id = request.url.path.rpartition("/")[2]
-        body = httpx.ByteStream(f"%PDF of {document_id} %%EOF".encode())
-        return httpx.Response(200, headers={"Content-Type": "application/pdf"}, stream=body)
-
-    real = httpx.AsyncClient
-    monkeypatch.setattr(httpx, "AsyncClient", lambda **_: real(transport=httpx.MockTransport(thunderhead)))
-    answer = await console.post(f"requests/{mine}/looks", what="pdf")
-    assert answer.content == b"%PDF of 77 %%EOF"
+    async with served(FakeThunderhead().app()) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_THUNDERHEAD_API", url)
+        answer = await console.post(f"requests/{mine}/looks", what="pdf")
+    assert answer.content == b"%PDF-1.7 77 %%EOF"
     assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
 
 
