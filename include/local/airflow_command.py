@@ -1,4 +1,4 @@
-"""Airflow's own command for whoever writes a DAG: `dags test`, `connections test`, `dag.test()` in an editor.
+"""Airflow's own command for the author of a DAG: `dags test`, `connections test`, `dag.test()` in an editor.
 
 It has a home and a metadata database of its own (SQLite), so a test never shares the running scheduler's. Connections
 and settings are those of the running system, and are in var/airflow.env for a shell or an editor.

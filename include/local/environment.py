@@ -49,7 +49,7 @@ def bypass_proxies() -> None:
 
 
 def client_environment(settings: LocalSettings, addresses: Addresses, secrets: Secrets) -> dict[str, str]:
-    """Addresses and credentials for whoever uses the system."""
+    """Addresses and credentials for the users of the system."""
     return {
         "OMS_INTAKE_URL": f"http://127.0.0.1:{settings.intake_port}",
         "OMS_TOKEN": client_token(settings, "CIBT"),

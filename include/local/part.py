@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class LocalError(Exception):
-    """The system cannot start or go on. The message is a sentence for whoever typed the command."""
+    """The system cannot start or go on. The message is a sentence for the person who typed the command."""
 
 
 class NotReady(Exception):

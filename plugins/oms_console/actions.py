@@ -87,7 +87,7 @@ async def _done(db: AsyncConnection[DictRow], user: GetUserDep, action: Action, 
     """Do it, in chunks, each with its line in the audit trail. Raises HTTPException 403 and 422."""
     ids = asked.request_ids
     if action in (Action.RESOLVE, Action.REOPEN) and not asked.reason:
-        raise HTTPException(422, "say why: whoever looks at it later will want to know")
+        raise HTTPException(422, "say why: the next operator will want to know")
     if len(ids) > settings().bulk_approval_above:
         raise HTTPException(403, TOO_MANY.format(settings().bulk_approval_above))
     done = set[int]()
@@ -123,5 +123,5 @@ def _why_not(row: DictRow | None) -> str:
     if not row:
         return "there is no such request"
     if (row["status"], row["category"]) == (Status.STOPPED, Category.CANCELLED):
-        return f"left alone: {row['description']}; whoever wants it after all hands in a new request"
+        return f"left alone: {row['description']}; for the document, the client hands in a new request"
     return f"left alone: it is {row['status']} at {row['stage']}"

@@ -7,7 +7,7 @@ import time
 import psycopg
 
 from include.local.bench.figures import Figure, Section
-from include.local.bench.requests import calls_so_far, hand_in, tell_the_simulator, turn_dial, wait_for_ends
+from include.local.bench.requests import calls_so_far, hand_in, set_paused, tell_the_simulator, wait_for_ends
 from include.local.order import Say
 from include.local.system import System
 
@@ -22,13 +22,13 @@ other call with 429 and a Retry-After. The jobs do not know this rate in advance
 
 def bench_backpressure(system: System, say: Say) -> Section:
     """Measure it. Raises LocalError if the requests do not end."""
-    turn_dial(system, paused=True)
+    set_paused(system, paused=True)
     ids = hand_in(system, "L", REQUESTS)
     tell_the_simulator(system, {"rendering": False, "rate_limit_per_second": CALLS_PER_SECOND})
     before = calls_so_far(system)
     began = time.time()
     try:
-        turn_dial(system, paused=False)
+        set_paused(system, paused=False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
         after = calls_so_far(system)
     finally:

@@ -16,8 +16,8 @@ from include.local.bench.processes import JOBS, cpu_seconds, part_pids, watched
 from include.local.bench.requests import (
     calls_so_far,
     hand_in,
+    set_paused,
     tell_the_simulator,
-    turn_dial,
     wait_for_ends,
 )
 from include.local.demo.events import read_events
@@ -73,13 +73,13 @@ def bench_drain(system: System, say: Say) -> Section:
                 )
             figures += _figures(requests, ours, bare)
     finally:
-        turn_dial(system, paused=False)
+        set_paused(system, paused=False)
         tell_the_simulator(system, None)
     return Section("Drain", HOW, figures)
 
 
 def _drain_barely(system: System, run: str, requests: int, bare: _Side) -> None:
-    turn_dial(system, paused=True)
+    set_paused(system, paused=True)
     hand_in(system, run, requests)
     settings, addresses = system.settings, system.addresses
     slices = min(settings.max_slices, ceil(requests / settings.slice_size))
@@ -113,7 +113,7 @@ def _charged(system: System, ours: _Side) -> Iterator[None]:
 def _drain(system: System, ids: Sequence[int], ours: _Side) -> None:
     """Drain the queue with the jobs, and measure it."""
     calls, began = calls_so_far(system).calls, time.time()
-    turn_dial(system, paused=False)
+    set_paused(system, paused=False)
     wait_for_ends(system, ids, PATIENCE_SECONDS)
     ours.calls.append(calls_so_far(system).calls - calls)
     events = read_events(system.addresses.kafka, system.settings.kafka_topic, set(ids), PATIENCE_SECONDS)

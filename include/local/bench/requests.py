@@ -105,7 +105,7 @@ RESUME = """UPDATE outside_systems SET paused_at = NULL, paused_by = NULL, pause
     WHERE system = 'THUNDERHEAD' AND document_type = '*'"""
 
 
-def turn_dial(system: System, *, paused: bool) -> None:
+def set_paused(system: System, *, paused: bool) -> None:
     """Pause or resume Thunderhead, as the console does; after a resume the jobs start at once."""
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
         connection.execute(PAUSE if paused else RESUME)

@@ -10,8 +10,8 @@ import psycopg
 from include.local.bench.figures import Figure, Section, paired_ratio
 from include.local.bench.requests import (
     hand_in,
+    set_paused,
     tell_the_simulator,
-    turn_dial,
     wait_for_ends,
     wait_until_nobody_is_at_work,
 )
@@ -52,11 +52,11 @@ def bench_scale_out(settings: BenchSettings, say: Say) -> Section:
 
 def _round(system: System, slices: int, run: str, say: Say) -> float:
     """Measure one round. Returns documents a second."""
-    turn_dial(system, paused=True)
+    set_paused(system, paused=True)
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
         wait_until_nobody_is_at_work(connection)  # a worker that still runs would take part in this round
         ids = hand_in(system, f"{run}-{slices}", slices * system.settings.slice_size)
-        turn_dial(system, paused=False)
+        set_paused(system, paused=False)
         ends = wait_for_ends(system, ids, PATIENCE_SECONDS)
         worked_in, began = connection.execute(WORKED_IN, [ids]).fetchone() or (0, 0.0)
     rate: float = len(ends) / (ends[-1] - began)

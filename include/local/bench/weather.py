@@ -18,8 +18,8 @@ from include.local.bench.requests import (
     Calls,
     calls_so_far,
     hand_in_evenly,
+    set_paused,
     tell_the_simulator,
-    turn_dial,
     wait_until_nobody_is_at_work,
 )
 from include.local.chaos.simulator import Simulator
@@ -164,7 +164,7 @@ def bench_weather(system: System, say: Say) -> Section:
 def _measure(system: System, connection: psycopg.Connection, weather: Weather) -> Measured:
     wait_until_nobody_is_at_work(connection)
     connection.execute(FORGET)  # the found limits are those of another Thunderhead
-    turn_dial(system, paused=False)
+    set_paused(system, paused=False)
     with _simulated(system, weather.faults), ThreadPoolExecutor(1) as sky:
         before = calls_so_far(system)
         outages = sky.submit(_be_out, system, weather.outages)

@@ -1,7 +1,7 @@
 """The outbox: final events to Kafka, each acknowledged by the broker before it is marked as published.
 
 A publisher claims events by a lease, sends them and marks them; no transaction is open while it waits for the broker.
-An event waits for the earlier ones of its request, so a request's ends keep their order, whoever publishes them.
+An event waits for the earlier ones of its request, so a request's ends keep their order, whichever task publishes them.
 
 A failure holds up nothing but its own:
 

@@ -1,7 +1,7 @@
 """The work of a kit's job: claim what is due, write the intent, act, look up after doubt, record.
 
-An item is done, refused (red: a person is needed, a clear tries again), or waits for a later run. Whoever finds an
-intent that nobody recorded the outcome of looks the effect up, after a settling time, before it acts again.
+An item is done, refused (red: a person is needed, a clear tries again), or waits for a later run. If a worker
+finds an intent without a recorded outcome, it looks the effect up after the settling time, before it acts again.
 """
 
 from __future__ import annotations

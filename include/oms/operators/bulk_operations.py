@@ -1,8 +1,8 @@
 """Bulk operations: one action on all requests of a selection, as a row that is worked in pieces.
 
 A piece is one transaction: its requests, their answers and the operation's progress. A worker that is killed loses
-nothing, and the next one goes on where the last piece ended. Whoever pauses or stops an operation is obeyed before the
-next piece. Above ``OMS_BULK_APPROVAL_ABOVE`` requests another person than the one who asked has to approve.
+nothing, and the next one goes on where the last piece ended. A pause or stop takes effect before the
+next piece. Above ``OMS_BULK_APPROVAL_ABOVE`` requests, another person than the one who asked must approve.
 
 Counting and working use the same query (``select_requests``), so the requests counted are the requests worked.
 """

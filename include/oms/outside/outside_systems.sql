@@ -24,7 +24,7 @@ SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, failures, last_er
 FROM outside_systems o WHERE system = %(system)s AND document_type = '*' FOR UPDATE;
 
 -- save_outside_system --
--- What one caller has met, added to what all share. Whoever waits for the end of an outage is told.
+-- Add one caller's results to the shared state. Notify the watchers if an outage is over.
 WITH saved AS (
     UPDATE outside_systems o
     SET failures = %(failures)s, last_error = %(last_error)s, updated_at = now(),
@@ -41,10 +41,10 @@ SELECT pg_notify('oms_work', job) FROM watchers WHERE waiting AND %(is_over)s;
 
 -- take_places --
 -- Take the next places in the lines of an outside system's calls, its own and its document type's, as far as they lie
--- within a moment. So nobody holds a place that has to be given back when the dial turns or its caller dies.
+-- within a moment. So no place has to be given back when the limits change or a caller dies.
 WITH lines AS (
     SELECT document_type, 1 / least(most_per_second, bearable_per_second)::float AS gap,
-           -- never farther ahead than places are taken by the rate of now: the dial may have been turned
+           -- never farther ahead than the present rate allows, because the limits may have changed
            least(extract(epoch FROM greatest(next_call_at - now(), %(catch_up_seconds)s * interval '-1 second'))::float,
                  %(ahead_seconds)s + 1 / least(most_per_second, bearable_per_second)::float) AS starts_in
     FROM outside_systems

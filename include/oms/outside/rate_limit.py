@@ -77,7 +77,7 @@ class Shared:
     has_probe: bool  # this caller may make the one probe
     per_second: float | None
     answered_seconds_ago: float | None  # since anybody was answered
-    document_types: Mapping[str, bool]  # those with a dial of their own, and whether it is paused
+    document_types: Mapping[str, bool]  # those with their own limits or pause, and whether they are paused
 
 
 async def tell(connection: AsyncConnection[DictRow], system: str, met: Met) -> Shared:

@@ -53,7 +53,7 @@ SELECT l.document_type, l.source_system, greatest(l.most_in_flight - coalesce((
 FROM limits l;
 
 -- end_what_is_over --
--- End the holds and pauses whose time is over, and keep that in the audit trail, with the name of who had set the time.
+-- End the holds and pauses whose time is over. The audit trail gets an entry, with the name of the person who set the time.
 WITH holds AS (
     UPDATE request_holds SET released_at = until, released_by = held_by
     WHERE released_at IS NULL AND until <= now()
@@ -179,8 +179,8 @@ WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status
 ORDER BY r.rank_at, r.request_id;
 
 -- requests_are_due --
--- Whether there may be something to claim. (min, not EXISTS: with statistics from the midst of a flood, EXISTS scans the
--- table in the hope of an early hit.)
+-- Whether there may be something to claim. (min, not EXISTS: with statistics that were taken during a flood,
+-- PostgreSQL expects an early hit and scans the table for EXISTS.)
 SELECT coalesce((
     SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED'
     AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name))) <= now(), false) AS are_due;
@@ -196,11 +196,11 @@ WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s AND status = 'PR
 RETURNING request_id;
 
 -- size_of_slice --
--- How many requests or batches a slice has had.
+-- Number of requests or batches that a slice has had.
 SELECT size FROM slices WHERE slice_id = %(slice_id)s;
 
 -- close_slice --
--- Close a slice: no worker is at it any more, so the watcher of its job is notified. A slice that has grown gets a new label.
+-- Close a slice, and notify the watcher of its job. A slice that has grown gets a new label.
 WITH closed AS (
     UPDATE slices SET closed_at = now(), lease_until = NULL, label = coalesce(%(label)s, label)
     WHERE slice_id = %(slice_id)s AND lease_token = %(lease_token)s
@@ -209,5 +209,5 @@ WITH closed AS (
 SELECT pg_notify('oms_work', job) FROM closed;
 
 -- requests_in_hands --
--- How many requests workers of document_processing hold.
+-- Number of requests that workers of document_processing hold.
 SELECT count(*)::integer AS number FROM document_requests WHERE lease_until >= now();

@@ -27,7 +27,7 @@ SELECT at_work, extract(epoch FROM least(CASE WHEN NOT paused THEN greatest(
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
       WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices,
      (SELECT coalesce(bool_or(paused_at IS NOT NULL), false) AS paused, max(open_until) AS open_until
-      FROM outside_systems WHERE system IN ('THUNDERHEAD', 'REFERENCE_DATA') AND document_type = '*') dial;
+      FROM outside_systems WHERE system IN ('THUNDERHEAD', 'REFERENCE_DATA') AND document_type = '*') systems;
 
 -- document_monitoring_due_in --
 -- The same for document_monitoring, which also publishes what an earlier run could not. Requests on their way to
@@ -51,4 +51,4 @@ SELECT at_work, extract(epoch FROM least(
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
       WHERE job = 'document_monitoring' AND closed_at IS NULL AND lease_until > now()) slices,
      (SELECT coalesce(bool_or(paused_at IS NOT NULL), false) AS paused, max(open_until) AS open_until
-      FROM outside_systems WHERE system = 'THUNDERHEAD' AND document_type = '*') dial;
+      FROM outside_systems WHERE system = 'THUNDERHEAD' AND document_type = '*') systems;

@@ -92,7 +92,7 @@ def _jwk(public_key: Ed25519PublicKey) -> dict[str, Any]:
 
 
 def _write_once(file: Path, key: Ed25519PrivateKey) -> None:
-    """Write it whole or not at all, readable by its owner only; whoever came first wins."""
+    """Write it whole or not at all, readable by its owner only. The first writer wins."""
     draft = _draft(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     try:
         os.link(draft, file)

@@ -23,7 +23,7 @@ from include.services.thunderhead.letter import write_letter
 from include.services.thunderhead.letter.style import load_fonts
 from include.services.thunderhead.rendering import pdf_file
 
-NICENESS = 10  # documents can wait; whoever submits or polls cannot
+NICENESS = 10  # documents can wait; submits and polls cannot
 
 _log = logging.getLogger(__name__)
 

@@ -65,20 +65,20 @@ function tiles({ stock, steps, step_seconds }) {
 /**
  * @param {string} system
  * @param {any} probe
- * @param {any} dial
+ * @param {any} shared
  */
-function healthRow(system, probe, dial) {
+function healthRow(system, probe, shared) {
   const since = staleSince();
   const state = since
     ? ["unknown", "not known since ", instant(since)]
     : !probe.answers
       ? ["bad", `does not answer (${probe.why})`]
-      : dial?.paused_at
-        ? ["warn", `paused by ${dial.paused_by}: ${dial.paused_why ?? "no reason given"}`]
-        : dial?.open_until
-          ? ["bad", "breaker open until ", instant(dial.open_until), dial.last_error ? `: ${dial.last_error}` : ""]
-          : dial?.failures > 0
-            ? ["warn", `on probation after ${plural(dial.failures, "outage")}`]
+      : shared?.paused_at
+        ? ["warn", `paused by ${shared.paused_by}: ${shared.paused_why ?? "no reason given"}`]
+        : shared?.open_until
+          ? ["bad", "breaker open until ", instant(shared.open_until), shared.last_error ? `: ${shared.last_error}` : ""]
+          : shared?.failures > 0
+            ? ["warn", `on probation after ${plural(shared.failures, "outage")}`]
             : ["good", "answers"];
   return el(
     "li",

@@ -91,7 +91,7 @@ async def test_what_was_withdrawn_is_neither_counted_nor_driven(console: Console
     await work(console)
 
     assert named == [{"request_id": withdrawn, "done": False, "result": "left alone: withdrawn by its client; "
-                      "whoever wants it after all hands in a new request"}]  # fmt: skip
+                      "for the document, the client hands in a new request"}]  # fmt: skip
     answers = await console.get(f"bulk-operations/{asked['operation_id']}/answers")
     assert [row["request"] for row in answers["items"]] == [str(stopped)]
     assert console.timeline(withdrawn) == []
