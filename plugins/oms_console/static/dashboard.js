@@ -76,7 +76,12 @@ function healthRow(system, probe, shared) {
       : shared?.paused_at
         ? ["warn", `paused by ${shared.paused_by}: ${shared.paused_why ?? "no reason given"}`]
         : shared?.open_until
-          ? ["bad", "breaker open until ", instant(shared.open_until), shared.last_error ? `: ${shared.last_error}` : ""]
+          ? [
+              "bad",
+              "breaker open until ",
+              instant(shared.open_until),
+              shared.last_error ? `: ${shared.last_error}` : "",
+            ]
           : shared?.failures > 0
             ? ["warn", `on probation after ${plural(shared.failures, "outage")}`]
             : ["good", "answers"];
