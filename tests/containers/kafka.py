@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]
 
 from include.local.settings import ROOT
@@ -92,11 +93,15 @@ class ApacheKafka:
         )  # fmt: skip
 
     def start(self) -> None:
-        """Run it until it answers. Raises KafkaException where it does not."""
+        """Run it until it answers. Raises KafkaException where it does not, with its log's end in a note."""
         command = self._command("kafka.Kafka", self._folder / "configuration" / "server.properties")
         with (self._folder / "broker.log").open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
-        AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=START_SECONDS)
+        try:
+            AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=START_SECONDS)
+        except KafkaException as error:
+            error.add_note((self._folder / "broker.log").read_text()[-2000:])
+            raise
 
     def kill(self) -> None:
         """As a crash ends it; what it had acknowledged is in its folder."""
