@@ -96,7 +96,7 @@ export async function asOperation(action, meant) {
       tells ? el("p", {}, tells) : null,
       el("div", { class: "scroll" }, groupsTable(counted.groups, action === "retrigger")),
       counted.needs_approval
-        ? el("p", { class: "note warn" }, "This many requests need the approval of a second person.")
+        ? el("p", { class: "note warn" }, "An operation on so many requests needs the approval of a second person.")
         : null,
     ],
     go: does,

@@ -94,21 +94,18 @@ function buttons(row, me, changed) {
       },
       `${text} …`,
     );
-  const stop = button(
-    "Stop",
-    "Requests that are already worked stay as they are; the others are not touched.",
-    "changes",
-    { change: "stop" },
-  );
+  const stop = button("Stop", "Requests that are already done do not change. The others are not touched.", "changes", {
+    change: "stop",
+  });
   /** @type {Record<string, any[]>} */
   const offered = {
     WAITING: isMine
       ? [stop]
       : [
           button("Approve", `${row.actor} asked for it.`, "decisions", { approve: true }),
-          button("Reject", "Nothing is done.", "decisions", { approve: false }),
+          button("Reject", "No request is touched.", "decisions", { approve: false }),
         ],
-    RUNNING: [button("Pause", "The piece under way is finished first.", "changes", { change: "pause" }), stop],
+    RUNNING: [button("Pause", "The present piece is finished first.", "changes", { change: "pause" }), stop],
     PAUSED: [button("Resume", "It continues where it was paused.", "changes", { change: "resume" }), stop],
   };
   return offered[row.state] ? el("div", { class: "buttons" }, offered[row.state]) : null;
@@ -248,7 +245,7 @@ async function oneOperation(page, me, id) {
               { label: "Answers", key: (one) => one.request },
             ),
           ]
-        : empty("No request has been worked yet", "Each gets its answer here."),
+        : empty("No request is done yet", "Each gets its answer here."),
       el(
         "nav",
         { class: "pages", "aria-label": "Pages" },

@@ -71,9 +71,9 @@ export async function failures(page, { me }) {
       el(
         "p",
         { class: "quiet" },
-        "What needs a person, one line for each cause, document and client. ",
+        "Red requests that need a person, one line for each cause, document and client. ",
         me.may.act
-          ? "Texts are without numbers and quotations; that you looked is kept."
+          ? "Texts are shown without numbers and quotations. Your look is recorded."
           : "Your role sees no text that may quote what a client sent.",
       ),
       groups.length
@@ -84,7 +84,7 @@ export async function failures(page, { me }) {
           })
         : empty(
             "Nothing needs a person",
-            "Requests that end FAILED or STOPPED are here until somebody has seen to them.",
+            "Requests that end FAILED or STOPPED are here until they are retriggered or resolved.",
           ),
       groups[0] && groups[0].groups > groups.length
         ? el("p", { class: "quiet" }, `The largest ${number(groups.length)} of ${number(groups[0].groups)} groups.`)

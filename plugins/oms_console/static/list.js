@@ -41,7 +41,7 @@ function attemptsOf(row) {
   ];
 }
 
-/** @param {any} row since when it stands so, and the task instance that brought it there */
+/** @param {any} row with the time of its present state, and the task instance that caused it */
 function sinceOf(row) {
   const link = instanceLink(row);
   return [instant(row.ended_at ?? row.created_at), link ? el("div", { class: "small" }, link) : null];

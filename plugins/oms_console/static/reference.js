@@ -190,7 +190,7 @@ export async function reference(page, { me }) {
       content: el(
         "p",
         {},
-        "It is not in force from today on. It stays on record; documents made with it do not change.",
+        "From today on, it is not in force. It stays on record, and documents made with it do not change.",
       ),
     });
     if (done)
@@ -210,7 +210,7 @@ export async function reference(page, { me }) {
             ],
             entries,
           )
-        : el("p", {}, "It has not been changed since its history is kept."),
+        : el("p", {}, "There is no change in its history."),
     );
   };
   /** @param {any} row */

@@ -37,7 +37,7 @@ export async function retrying(page) {
       ),
       groups.length
         ? table(COLUMNS, groups, { label: "Retrying, by error", key: (group) => `${group.category} ${group.stage}` })
-        : empty("Nothing is being retried", "Requests appear here after their first failure that may pass."),
+        : empty("Nothing is being retried", "Requests appear here after their first transient failure."),
     );
   }, 5);
 }

@@ -148,7 +148,7 @@ function oneBox() {
           el(
             "div",
             { class: "bar" },
-            "It is several things: ",
+            "Several things have this id or name: ",
             kinds.map((/** @type {string} */ kind) => link(kind, cleaned)),
           ),
         );

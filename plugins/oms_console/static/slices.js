@@ -8,7 +8,7 @@ import { keepFresh } from "./refresh.js";
 import { number, plural, whatRetriggerDoes } from "./words.js";
 
 /**
- * What a clear drives: the same number as the log of the cleared task instances will have.
+ * The requests that a clear drives: the same number as in the log of the cleared task instances.
  * @param {any} shown
  * @param {boolean} isRun
  */
@@ -22,7 +22,7 @@ function clearing(shown, isRun) {
       el("strong", {}, "A clear drives no request. "),
       shown.elsewhere
         ? "The requests that are red here ended in another run: see below."
-        : "No request of it needs a person.",
+        : "None of its requests needs a person.",
     );
   }
   return note(
@@ -74,17 +74,17 @@ export async function slices(page, { me }) {
       return draw(
         page,
         empty(
-          "No requests are driven here",
-          "The tab shows the requests of jobs that work slices: this run has claimed none.",
+          "This run has no requests",
+          "The tab shows the requests of jobs that work slices. This run has claimed none.",
         ),
       );
     if (!shown.slices.length)
       return draw(
         page,
         empty(
-          "No slice is worked here",
+          "No slice here",
           isRun
-            ? "This run has claimed nothing. Where something was due, the claim's log says why."
+            ? "This run has claimed nothing. If something was due, the claim's log says why."
             : "Open a mapped instance of process_slice or poll_slice, or the tab of the whole run.",
         ),
       );

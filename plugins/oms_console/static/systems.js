@@ -51,7 +51,7 @@ export async function systems(page, { me }) {
     el(
       "p",
       { class: "quiet" },
-      "All slices share these settings. While a system is paused, nothing is claimed that needs it, and ",
+      "All slices share these settings. While a system is paused, no job claims work that needs it, and ",
       "nothing is lost. A document type keeps its own limits and those of the whole system.",
     ),
     me.may.act ? null : note("quiet", "Your Airflow role may read these settings, but not change them."),
@@ -124,7 +124,7 @@ function card(system, me, view) {
       await ask({
         title: `Resume ${titleOf(system)}?`,
         go: "Resume",
-        content: el("p", {}, "Work that waits for it is claimed again, at once."),
+        content: el("p", {}, "Work that waits for it is claimed again immediately."),
         act: () => changeOf(system, { paused: false }),
       }),
     );

@@ -1,5 +1,5 @@
 // @ts-check
-// How values are named and shown.
+// Names of values, and how they are shown.
 import { el } from "./dom.js";
 
 export const STATUSES = ["QUEUED", "PROCESSING", "COMPLETED", "FAILED", "STOPPED"];
@@ -42,11 +42,11 @@ const RETRIGGER = {
   ENRICHMENT: "a new attempt, from the configuration on",
   SUBMISSION: "a new attempt",
   GENERATION: "a new attempt, with a new Thunderhead batch",
-  MONITORING: "asking Thunderhead about the same batch again",
+  MONITORING: "polling the same batch again",
 };
 
 /**
- * What may be done to requests: its name, the address for a few, what it means, and what is said where nothing matches.
+ * The actions on requests: name, address, meaning, and the text if no request matches.
  * @type {Record<string, { does: string, path: string, tells?: string, nothing: string, needsReason?: boolean }>}
  */
 export const ACTIONS = {
@@ -72,19 +72,19 @@ export const ACTIONS = {
   retry_now: {
     does: "Retry now",
     path: "retry-now",
-    tells: "They no longer wait for their back-off: the next run takes them. No attempt is given back.",
+    tells: "They no longer wait for their back-off. The next run claims them. Spent attempts stay spent.",
     nothing: "Nothing to retry now: none of these waits for a back-off.",
   },
   withdraw: {
     does: "Withdraw",
     path: "cancellations",
-    tells: "They end as STOPPED, with a final event to their client. What a job has taken up is left alone.",
+    tells: "They end as STOPPED, with a final event to their client. Requests that a job has claimed do not change.",
     nothing: "Nothing to withdraw: none of these is queued.",
   },
   publish_again: {
     does: "Publish again",
     path: "publications",
-    tells: "The newest final event of each goes out once more. It keeps its id, so that clients know it.",
+    tells: "The newest final event of each is published once more, with the same id. So clients recognise it.",
     nothing: "Nothing to publish: none of these has ended.",
   },
 };
