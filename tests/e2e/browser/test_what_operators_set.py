@@ -1,4 +1,4 @@
-"""What operators set in the browser: the dial of a document type, reference data."""
+"""What operators set in the browser: the settings of a document type, reference data."""
 
 from __future__ import annotations
 

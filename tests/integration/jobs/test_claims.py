@@ -147,8 +147,8 @@ async def test_dead_workers_requests_do_not_stand_in_the_way_of_a_probation(oms:
     assert processed.counts["submitted"] == REQUESTS_ON_PROBATION
 
 
-async def dial(oms: Oms, document_type: str, **columns: object) -> None:
-    """Turn the dial of Thunderhead for a document type."""
+async def set_system(oms: Oms, document_type: str, **columns: object) -> None:
+    """Turn the set_system of Thunderhead for a document type."""
     for name, value in columns.items():
         await oms.connection.execute(
             f"""INSERT INTO outside_systems (system, document_type, {name}) VALUES ('THUNDERHEAD', %s, %s)
@@ -158,7 +158,7 @@ async def dial(oms: Oms, document_type: str, **columns: object) -> None:
 
 
 async def test_most_in_flight_counts_what_is_at_thunderhead(oms: Oms) -> None:
-    await dial(oms, "*", most_in_flight=3)
+    await set_system(oms, "*", most_in_flight=3)
     await oms.queued(5)
     assert len(await claimed_ids(oms)) == 3
     assert await claimed_ids(oms) == []
@@ -172,7 +172,7 @@ async def test_most_in_flight_counts_what_is_at_thunderhead(oms: Oms) -> None:
 
 
 async def test_a_document_type_has_a_dial_of_its_own(oms: Oms) -> None:
-    await dial(oms, "POLICY", most_in_flight=1)
+    await set_system(oms, "POLICY", most_in_flight=1)
     await oms.queued(3, document_type="POLICY")
     await oms.queued(3, document_type="INVOICE")
     assert len(await claimed_ids(oms)) == 4
