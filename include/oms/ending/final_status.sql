@@ -68,7 +68,7 @@ WITH wanted AS (
 SELECT request_id, revision, status FROM ended;
 
 -- red_ends_of_slice --
--- The requests that stand at FAILED or STOPPED because of this slice, each with its last error: why it is red.
+-- The requests that this slice brought to FAILED or STOPPED, each with its last error.
 SELECT r.request_id, r.status, r.stage, e.category, e.description, r.document_name
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true

@@ -1,9 +1,9 @@
 -- claim_waiting_events --
 -- Lease the next events to one publisher, in the order of their ends; topics take turns. Publishers never wait on each
 -- other. An event waits for the earlier ones of its request. A topic that took nothing at the last try gets a few events
--- only. At most so many events, and so many bytes of them: but one in any case.
--- Whether an event waits for others is asked of each in turn (a subquery for a value is), whatever PostgreSQL thinks of
--- how many there are: it learns of a flood a minute late.
+-- only. The number of events and of bytes is limited, but one event is always claimed.
+-- A scalar subquery checks for each event in turn whether it waits for others. PostgreSQL cannot turn it into a join, whose
+-- plan would be bad during a flood: its statistics are a minute late.
 WITH due AS (
     SELECT d.*, row_number() OVER (PARTITION BY t.topic ORDER BY d.event_seq) AS turn
     FROM waiting_topics t CROSS JOIN LATERAL (
@@ -11,7 +11,7 @@ WITH due AS (
         FROM final_events e
         WHERE e.published_at IS NULL AND e.set_aside_at IS NULL AND coalesce(e.topic, '') = t.topic
           AND coalesce(e.lease_until < now(), true) AND coalesce(e.next_try_at <= now(), true)
-          AND (e.topic IS NOT NULL OR 0 < (  -- else it ended before enrichment: its topic has yet to be named
+          AND (e.topic IS NOT NULL OR 0 < (  -- otherwise it ended before enrichment, and its topic is not known yet
               SELECT r.attempts FROM document_requests r WHERE r.request_id = e.request_id))
           AND (e.revision = 1 OR 0 = (
               SELECT count(*) FROM final_events earlier
@@ -38,9 +38,9 @@ SELECT * FROM claimed ORDER BY event_seq;
 UPDATE final_events SET published_at = now(), lease_token = NULL, lease_until = NULL WHERE event_seq = ANY (%(event_seqs)s);
 
 -- put_back_events --
--- These were not acknowledged, each for its reason. What failed by itself backs off, longer each time, and is set aside
--- after so many failures; what is refused for good is set aside at once. What another publisher has claimed meanwhile is
--- left alone.
+-- Return events that were not acknowledged. An event that failed by itself backs off, longer each time, and is set aside
+-- after a number of failures. An event that the broker refuses for good is set aside immediately. Events that another
+-- publisher has claimed meanwhile do not change.
 UPDATE final_events e
 SET lease_token = NULL, lease_until = NULL, failures = e.failures + w.by_itself::integer,
     next_try_at = CASE WHEN w.by_itself THEN

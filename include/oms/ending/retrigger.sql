@@ -54,7 +54,7 @@ WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED'
   AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name));
 
 -- hold_batches --
--- Put batches that are to be polled straight into the hands of the worker that asks.
+-- Lease the batches to poll directly to the worker that retriggers them.
 UPDATE thunderhead_batches
 SET slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'

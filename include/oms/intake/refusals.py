@@ -84,7 +84,7 @@ class NotFound(Refusal):
 
 
 class StateConflict(Refusal):
-    """The request as it stands does not allow it; the answer shows how it stands."""
+    """The request's present state does not allow this. The answer shows the state."""
 
     def __init__(self, detail: str, request: Mapping[str, Any]) -> None:
         super().__init__(detail)

@@ -50,17 +50,17 @@ def _answered(status: int, name: str, title: str, meaning: str, caused_by: Cause
 _ANSWERS = (
     _answered(
         400, "malformed-json", "The body is not JSON",
-        "The body could not be read as JSON (RFC 8259, UTF-8): a syntax error, NaN or Infinity, bytes that are no "
+        "The body could not be read as JSON (RFC 8259, UTF-8): a syntax error, NaN or Infinity, bytes that are not "
         "UTF-8, or an object that names the same member twice.",
-        CausedBy.CLIENT, "Correct what builds the body. `detail` says what was found, and where.", False),
+        CausedBy.CLIENT, "Correct the code that builds the body. `detail` says what is wrong, and where.", False),
     _answered(
         400, "bad-call", "The call cannot be understood",
         "The HTTP call itself is broken: its headers, its encoding or its length.",
         CausedBy.CLIENT, "Compare the call with the contract at /openapi.json.", False),
     _answered(
         401, "not-authenticated", "No token, or a bad one",
-        "Every call needs `Authorization: Bearer <JWT>`: asymmetrically signed by the configured issuer, for the "
-        "configured audience, in force, and with a `sub`. `WWW-Authenticate` says what is wrong with this one.",
+        "Every call needs `Authorization: Bearer <JWT>`. The token must be signed asymmetrically by the configured "
+        "issuer, name the configured audience, be in force, and have a `sub`. `WWW-Authenticate` says what is wrong.",
         CausedBy.CLIENT, "Fetch a new token from the issuer. If it is refused, too, ask the operator of the issuer.",
         False),
     _answered(
@@ -73,9 +73,9 @@ _ANSWERS = (
         CausedBy.CLIENT, "Have the source system registered in the reference data, or the token's claim corrected.",
         False),
     _answered(
-        404, "not-found", "There is no such thing",
-        "The path, the request or the content does not exist - or the request belongs to another source system, "
-        "which looks the same. Payloads are erased at the end of their retention.",
+        404, "not-found", "The path or the request does not exist",
+        "The path, the request or the content does not exist, or the request belongs to another source system. "
+        "Payloads are erased at the end of their retention.",
         CausedBy.CLIENT, "Check the id and the source system of the token.", False),
     _answered(
         405, "method-not-allowed", "This path has no such method",
@@ -83,20 +83,20 @@ _ANSWERS = (
         CausedBy.CLIENT, "Compare the call with the contract at /openapi.json.", False),
     _answered(
         409, "correlation-id-used", "This correlation id was used before, with another content",
-        "`request_correlation_id` is unique within a source system. The same content again would have been "
-        "answered 200, with the request's present state; this content differs from what was stored. `request` "
-        "holds the stored request.",
-        CausedBy.CLIENT, "Take a new correlation id for a new document; repeat a call only with the very same content.",
+        "`request_correlation_id` is unique within a source system. This content differs from the stored content; "
+        "the same content would be answered 200. `request` has the present state of the stored request.",
+        CausedBy.CLIENT, "Use a new correlation id for a new document. Repeat a call only with the same content.",
         False),
     _answered(
         409, "too-late-to-cancel", "The request can no longer be withdrawn",
-        "A job has taken the request up, or it has ended. `request` holds its present state.",
-        CausedBy.CLIENT, "Wait for the final event. What Thunderhead has been given cannot be called back.", False),
+        "A job has claimed the request, or it has ended. `request` has its present state.",
+        CausedBy.CLIENT, "Wait for the final event. A document that was submitted to Thunderhead cannot be withdrawn.",
+        False),
     _answered(
         413, "too-large", "The call is larger than the limit",
         "The body is larger than 1 MiB, that of a bulk call than 8 MiB (unless configured otherwise), or a bulk call "
         "holds more than 500 requests.",
-        CausedBy.CLIENT, "Cut a bulk call into several; make the content smaller.", False),
+        CausedBy.CLIENT, "Divide a bulk call into several calls, or make the content smaller.", False),
     _answered(
         415, "unsupported-media-type", "The body is not application/json",
         "Bodies are `application/json` in UTF-8, without a content encoding.",
@@ -105,43 +105,42 @@ _ANSWERS = (
         422, "invalid-request", "The call fails the schema or the reference data",
         "`errors` lists every fault: `pointer` is a JSON Pointer into the body, `?name` for a query parameter, or "
         "the name of a header; `detail` says what is wrong there.",
-        CausedBy.CLIENT, "Correct every fault that is listed. A value that is missing in the reference data can be "
-        "added there; it counts within a second.", False),
+        CausedBy.CLIENT, "Correct every fault that is listed. If a value is missing in the reference data, it can be "
+        "added there; it is valid within a second.", False),
     _answered(
         414, "uri-too-long", "The request line is longer than the limit",
         "Method, path and query are longer than 8,000 bytes together.",
         CausedBy.CLIENT, "Ask for less at a time: fewer parameters, shorter values.", False),
     _answered(
         422, "too-wide", "The query is too wide",
-        "The query would have to look at more requests than one call may. `errors` names the parameters that narrow "
-        "it.",
+        "The query would read more requests than one call may. `errors` names the parameters that narrow it.",
         CausedBy.CLIENT, "Narrow it: a later `created_from`, an earlier `created_to`, a rarer `metadata` pair, or "
         "`request_correlation_id`. Repeating the same call does not help.", False),
     _answered(
         431, "headers-too-large", "The headers are larger than the limit",
         "The call has more than 100 header fields, or one that is longer than 16 KiB.",
-        CausedBy.CLIENT, "Send fewer and shorter headers. A token with many claims belongs to the issuer's "
+        CausedBy.CLIENT, "Send fewer and shorter headers. If the token has too many claims, ask the issuer's "
         "administrators.", False),
     _answered(
         429, "too-many-calls", "Too many calls at once",
-        "This client, this address or this source system calls more often, or has more calls in flight, than one may. "
+        "This client, address or source system calls too often, or has too many calls in flight. "
         "Nothing was stored.",
         CausedBy.CLIENT, "Repeat the same call after `Retry-After` seconds. Hand in many requests by bulk calls. Wait "
         "for the final events instead of polling.", True),
     _answered(
         500, "internal-error", "OMS failed",
-        "An error in OMS that nobody foresaw. It has been logged under the call's `request_id`.",
-        CausedBy.OMS, "Report the `request_id`. Repeating the call does no harm: a correlation id makes one document.",
+        "OMS has an unexpected error. The log has it under the call's `request_id`.",
+        CausedBy.OMS, "Report the `request_id`. You may repeat the call, because a correlation id makes one document.",
         True),
     _answered(
         503, "database-unavailable", "The OMS Database is out of reach",
-        "The database did not answer in time. Nothing was stored, unless the connection broke in the very moment "
-        "of storing; repeating the call tells.",
+        "The database did not answer in time. Nothing was stored, unless the connection broke while the request was "
+        "being stored. The answer to a repeated call shows whether it was.",
         CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
         True),
     _answered(
         503, "reference-data-unavailable", "The reference data is out of reach",
-        "The call could not be checked against the Reference Data API, and what is remembered of it is too old. "
+        "The call could not be checked against the Reference Data API, and the cached reference data is too old. "
         "Nothing was stored.",
         CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds.", True),
     _answered(
@@ -151,33 +150,35 @@ _ANSWERS = (
     _answered(
         503, "intake-unavailable", "The intake is out of reach",
         "The gateway could not reach the intake, or had no answer in time. Nothing was stored, unless the connection "
-        "broke while the intake was at it; repeating the call tells.",
+        "broke while the intake worked on the call. The answer to a repeated call shows whether it was.",
         CausedBy.OPERATIONS, "Repeat the same call after `Retry-After` seconds; a correlation id makes one document.",
         True),
     _answered(
         503, "not-ready", "The service is not ready",
         "A part that the intake needs does not answer; `errors` names it.",
-        CausedBy.OPERATIONS, "Send calls to another instance; look after the part that is named.", True),
+        CausedBy.OPERATIONS, "Send calls to another instance, and repair the part that is named.", True),
 )  # fmt: skip
 
 _CATEGORIES = (
     Problem(
         Category.VALIDATION_ERROR, "Thunderhead will not take this payload",
-        "The document's template cannot work with the content: something it needs is missing or makes no sense.",
+        "The document's template cannot use the content: a value that it needs is missing or invalid.",
         CausedBy.CLIENT, "Correct `document_content` and hand in a new request, under a new correlation id.", False),
     Problem(
         Category.PROCESSING_ERROR, "Thunderhead failed while making the document",
-        "Thunderhead took the payload and failed on the way. Tried again by itself, up to the maximum of attempts.",
-        CausedBy.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it, once "
-        "Thunderhead's log explains the failure.", True),
+        "Thunderhead accepted the payload and failed later. OMS tries again, up to the maximum of attempts.",
+        CausedBy.THUNDERHEAD, "Nothing while OMS tries again. After the end, an operator finds the reason in "
+        "Thunderhead's log, and retriggers the request.", True),
     Problem(
         Category.TIMEOUT_ERROR, "Thunderhead took too long",
-        "Thunderhead gave up, or did not answer in time. Tried again by itself.",
-        CausedBy.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it.", True),
+        "Thunderhead gave up, or did not answer in time. OMS tries again.",
+        CausedBy.THUNDERHEAD, "Nothing while OMS tries again. After the end, an operator retriggers the request.",
+        True),
     Problem(
-        Category.INTERNAL_ERROR, "Thunderhead broke",
-        "An error inside Thunderhead. Tried again by itself.",
-        CausedBy.THUNDERHEAD, "Nothing while it is tried again. After its end: an operator retriggers it.", True),
+        Category.INTERNAL_ERROR, "Thunderhead has an internal error",
+        "Thunderhead has an internal error. OMS tries again.",
+        CausedBy.THUNDERHEAD, "Nothing while OMS tries again. After the end, an operator retriggers the request.",
+        True),
     Problem(
         Category.CONFIGURATION_ERROR, "There is no usable configuration for this document",
         "The Reference Data API has no configuration in force (BATCH_CONFIG_ID) for this document and footer.",
@@ -185,7 +186,7 @@ _CATEGORIES = (
     Problem(
         Category.STOPPED_AT_THUNDERHEAD, "Somebody halted the batch at Thunderhead",
         "A person stopped this document's batch in Thunderhead.",
-        CausedBy.THUNDERHEAD, "Ask who stopped it and why. If it is to be made after all, an operator retriggers it.",
+        CausedBy.THUNDERHEAD, "Ask who stopped it and why. If the document is still wanted, an operator retriggers it.",
         False),
     Problem(
         Category.BATCH_UNKNOWN, "Thunderhead no longer knows the batch",
@@ -199,22 +200,22 @@ _CATEGORIES = (
         False),
     Problem(
         Category.DOCUMENT_ID_MISSING, "Thunderhead names no document",
-        "Thunderhead says that the batch is COMPLETED, but gave no dmsDocumentId that can be used, for ten "
-        "minutes.",
+        "For ten minutes, Thunderhead has said that the batch is COMPLETED, but has given no usable dmsDocumentId.",
         CausedBy.THUNDERHEAD, "An operator looks for the document at Thunderhead, then retriggers: it is polled again.",
         False),
     Problem(
         Category.WORKER_DIED, "Every worker that took the request died",
-        "The request was set aside after several workers died while they held it; it may be what kills them.",
+        "Several workers in a row died while they held the request. The request may be the cause.",
         CausedBy.OMS, "An operator reads the workers' logs before retriggering it.", False),
     Problem(
         Category.CANCELLED, "The request was withdrawn",
-        "Its client or an operator withdrew it before it was made.",
-        CausedBy.CLIENT, "Nothing. If it is wanted after all: a new request, under a new correlation id.", False),
+        "Its client or an operator withdrew it before it was submitted.",
+        CausedBy.CLIENT, "Nothing. If the document is still wanted, hand in a new request, under a new correlation id.",
+        False),
     Problem(
-        Category.UNKNOWN_ERROR, "Thunderhead failed in a way that OMS has no word for",
-        "Thunderhead named a category that is not in this list. Tried again by itself.",
-        CausedBy.THUNDERHEAD, "Read the description. After its end: an operator retriggers it.", True),
+        Category.UNKNOWN_ERROR, "Thunderhead failed with an unknown category",
+        "Thunderhead named a category that is not in this list. OMS tries again.",
+        CausedBy.THUNDERHEAD, "Read the description. After the end, an operator retriggers the request.", True),
 )  # fmt: skip
 
 PROBLEMS: dict[str, Problem] = {problem.name: problem for problem in (*_ANSWERS, *_CATEGORIES)}

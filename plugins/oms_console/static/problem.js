@@ -26,7 +26,7 @@ export async function problem(page, { id }) {
       fact("What it means", withCode(shown.meaning)),
       fact("Caused by", shown.caused_by),
       fact("What to do", withCode(shown.what_to_do)),
-      fact("Tried again by itself", shown.worth_retrying ? "yes" : "no"),
+      fact("OMS tries again", shown.worth_retrying ? "yes" : "no"),
       fact("For clients", el("code", {}, shown.page)),
     ),
     el("p", {}, el("a", { href: at("search", { category: shown.name }) }, "Requests with this error")),

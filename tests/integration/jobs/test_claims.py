@@ -148,7 +148,7 @@ async def test_dead_workers_requests_do_not_stand_in_the_way_of_a_probation(oms:
 
 
 async def set_system(oms: Oms, document_type: str, **columns: object) -> None:
-    """Turn the set_system of Thunderhead for a document type."""
+    """Set Thunderhead's settings for a document type."""
     for name, value in columns.items():
         await oms.connection.execute(
             f"""INSERT INTO outside_systems (system, document_type, {name}) VALUES ('THUNDERHEAD', %s, %s)
