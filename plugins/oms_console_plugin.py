@@ -84,7 +84,7 @@ class ClearsAreKept:
 
 
 async def _broken(_scope: Any, _receive: Any, send: Any) -> None:
-    text = b"The OMS console could not be started. Airflow's API server has logged why; mend that and restart it."
+    text = b"The OMS console could not be started. Airflow's API server has logged why; correct that and restart it."
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": text})

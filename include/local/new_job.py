@@ -43,6 +43,6 @@ def _add_rows(runbook: Path, name: str) -> None:
     lines[last + 1 : last + 1] = [
         f"| {name}.claim_due | the OMS Database did not answer, or a Connection is missing | the log says which;"
         " the next run claims by itself |\n",
-        f"| {name}.act | requests were refused; the log has each with its reason | mend the reason, then Clear |\n",
+        f"| {name}.act | requests were refused; the log has each with its reason | correct the reason, then Clear |\n",
     ]
     runbook.write_text("".join(lines), "utf-8")

@@ -229,7 +229,7 @@ class _Worker:
         if isinstance(error, (Rejected, NotConfigured)):
             return _Outcome(request_id, "refused", why=str(error) or type(error).__name__, doubt=doubt)
         log.exception("request %s: the code of %s failed", request_id, self._job.name, exc_info=error)
-        why = f"{type(error).__name__} in the code of {self._job.name}: the log has the place; mend it, then clear"
+        why = f"{type(error).__name__} in the code of {self._job.name}: the log has the place; correct it, then clear"
         return _Outcome(request_id, "refused", why=why, doubt="new" if doubt == "none" else doubt)
 
     def _item(self, row: DictRow, data: Mapping[str, Any]) -> Item:
