@@ -2,7 +2,7 @@
 // Bulk operations: actions on all matching requests, their progress, and who may decide on them.
 import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
-import { draw, el, empty, note } from "./dom.js";
+import { draw, el, empty, note, plainButton } from "./dom.js";
 import { at, requestLink } from "./links.js";
 import { keepFresh } from "./refresh.js";
 import { table } from "./table.js";
@@ -73,26 +73,14 @@ function buttons(row, me, changed) {
     /** @type {string} */ to,
     /** @type {any} */ body,
   ) =>
-    el(
-      "button",
-      {
-        class: "plain",
-        type: "button",
-        "aria-label": `${text} operation ${row.operation_id}`,
-        onclick: async () => {
-          const act = () => change("POST", `${path}/${to}`, body);
-          if (
-            await ask({
-              title: `${text} operation ${row.operation_id}?`,
-              content: el("p", {}, `${what(row)}. ${tells}`),
-              go: text,
-              act,
-            })
-          )
-            changed();
-        },
-      },
+    plainButton(
       `${text} …`,
+      async () => {
+        const title = `${text} operation ${row.operation_id}?`;
+        const act = () => change("POST", `${path}/${to}`, body);
+        if (await ask({ title, content: el("p", {}, `${what(row)}. ${tells}`), go: text, act })) changed();
+      },
+      { "aria-label": `${text} operation ${row.operation_id}` },
     );
   const stop = button("Stop", "Requests that are already done do not change. The others are not touched.", "changes", {
     change: "stop",

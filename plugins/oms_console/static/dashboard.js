@@ -3,7 +3,7 @@
 import { change, get } from "./api.js";
 import { chart } from "./chart.js";
 import { ask } from "./dialog.js";
-import { draw, el, empty, fill, say } from "./dom.js";
+import { draw, el, empty, fill, plainButton, say } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh, staleSince } from "./refresh.js";
 import { table } from "./table.js";
@@ -182,7 +182,7 @@ function outbox(groups, me, again) {
   const next = (/** @type {any} */ group) => {
     if (!group.is_set_aside) return instant(group.next_try_at) ?? "now";
     if (!me.may.act) return "set aside";
-    return el("button", { class: "plain", type: "button", onclick: () => release(group) }, "set aside; publish …");
+    return plainButton("set aside; publish …", () => release(group));
   };
   const columns = [
     { head: "Topic", cell: (/** @type {any} */ group) => group.topic || "the default topic" },

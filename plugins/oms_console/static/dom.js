@@ -32,6 +32,15 @@ export function el(tag, props = {}, ...children) {
 }
 
 /**
+ * A button beside others; the main one of a page or dialog looks different.
+ * @param {string} text
+ * @param {() => any} onclick
+ * @param {Record<string, any>} more properties of the element
+ */
+export const plainButton = (text, onclick, more = {}) =>
+  el("button", { class: "plain", type: "button", onclick, ...more }, text);
+
+/**
  * An element of an SVG drawing.
  * @param {string} tag
  * @param {Record<string, any>} attributes
@@ -83,7 +92,7 @@ export function draw(parent, ...children) {
  */
 export function say(text, undo = null) {
   const said = /** @type {any} */ (document.getElementById("said"));
-  fill(said, text, undo ? el("button", { class: "plain", type: "button", onclick: undo }, "Undo") : null);
+  fill(said, text, undo ? plainButton("Undo", undo) : null);
   said.classList.add("shown");
   clearTimeout(said.timer);
   said.timer = setTimeout(() => said.classList.remove("shown"), undo ? 30000 : 6000);

@@ -2,7 +2,7 @@
 // What needs a person, in groups: one line for all that failed for one reason.
 import { asOperation } from "./actions.js";
 import { get } from "./api.js";
-import { draw, el, empty } from "./dom.js";
+import { draw, el, empty, plainButton } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh } from "./refresh.js";
 import { table } from "./table.js";
@@ -21,16 +21,9 @@ const filterOf = ({ cause, category, stage, status, source_system, document_type
  */
 export async function failures(page, { me }) {
   const button = (/** @type {string} */ text, /** @type {string} */ action, /** @type {any} */ group) =>
-    el(
-      "button",
-      {
-        class: "plain",
-        type: "button",
-        "aria-label": `${text} these ${number(group.number)}: ${group.category} ${group.document_name}`,
-        onclick: () => asOperation(action, { filter: filterOf(group) }),
-      },
-      `${text} …`,
-    );
+    plainButton(`${text} …`, () => asOperation(action, { filter: filterOf(group) }), {
+      "aria-label": `${text} these ${number(group.number)}: ${group.category} ${group.document_name}`,
+    });
   const columns = [
     {
       head: "Error",

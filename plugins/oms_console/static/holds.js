@@ -3,7 +3,7 @@
 import { asOperation } from "./actions.js";
 import { change, get } from "./api.js";
 import { REASON, ask } from "./dialog.js";
-import { draw, el } from "./dom.js";
+import { draw, el, plainButton } from "./dom.js";
 import { at } from "./links.js";
 import { table } from "./table.js";
 import { instant, instantsOf } from "./times.js";
@@ -84,20 +84,15 @@ export function holds(place, me) {
         el(
           "div",
           { class: "buttons" },
-          el("button", { class: "plain", type: "button", onclick: () => release(hold) }, "Release …"),
-          el("button", { class: "plain", type: "button", onclick: () => withdraw(hold) }, "Withdraw …"),
+          plainButton("Release …", () => release(hold)),
+          plainButton("Withdraw …", () => withdraw(hold)),
         ),
     },
   ];
   const view = (/** @type {any[]} */ rows) =>
     draw(
       place,
-      el(
-        "div",
-        { class: "title" },
-        el("h2", {}, "Holds"),
-        me.may.act ? el("button", { class: "plain", type: "button", onclick: begin }, "Hold requests …") : null,
-      ),
+      el("div", { class: "title" }, el("h2", {}, "Holds"), me.may.act ? plainButton("Hold requests …", begin) : null),
       rows.length
         ? table(columns, rows, { key: (hold) => hold.hold_id, label: "Holds" })
         : el(

@@ -2,7 +2,7 @@
 // Limits of source systems: no client takes all of Thunderhead.
 import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
-import { draw, el } from "./dom.js";
+import { draw, el, plainButton } from "./dom.js";
 import { table } from "./table.js";
 import { instant } from "./times.js";
 import { number } from "./words.js";
@@ -49,8 +49,7 @@ export function sourceSystemLimits(place, me) {
     { head: "By", cell: (/** @type {any} */ row) => [row.set_by, " ", instant(row.set_at)] },
     me.may.act && {
       head: "",
-      cell: (/** @type {any} */ row) =>
-        el("button", { class: "plain", type: "button", onclick: () => set(row) }, "Change …"),
+      cell: (/** @type {any} */ row) => plainButton("Change …", () => set(row)),
     },
   ];
   const view = (/** @type {any[]} */ rows) =>
@@ -60,9 +59,7 @@ export function sourceSystemLimits(place, me) {
         "div",
         { class: "title" },
         el("h2", {}, "Limits of source systems"),
-        me.may.act
-          ? el("button", { class: "plain", type: "button", onclick: () => set(null) }, "Limit a source system …")
-          : null,
+        me.may.act ? plainButton("Limit a source system …", () => set(null)) : null,
       ),
       rows.length
         ? table(columns, rows, { key: (row) => `limit-${row.source_system}`, label: "Limits of source systems" })

@@ -1,7 +1,7 @@
 // @ts-check
 // A list of requests: the same on task instances, runs and in the search; on a phone each row is a card.
 import { cancel, publishAgain, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
-import { copyButton, el } from "./dom.js";
+import { copyButton, el, plainButton } from "./dom.js";
 import { at, instanceLink, requestLink } from "./links.js";
 import { table } from "./table.js";
 import { dueIn, instant } from "./times.js";
@@ -73,19 +73,14 @@ export function requestList(rows, { mayAct, selected, redraw, changed, name = "R
     redraw();
   };
   const button = (/** @type {string} */ text, /** @type {any[]} */ some, /** @type {any} */ act) =>
-    el(
-      "button",
-      {
-        class: "plain",
-        type: "button",
-        disabled: !some.length,
-        onclick: async () => {
-          if (!(await act(some))) return;
-          selected.clear();
-          changed();
-        },
-      },
+    plainButton(
       `${text}${some.length ? ` (${number(some.length)})` : ""}`,
+      async () => {
+        if (!(await act(some))) return;
+        selected.clear();
+        changed();
+      },
+      { disabled: !some.length },
     );
   const bar = el(
     "div",

@@ -3,7 +3,7 @@
 import { change, get } from "./api.js";
 import { ask, tellAll } from "./dialog.js";
 import { difference } from "./difference.js";
-import { draw, el, empty, fill, note, say } from "./dom.js";
+import { draw, el, empty, fill, note, plainButton, say } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh } from "./refresh.js";
 import { table } from "./table.js";
@@ -215,28 +215,14 @@ export async function reference(page, { me }) {
   };
   /** @param {any} row */
   const buttons = (row) => [
-    el(
-      "button",
-      { class: "plain", type: "button", "aria-label": `History of ${nameOf(row)}`, onclick: () => history(row) },
-      "History",
-    ),
+    plainButton("History", () => history(row), { "aria-label": `History of ${nameOf(row)}` }),
     row.editable === false || !me.may.edit
       ? null
       : el(
           "div",
           { class: "buttons" },
-          el(
-            "button",
-            { class: "plain", type: "button", "aria-label": `Change ${nameOf(row)}`, onclick: () => edit(row) },
-            "Change",
-          ),
-          isOver(row)
-            ? null
-            : el(
-                "button",
-                { class: "plain", type: "button", "aria-label": `End ${nameOf(row)}`, onclick: () => stop(row) },
-                "End …",
-              ),
+          plainButton("Change", () => edit(row), { "aria-label": `Change ${nameOf(row)}` }),
+          isOver(row) ? null : plainButton("End …", () => stop(row), { "aria-label": `End ${nameOf(row)}` }),
         ),
   ];
 

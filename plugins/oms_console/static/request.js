@@ -2,7 +2,7 @@
 // One request: what happened to it, across intake, jobs, Thunderhead and operators.
 import { get, send } from "./api.js";
 import { cancel, publishAgain, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
-import { copyButton, draw, el, empty, fill, note, say } from "./dom.js";
+import { copyButton, draw, el, empty, fill, note, plainButton, say } from "./dom.js";
 import { parse, pretty } from "./json.js";
 import { addressOf, at, instanceLink, isFramed, taskInstanceLink } from "./links.js";
 import { withCode } from "./problem.js";
@@ -23,17 +23,9 @@ function head(shown, me, changed) {
   const row = { ...shown, category: shown.errors.at(-1)?.category };
   const button = (/** @type {string} */ text, /** @type {any} */ can, /** @type {any} */ act) =>
     can && me.may.act
-      ? el(
-          "button",
-          {
-            class: "plain",
-            type: "button",
-            onclick: async () => {
-              if (await act([row])) changed();
-            },
-          },
-          text,
-        )
+      ? plainButton(text, async () => {
+          if (await act([row])) changed();
+        })
       : null;
   const back =
     isFramed && history.length > 1
@@ -244,7 +236,7 @@ function personal(shown, me, changed, place) {
     }
   };
   const button = (/** @type {string} */ text, /** @type {string} */ what, /** @type {boolean} */ isSaved, can = true) =>
-    el("button", { class: "plain", type: "button", disabled: !can, onclick: () => look(what, isSaved) }, text);
+    plainButton(text, () => look(what, isSaved), { disabled: !can });
   const hasBatch = shown.batches.length > 0;
   return [
     el(

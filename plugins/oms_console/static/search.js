@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { asOperation } from "./actions.js";
 import { ask } from "./dialog.js";
-import { draw, el, empty, fill, note } from "./dom.js";
+import { draw, el, empty, fill, note, plainButton } from "./dom.js";
 import { filterOf, withoutPage } from "./filter.js";
 import { at } from "./links.js";
 import { requestList } from "./list.js";
@@ -234,7 +234,7 @@ function savedViews(filter) {
           "✕",
         ),
       ]),
-      kept.size ? el("button", { class: "plain", type: "button", onclick: save }, "Save this search …") : null,
+      kept.size ? plainButton("Save this search …", save) : null,
     );
   show();
   return place;
@@ -288,11 +288,7 @@ export async function search(page, { me }) {
     return `${shown} of ${total.is_bound ? "more than " : ""}${number(total.number)}`;
   };
   const forAll = (/** @type {string} */ action) =>
-    el(
-      "button",
-      { class: "plain", type: "button", onclick: () => asOperation(action, { filter: filterOf(filter) }) },
-      `${ACTIONS[action].does} all that match …`,
-    );
+    plainButton(`${ACTIONS[action].does} all that match …`, () => asOperation(action, { filter: filterOf(filter) }));
   const all = () =>
     me.may.act
       ? [

@@ -2,7 +2,7 @@
 // The outside systems, and Thunderhead's document types: paused or not, and how much at once.
 import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
-import { draw, el, fill, note, say } from "./dom.js";
+import { draw, el, fill, note, plainButton, say } from "./dom.js";
 import { holds } from "./holds.js";
 import { keepFresh } from "./refresh.js";
 import { sourceSystemLimits } from "./limits.js";
@@ -44,9 +44,7 @@ export async function systems(page, { me }) {
       "div",
       { class: "title" },
       el("h1", {}, "Outside systems"),
-      me.may.act
-        ? el("button", { class: "plain", type: "button", onclick: () => add(view) }, "Add a document type …")
-        : null,
+      me.may.act ? plainButton("Add a document type …", () => add(view)) : null,
     ),
     el(
       "p",
@@ -150,12 +148,8 @@ function card(system, me, view) {
     : el(
         "div",
         { class: "bar" },
-        isOfOneType(system) ? el("button", { class: "plain", type: "button", onclick: drop }, "Remove …") : null,
-        el(
-          "button",
-          { class: "plain", type: "button", onclick: system.paused_at ? resume : pause },
-          system.paused_at ? "Resume …" : "Pause …",
-        ),
+        isOfOneType(system) ? plainButton("Remove …", drop) : null,
+        system.paused_at ? plainButton("Resume …", resume) : plainButton("Pause …", pause),
       );
   return el(
     "section",
@@ -229,10 +223,5 @@ function limits(system, me, shown) {
         },
       }),
     );
-  return el(
-    "div",
-    { class: "bar" },
-    LIMITS.map(fact),
-    me.may.act ? el("button", { class: "plain", type: "button", onclick: set }, "Change limits …") : null,
-  );
+  return el("div", { class: "bar" }, LIMITS.map(fact), me.may.act ? plainButton("Change limits …", set) : null);
 }
