@@ -7,92 +7,95 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+    from psycopg.rows import DictRow
 
 log = logging.getLogger(__name__)
 
 
-class WorkIsDue(BaseEventTrigger):
-    """Fires whenever work of ``job`` is due. Never ends; connects again after the database was away."""
+Look = Callable[["AsyncConnection[DictRow]"], AsyncIterator[None]]
+"""Look for something in the OMS Database, and yield whenever it is there. Never ends."""
 
-    def __init__(self, job: str, interval_seconds: float) -> None:
+
+class Watcher(BaseEventTrigger):
+    """A watcher whose one argument is the longest time between two looks, in seconds."""
+
+    def __init__(self, interval_seconds: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.job = job
         self.interval_seconds = interval_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments, from which a triggerer makes this watcher again."""
-        return f"{__name__}.WorkIsDue", {"job": self.job, "interval_seconds": self.interval_seconds}
+        return f"{__name__}.{type(self).__name__}", {"interval_seconds": self.interval_seconds}
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each run to be started."""
+    async def _whenever(self, look: Look, *, of: str) -> AsyncIterator[TriggerEvent]:
+        """An event of ``of`` whenever ``look`` finds something; connects again after the database was away."""
         from psycopg import Error
 
         from include.jobs.hooks import oms_database_url_async
         from include.oms.base import database
+        from include.oms.base.settings import settings
+
+        while True:
+            try:
+                url = await oms_database_url_async()
+                async with await database.connect(url, settings(), application_name=f"{of} watcher") as connection:
+                    async for _ in look(connection):
+                        yield TriggerEvent(of)  # type: ignore[no-untyped-call]
+            except Error as error:
+                log.warning("cannot look for due work of %s, trying again: %s", of, error)
+                await asyncio.sleep(self.interval_seconds)
+
+
+class WorkIsDue(Watcher):
+    """Fires whenever work of ``job`` is due. Never ends."""
+
+    def __init__(self, job: str, interval_seconds: float) -> None:
+        super().__init__(interval_seconds)
+        self.job = job
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class and the arguments, from which a triggerer makes this watcher again."""
+        name, arguments = super().serialize()
+        return name, {"job": self.job} | arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield an event for each run to be started."""
         from include.oms.base.settings import settings
         from include.oms.slices.early_wake import work_is_due
         from include.oms.words.model import Job
 
-        job = Job(self.job)
-        while True:
-            try:
-                url = await oms_database_url_async()
-                async with await database.connect(url, settings(), application_name=f"{job} watcher") as connection:
-                    due = work_is_due(
-                        connection, job, interval_seconds=self.interval_seconds, max_slices=settings().max_slices
-                    )
-                    async for _ in due:
-                        yield TriggerEvent(job)  # type: ignore[no-untyped-call]
-            except Error as error:
-                log.warning("cannot look for due work of %s, trying again: %s", job, error)
-                await asyncio.sleep(self.interval_seconds)
+        def look(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
+            return work_is_due(
+                connection, Job(self.job), interval_seconds=self.interval_seconds, max_slices=settings().max_slices
+            )
+
+        async for event in self._whenever(look, of=self.job):
+            yield event
 
 
-class BulkWork(BaseEventTrigger):
-    """Fires whenever a bulk operation waits for a worker. Never ends; connects again after the database was away."""
-
-    def __init__(self, interval_seconds: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.interval_seconds = interval_seconds
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and the arguments, from which a triggerer makes this watcher again."""
-        return f"{__name__}.BulkWork", {"interval_seconds": self.interval_seconds}
+class BulkWork(Watcher):
+    """Fires whenever a bulk operation waits for a worker. Never ends."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each run to be started."""
-        from psycopg import Error
-
-        from include.jobs.hooks import oms_database_url_async
-        from include.oms.base import database
-        from include.oms.base.settings import settings
         from include.oms.operators.bulk_operations import operations_are_due
 
-        while True:
-            try:
-                url = await oms_database_url_async()
-                async with await database.connect(url, settings(), application_name="bulk watcher") as connection:
-                    async for _ in operations_are_due(connection, self.interval_seconds):
-                        yield TriggerEvent("bulk_operations")  # type: ignore[no-untyped-call]
-            except Error as error:
-                log.warning("cannot look for bulk operations, trying again: %s", error)
-                await asyncio.sleep(self.interval_seconds)
+        def look(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
+            return operations_are_due(connection, self.interval_seconds)
+
+        async for event in self._whenever(look, of="bulk_operations"):
+            yield event
 
 
-class LateWork(BaseEventTrigger):
+class LateWork(Watcher):
     """Fires once an interval while oms_watchdog has something to report or the database is away. Never ends."""
-
-    def __init__(self, interval_seconds: float) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.interval_seconds = interval_seconds
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The class and the arguments, from which a triggerer makes this watcher again."""
-        return f"{__name__}.LateWork", {"interval_seconds": self.interval_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each run to be started."""
