@@ -10,8 +10,8 @@ from typing import Any
 from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.settings import Settings
 from include.oms.outside.door import Door
-from include.oms.outside.transport import Answer
-from include.oms.words.errors import Limited, NotConfigured, Unavailable
+from include.oms.outside.transport import Answer, unavailable
+from include.oms.words.errors import NotConfigured, Unavailable
 from include.oms.words.names import name_fault
 
 MOST_ROWS = 1000
@@ -60,8 +60,7 @@ def _configuration_in(answer: Answer) -> dict[str, str]:
     if answer.status in (400, 414, 422):
         raise NotConfigured(f"the Reference Data API answered {answer.status}: it cannot be asked about this document")
     if answer.status != 200:
-        kind = Limited if answer.status == 429 else Unavailable
-        raise kind(f"answered {answer.status}, no configuration", retry_after=answer.retry_after)
+        raise unavailable(answer, f"answered {answer.status}, no configuration")
     if answer.body is None:
         raise NotConfigured(f"the configuration is longer than {MOST_ANSWER_BYTES} bytes")
     if not isinstance(answer.content, list):

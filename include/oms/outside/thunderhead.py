@@ -14,8 +14,8 @@ from include.oms.base.settings import Settings
 from include.oms.outside.door import Door
 from include.oms.outside.rate_limit import EVERY_TYPE
 from include.oms.outside.text import clean_text, problem_text
-from include.oms.outside.transport import Answer
-from include.oms.words.errors import Limited, OutcomeUnknown, Rejected, Unavailable
+from include.oms.outside.transport import Answer, unavailable
+from include.oms.words.errors import OutcomeUnknown, Rejected, Unavailable
 from include.oms.words.model import Category
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ def _pdf(answer: Answer, document_id: int) -> bytes:
     if answer.status in (404, 410):
         raise Rejected(f"Thunderhead has no document {document_id}: {answer.status}")
     if answer.status != 200:
-        raise _unavailable(answer, f"answered {answer.status}")
+        raise unavailable(answer, f"answered {answer.status}")
     if answer.body is None:
         raise Rejected(f"document {document_id} is larger than {MOST_BYTES_OF_A_PDF} bytes")
     if answer.media_type != "application/pdf":
@@ -168,7 +168,7 @@ def pdf_fault(content: bytes) -> str | None:
 def _content(answer: Answer) -> Any:
     """The content of the answer to a read. Raises Unavailable for any other answer: a read can be repeated."""
     if answer.status != 200:
-        raise _unavailable(answer, f"answered {answer.status}")
+        raise unavailable(answer, f"answered {answer.status}")
     return answer.content
 
 
@@ -183,18 +183,12 @@ def _submitted(answer: Answer, batch_name: str) -> int:
         if reason is not None and answer.status in _NEVER_ACCEPTED:
             raise Rejected(f"{answer.status}: {reason}")
         if reason is not None and answer.status in _ANSWERED_WITHOUT_EFFECT:
-            raise _unavailable(answer, f"{answer.status}: {reason}")
+            raise unavailable(answer, f"{answer.status}: {reason}")
     raise OutcomeUnknown(
         f"answered {answer.status}, with nothing that tells the effect",
         retry_after=answer.retry_after,
         category=Category.INTERNAL_ERROR,
     )
-
-
-def _unavailable(answer: Answer, message: str) -> Unavailable:
-    """Limited for a refused call (429), else Unavailable."""
-    kind = Limited if answer.status == 429 else Unavailable
-    return kind(message, retry_after=answer.retry_after)
 
 
 def _batch(content: Any) -> Batch | None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import aiohttp
 import msgspec
 
-from include.oms.words.errors import Unavailable
+from include.oms.words.errors import Limited, Unavailable
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0  # a day: by then an operator has seen the outage
 
@@ -66,6 +66,12 @@ async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds:
         raise Unavailable(f"no connection: {type(error).__name__}") from error
     except aiohttp.InvalidURL as error:
         raise Unavailable("its address is no URL") from error
+
+
+def unavailable(answer: Answer, message: str) -> Unavailable:
+    """The error for an answer that may be another one later: Limited for a refused call (429), else Unavailable."""
+    kind = Limited if answer.status == 429 else Unavailable
+    return kind(message, retry_after=answer.retry_after)
 
 
 async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
