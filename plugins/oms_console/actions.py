@@ -16,7 +16,8 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.operators.bulk_operations import DONE_ANSWERS, Action, act
 from include.oms.operators.selection import MOST_NAMED
-from include.oms.words.model import Category, Job, Status
+from include.oms.slices.early_wake import wake_jobs
+from include.oms.words.model import Category, Status
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.filters import Id
@@ -101,8 +102,7 @@ async def _done(db: AsyncConnection[DictRow], user: GetUserDep, action: Action, 
                 reason=asked.reason, after={"done": changed},
             )  # fmt: skip
         done |= set(changed)
-    for job in Job:  # tell the jobs' watchers at once that work has come
-        await database.rows(db, "wake", job=job)
+    await wake_jobs(db)
     return {"results": await _results(db, ids, done, DONE_ANSWERS[action])}
 
 

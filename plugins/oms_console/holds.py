@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from include.oms.base import database
 from include.oms.operators.selection import LARGEST_ID, Name
-from include.oms.words.model import Job
+from include.oms.slices.early_wake import wake_jobs
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.rights import ACT, READ, GetUserDep, actor
@@ -59,8 +59,7 @@ async def release(hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], user: Get
         if not released:
             raise HTTPException(404, "there is no such hold; somebody may have released it")
         await audit(db, user, "release", subject=_in_words(released[0]), before=released[0])
-    for job in Job:
-        await database.rows(db, "wake", job=job)
+    await wake_jobs(db)
     return await holds(db)
 
 

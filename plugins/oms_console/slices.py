@@ -54,7 +54,7 @@ async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_ind
 
 
 def _is_placeholder(text: str) -> bool:
-    """None for Airflow's placeholder, which arrives if Airflow has no value."""
+    """Whether it is Airflow's placeholder, which arrives if Airflow has no value."""
     return text.startswith("{")
 
 

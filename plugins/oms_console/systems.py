@@ -12,7 +12,7 @@ from include.oms.base import database
 from include.oms.operators.selection import Name
 from include.oms.outside.breaker import System
 from include.oms.outside.rate_limit import EVERY_TYPE
-from include.oms.words.model import Job
+from include.oms.slices.early_wake import wake_jobs
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.problems import problem
@@ -134,7 +134,7 @@ async def limit_source_system(source_system: Name, said: Limit, user: GetUserDep
             db, user, "limit_source_system", subject=source_system,
             before={"most_in_flight": said.seen}, after={"most_in_flight": said.most_in_flight},
         )  # fmt: skip
-    await _wake(db)
+    await wake_jobs(db)
     return await source_system_limits(db)
 
 
@@ -165,10 +165,5 @@ def in_words(row: dict[str, Any]) -> str:
 
 async def _changed(db: Db) -> list[dict[str, Any]]:
     """Notify the jobs; return all settings."""
-    await _wake(db)
+    await wake_jobs(db)
     return await systems(db)
-
-
-async def _wake(db: Db) -> None:
-    for job in Job:
-        await database.rows(db, "wake", job=job)

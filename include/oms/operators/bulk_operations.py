@@ -27,8 +27,9 @@ from include.oms.ending.retrigger import retrigger_requests
 from include.oms.operators.audit import Door, keep_action
 from include.oms.operators.selection import LARGEST_ID, Selected, Selection, State, pages, select_requests
 from include.oms.outside.pace import Pace
+from include.oms.slices.early_wake import wake_jobs
 from include.oms.words.errors import OmsError
-from include.oms.words.model import ENDS, RED_ENDS, Category, Job, Stage, Status
+from include.oms.words.model import ENDS, RED_ENDS, Category, Stage, Status
 
 COUNTED_A_PAGE = 2000
 PIECES_A_SECOND = 5  # few statements, and still an even stream of requests
@@ -373,8 +374,7 @@ async def _work_piece(connection: AsyncConnection[DictRow], leased: Leased, size
             done=sum(it.answer == DONE_ANSWERS[leased.action] for it in results),
         )  # fmt: skip
         if leased.action in (Action.RETRY_NOW, Action.PUBLISH_AGAIN):
-            for job in Job:
-                await database.rows(connection, "wake", job=job)
+            await wake_jobs(connection)
         return results
 
 

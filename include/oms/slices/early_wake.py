@@ -22,6 +22,12 @@ from include.oms.words.model import Job
 DUE_IN = {Job.PROCESSING: "document_processing_due_in", Job.MONITORING: "document_monitoring_due_in"}
 
 
+async def wake_jobs(connection: AsyncConnection[DictRow]) -> None:
+    """Notify the watchers of both jobs that work has come."""
+    for job in Job:
+        await database.rows(connection, "wake", job=job)
+
+
 async def work_is_due(
     connection: AsyncConnection[DictRow], job: Job, *, interval_seconds: float, max_slices: int
 ) -> AsyncIterator[None]:
