@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.providers.standard.hooks.filesystem import FSHook
-from airflow.sdk.exceptions import AirflowSkipException
 
-from include.jobs import doors
+from include.jobs import doors, reports
 from include.jobs.hooks import oms_database_url
-from include.jobs.notify import NeedsAPerson
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.slices.claim import Claim, SliceRef
@@ -24,32 +21,24 @@ if TYPE_CHECKING:
 
 ARCHIVE = "document_archive"
 
-log = logging.getLogger("oms")
-
 
 def claim(dag_run_id: str) -> list[SliceRef]:
     """Claim the slices of this run. Raises AirflowSkipException if there is nothing to archive."""
 
-    async def claimed() -> Claim:
+    async def claim_all() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=ARCHIVE) as connection:
             found = await claim_documents(connection, dag_run_id, settings())
             if not found.slices and not found.why_none:
                 await note_duty(connection, Duty.ARCHIVE)
             return found
 
-    found = asyncio.run(claimed())
-    if not found.slices:
-        raise AirflowSkipException(found.why_none or "everything is archived")
-    return found.slices
+    return reports.claimed(asyncio.run(claim_all()), why_none="everything is archived")
 
 
 def archive(a_slice: SliceRef, ti: TaskInstance) -> None:
     """Archive the documents of one slice. Raises NeedsAPerson with those that Thunderhead does not return."""
-    slice_id, given_up = a_slice["slice_id"], asyncio.run(_archive(a_slice["slice_id"], ti))
-    if given_up:
-        about = [f"request {request_id}: {why}" for request_id, why in given_up]
-        log.error("slice %s: %s", slice_id, "; ".join(about))
-        raise NeedsAPerson(f"{len(about)} documents cannot be archived; clear this task instance to try again", about)
+    given_up = asyncio.run(_archive(a_slice["slice_id"], ti))
+    reports.need_a_person(a_slice, given_up, what="documents cannot be archived; clear this task instance to try again")
 
 
 async def _archive(slice_id: int, ti: TaskInstance) -> list[tuple[int, str]]:
@@ -61,10 +50,8 @@ async def _archive(slice_id: int, ti: TaskInstance) -> list[tuple[int, str]]:
             connection, slice_id, generation=ti.max_tries, map_index=ti.map_index or 0,
             documents=Documents(thunderhead, Path(FSHook(ARCHIVE).get_path())), settings=settings(),
         )  # fmt: skip
-        log.info("%s", ", ".join(f"{n} {what}" for what, n in report.counts.items()) or "nothing left to do")
-        if report.stopped_early:
-            log.warning("stopped early: %s. The rest waits for a later run", report.stopped_early)
-        else:
+        reports.worked(report)
+        if not report.stopped_early:
             await note_duty(connection, Duty.ARCHIVE)
         found = await database.rows(connection, "given_up_documents", slice_id=slice_id)
     return [(row["request_id"], row["given_up_why"]) for row in found]

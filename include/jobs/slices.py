@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import uvloop
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowSkipException
 
-from include.jobs import doors
+from include.jobs import doors, reports
 from include.jobs.hooks import oms_database_url
 from include.jobs.notify import NeedsAPerson
 from include.jobs.publishing import publishing_ends
@@ -40,18 +39,13 @@ log = logging.getLogger("oms")
 def claim(job: Job, dag_run_id: str) -> list[SliceRef]:
     """Claim the slices of this run. Raises AirflowSkipException if there is nothing to do."""
 
-    async def claimed() -> Claim:
+    async def claim_all() -> Claim:
         async with await database.connect(oms_database_url(), settings(), application_name=job) as connection:
             if not settings().early_wake:  # an earlier watcher may have left its request for NOTIFY
                 await database.execute(connection, "watcher_is_awake", job=job)
             return await claim_slices(connection, job, dag_run_id, settings())
 
-    found = _run(claimed())
-    for reference in found.slices:
-        log.info("claimed slice %s", reference["label"])
-    if not found.slices:
-        raise AirflowSkipException(found.why_none or "nothing is due")
-    return found.slices
+    return reports.claimed(_run(claim_all()))
 
 
 def process(a_slice: SliceRef, ti: TaskInstance) -> None:

@@ -10,8 +10,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from time import monotonic
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
@@ -28,8 +27,9 @@ from include.oms.outside.breaker import REQUESTS_ON_PROBATION
 from include.oms.outside.door import Door
 from include.oms.outside.rate_limit import health_of
 from include.oms.outside.text import problem_text
-from include.oms.outside.transport import Answer
-from include.oms.slices.claim import Claim, SliceRef
+from include.oms.outside.transport import Answer, unavailable
+from include.oms.slices.by_day import END_OF_TIME, SLICES_NOTED, note_by_day
+from include.oms.slices.claim import Claim, slice_refs
 from include.oms.slices.claim_transaction import cut_slice
 from include.oms.slices.cutting import DueRequest, cut_requests, slice_label
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
@@ -37,7 +37,6 @@ from include.oms.slices.lease import Lease
 from include.oms.slices.report import SliceReport
 from include.oms.words.errors import (
     LeaseTooShort,
-    Limited,
     NotConfigured,
     NotInTime,
     OutcomeUnknown,
@@ -53,10 +52,7 @@ WITHOUT_EFFECT_NOW = {401, 403, 407, 429}  # readable, and surely nothing was do
 NEVER = {400, 404, 405, 406, 409, 410, 413, 415, 422, 451}
 MOST_DEATHS = 5  # of workers in a row that held the same item
 STUB = "SELECT NULL::bigint AS request_id"  # of items.sql, in the place of a job's query
-COMPARE_SECONDS = 30.0  # the claim's task may take two minutes
-SLICES_NOTED = 20  # items noted a run, in multiples of what a run claims: quick to catch up, and bounded
-EVER = {"begins_at": datetime(1, 1, 1, tzinfo=UTC), "ends_at": datetime.max.replace(tzinfo=UTC)}
-
+EVER = {"begins_at": datetime(1, 1, 1, tzinfo=UTC), "ends_at": END_OF_TIME}
 IN_WORDS = {"later": "for a later run", "forgotten": "not due any more"}
 
 log = logging.getLogger("oms")
@@ -111,7 +107,7 @@ async def claim_items(connection: AsyncConnection[DictRow], job: ItemJob, dag_ru
         if health.on_probation:
             limit = min(limit, REQUESTS_ON_PROBATION)
         found = await _claim(connection, job, dag_run_id, settings, limit)
-    return Claim([SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in found])
+    return Claim(slice_refs(found))
 
 
 async def work_items(
@@ -131,18 +127,16 @@ async def work_items(
 
 
 async def _note_due(connection: AsyncConnection[DictRow], job: ItemJob, limit: int) -> None:
-    """Note what is due, ``limit`` at most; a query by day for ``COMPARE_SECONDS`` at most, from today back."""
-    values = {**job.params, "job": job.name}
-    if not job.is_by_day:
-        await connection.execute(job.query("note_due_items"), {**values, "limit": limit})
-        return
-    (first,) = await database.rows(connection, "first_end_at")
-    give_up_at, noted = monotonic() + COMPARE_SECONDS, 0
-    begins_at, ends_at = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0), EVER["ends_at"]
-    while first["at"] is not None and noted < limit and ends_at > first["at"] and monotonic() < give_up_at:
-        day = {"begins_at": begins_at, "ends_at": ends_at, "limit": limit - noted}
-        noted += (await connection.execute(job.query("note_due_items"), {**values, **day})).rowcount
-        begins_at, ends_at = begins_at - timedelta(days=1), begins_at
+    """Note what is due, ``limit`` at most."""
+
+    async def note(begins_at: datetime, ends_at: datetime, most: int) -> int:
+        values = {**job.params, "job": job.name, "begins_at": begins_at, "ends_at": ends_at, "limit": most}
+        return (await connection.execute(job.query("note_due_items"), values)).rowcount
+
+    if job.is_by_day:
+        await note_by_day(connection, note, limit=limit)
+    else:
+        await note(**EVER, most=limit)
 
 
 async def _claim(
@@ -255,9 +249,7 @@ class _Worker:
             waits=[it.wait_seconds for it in kept],
         )  # fmt: skip
         for it in settled:
-            self._hold.report.count(
-                {"later": "for a later run", "forgotten": "not due any more"}.get(it.outcome, it.outcome)
-            )
+            self._hold.report.count(IN_WORDS.get(it.outcome, it.outcome))
 
 
 class DoorCall:
@@ -292,8 +284,6 @@ def _read(answer: Answer, expect: Collection[int], *, has_effect: bool) -> Answe
     why = f"{answer.status}: {problem_text(answer.content) or 'without a reason'}"
     if answer.status in NEVER:
         raise Rejected(why)
-    if answer.status == 429:
-        raise Limited(why, retry_after=answer.retry_after)
     if has_effect and answer.status not in WITHOUT_EFFECT_NOW:
         raise OutcomeUnknown(why, retry_after=answer.retry_after, category=Category.INTERNAL_ERROR)
-    raise Unavailable(why, retry_after=answer.retry_after)
+    raise unavailable(answer, why)

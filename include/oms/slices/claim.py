@@ -36,6 +36,11 @@ class SliceRef(TypedDict):
     label: str
 
 
+def slice_refs(rows: Sequence[DictRow]) -> list[SliceRef]:
+    """The slices of a run, out of the rows of their query. They count from 1."""
+    return [SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in rows]
+
+
 @dataclass(frozen=True)
 class Claim:
     """The slices that a run claimed. ``why_none`` says which outside system forbids a claim, if one does."""
@@ -51,7 +56,7 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     outage it claims only a few requests.
     """
     if mine := await database.rows(connection, "slices_of_run", job=job, dag_run_id=dag_run_id):
-        return Claim(_refs(mine))
+        return Claim(slice_refs(mine))
     await database.execute(connection, "end_what_is_over")
     healths = [await health_of(connection, system) for system in NEEDS[job]]
     why_not = next((health.why_not for health in healths if health.why_not), None)
@@ -63,7 +68,7 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
         found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit)
     if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
         found = [await cut_slice(connection, job, dag_run_id, settings, ordinal=0, size=0, label=label)]
-    return Claim(_refs(found), why_not)
+    return Claim(slice_refs(found), why_not)
 
 
 async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
@@ -121,7 +126,3 @@ async def _free_slices(connection: AsyncConnection[DictRow], job: Job, settings:
 async def _slices_at_work(connection: AsyncConnection[DictRow], job: Job) -> int:
     (row,) = await database.rows(connection, "slices_at_work", job=job)
     return int(row["at_work"])
-
-
-def _refs(found: list[DictRow]) -> list[SliceRef]:
-    return [SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in found]

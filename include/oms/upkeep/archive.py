@@ -6,9 +6,8 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -19,14 +18,13 @@ from include.oms.base.settings import Settings
 from include.oms.outside.breaker import System
 from include.oms.outside.rate_limit import health_of
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.slices.claim import Claim, SliceRef
+from include.oms.slices.by_day import SLICES_NOTED, note_by_day
+from include.oms.slices.claim import Claim, slice_refs
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
 from include.oms.words.errors import NotInTime, Rejected, Unavailable
 
 QUERIES = HoldQueries(hold="hold_documents", renew="renew_archive_leases")
-COMPARE_SECONDS = 30.0  # the claim's task may take two minutes
-SLICES_NOTED = 20  # documents noted a run, in multiples of what a run archives: quick to catch up, and bounded
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,18 @@ async def claim_documents(connection: AsyncConnection[DictRow], dag_run_id: str,
             connection, "claim_documents_to_archive", dag_run_id=dag_run_id, limit=limit,
             slice_size=settings.slice_size, lease_seconds=settings.lease_seconds,
         )  # fmt: skip
-    return Claim([SliceRef(slice_id=row["slice_id"], label=f"{row['ordinal'] + 1}: {row['label']}") for row in found])
+    return Claim(slice_refs(found))
 
 
 async def _note_documents(connection: AsyncConnection[DictRow], limit: int) -> None:
-    """Compare requests and archive day by day (UTC), the newest day first, for ``COMPARE_SECONDS`` at most.
+    """Compare requests and archive."""
 
-    It does not continue where an earlier run stopped. So it also finds ends that were committed late, or with a wrong
-    clock.
-    """
-    (first,) = await database.rows(connection, "first_end_at")
-    if first["at"] is None:
-        return
-    give_up_at, noted = monotonic() + COMPARE_SECONDS, 0
-    begins_at = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    ends_at = datetime.max.replace(tzinfo=UTC)  # another machine's clock may be ahead
-    while noted < limit and ends_at > first["at"] and monotonic() < give_up_at:
-        noted += await database.execute(
-            connection, "note_documents_to_archive", begins_at=begins_at, ends_at=ends_at, limit=limit - noted
+    async def note(begins_at: datetime, ends_at: datetime, most: int) -> int:
+        return await database.execute(
+            connection, "note_documents_to_archive", begins_at=begins_at, ends_at=ends_at, limit=most
         )
-        begins_at, ends_at = begins_at - timedelta(days=1), begins_at
+
+    await note_by_day(connection, note, limit=limit)
 
 
 async def archive_slice(

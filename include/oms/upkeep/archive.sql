@@ -1,7 +1,3 @@
--- first_end_at --
--- The time of the first end of a request; null: no request has ended.
-SELECT min(ended_at) AS at FROM document_requests WHERE ended_at IS NOT NULL;
-
 -- note_documents_to_archive --
 -- Note the completed documents of a period that the archive does not know yet.
 INSERT INTO archived_documents (request_id, ended_at)
