@@ -13,7 +13,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from oms_intake import parts
 from tests.integration.intake.conftest import ReferenceDataServer, a_request, count_rows
 
 PATH = "/v1/document-requests"
@@ -56,14 +55,13 @@ def test_reference_data_out_of_reach(
 
 
 def test_what_is_remembered_of_the_reference_data_carries_on(
-    make_intake: Any, intake_settings: Any, token: Any, reference_data: ReferenceDataServer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(parts, "REFERENCE_DATA_FRESH_SECONDS", 0.01)
+    make_intake: Any, intake_settings: Any, token: Any, reference_data: ReferenceDataServer
+) -> None:
     client = make_intake(intake_settings.model_copy(update={"reference_data_stale_seconds": 60})).test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token()}"
     assert client.post(PATH, json=a_request("R1")).status_code == 202
     reference_data.status = 500
+    client.application.extensions["oms"].reference_data._fresh_seconds = 0.0  # from now on, all of it is stale
     assert client.post(PATH, json=a_request("R2")).status_code == 202
     assert_unavailable(client.post(PATH, json=a_request("R3", document_name="NEW")), "reference-data")
 
