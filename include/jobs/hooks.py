@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from copy import copy
 from typing import Any
 
 import aiohttp
 import msgspec
 from airflow.providers.apache.kafka.hooks.produce import KafkaProducerHook
-from airflow.providers.http.exceptions import HttpErrorException
-from airflow.providers.http.hooks.http import HttpAsyncHook
+from airflow.providers.http.hooks.http import AsyncHttpSession, HttpAsyncHook, SessionConfig
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import Connection
 from asgiref.sync import sync_to_async
@@ -31,7 +29,55 @@ from include.oms.outside.transport import Answer, Transport, answer_to
 from include.oms.words.errors import Unavailable
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OPTIONS_OF_OTHERS = {"check_response", "stream", "cert", "trust_env"}  # the provider's own, and those of its sync hook
 _IN_NO_HEADER = re.compile(r"[\r\n\0\ud800-\udfff]")
+
+
+class _OfNoUse(ValueError):
+    """The reason why no request can be made of a Connection, without its secrets."""
+
+
+class SingleCallSession(AsyncHttpSession):
+    """The provider's session without its loop of repeats, which costs more CPU than the call when it runs once.
+
+    ``options`` go with each call, over the Connection's own; what aiohttp does not know is left out.
+    """
+
+    def __init__(
+        self,
+        hook: HttpAsyncHook,
+        request: Callable[..., Awaitable[aiohttp.ClientResponse]],
+        config: SessionConfig,
+        method: str,
+        options: Mapping[str, Any],
+    ) -> None:
+        super().__init__(hook, request, config, method)
+        self.request = request
+        self.options = {
+            name: value
+            for name, value in {**(config.extra_options or {}), **options}.items()
+            if name not in _OPTIONS_OF_OTHERS
+        }
+
+    async def run(
+        self,
+        endpoint: str | None = None,
+        data: dict[str, Any] | str | None = None,
+        json: dict[str, Any] | str | None = None,
+        headers: dict[str, Any] | None = None,
+        extra_options: dict[str, Any] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Make the call once, and return whatever is answered. Arguments as the provider's."""
+        return await self.request(
+            f"{self.base_url.rstrip('/')}/{(endpoint or '').lstrip('/')}",
+            params=data if self.method == "GET" else None,
+            data=None if self.method == "GET" else data,
+            json=json,
+            headers={**(self.headers or {}), **(headers or {})},
+            auth=self.auth,
+            **self.options,
+            **(extra_options or {}),
+        )
 
 
 class SingleCallHook(HttpAsyncHook):
@@ -47,9 +93,13 @@ class SingleCallHook(HttpAsyncHook):
 
     @classmethod
     async def aget_connection(cls, conn_id: str) -> Connection:
-        """The Connection, with its credentials as a header. Raises ValueError where there is a colon in its login."""
+        """The Connection, with its credentials as a header. Raises ValueError for one of no use."""
         connection = without_line_ends(await super().aget_connection(conn_id))
+        if _extras(connection).get("srv_lookup"):
+            raise _OfNoUse("its extra `srv_lookup` is not supported; name the host itself")
         if connection.login:
+            if ":" in connection.login:
+                raise _OfNoUse("its login has a colon")
             credentials = aiohttp.encode_basic_auth(connection.login, connection.password or "", encoding="utf-8")
         elif connection.password:
             credentials = f"Bearer {connection.password}"
@@ -67,28 +117,22 @@ class SingleCallHook(HttpAsyncHook):
         can be made of is like a system that is out: each call raises Unavailable with the reason.
         """
         why_unusable = await self._why_unusable()
-        hooks = {method: self._for_method(method) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS)
-        once = {"check_response": False, "allow_redirects": False, "timeout": timeout}
+        once = {"allow_redirects": False, "timeout": timeout}
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=settings.concurrency),
             cookie_jar=aiohttp.DummyCookieJar(),  # no call depends on an earlier one
             json_serialize_bytes=msgspec.json.encode,
         ) as session:
-
-            async def send(
-                method: str, path: str, json: Any, params: Mapping[str, str] | None
-            ) -> aiohttp.ClientResponse:
-                try:
-                    return await hooks[method].run(
-                        session=session,
-                        endpoint=path.lstrip("/"),
-                        json=json,
-                        data=None if params is None else dict(params),
-                        extra_options=once,
-                    )
-                except HttpErrorException as error:  # the hook's name for an answer that is not HTTP
-                    raise aiohttp.ClientError("the answer cannot be read") from error
+            requests = {
+                "GET": session.get,
+                "POST": session.post,
+                "PUT": session.put,
+                "PATCH": session.patch,
+                "DELETE": session.delete,
+            }
+            config = SessionConfig(base_url="") if why_unusable else await self.config()
+            sessions = {name: SingleCallSession(self, way, config, name, once) for name, way in requests.items()}
 
             async def call(
                 method: str,
@@ -101,23 +145,19 @@ class SingleCallHook(HttpAsyncHook):
             ) -> Answer:
                 if why_unusable is not None:
                     raise Unavailable(f"Connection {self.http_conn_id}: {why_unusable}")
-                sent = send(method, path, json, params)
+                sent = sessions[method].run(endpoint=path, json=json, data=None if params is None else dict(params))
                 return await answer_to(sent, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
 
             yield call
-
-    def _for_method(self, method: str) -> SingleCallHook:
-        """This hook with another method; a hook has one."""
-        hook = copy(self)
-        hook.method = method
-        return hook
 
     async def _why_unusable(self) -> str | None:
         """Read the Connection; why no request can be made of it, without its secrets."""
         try:
             config = await self.config()
+        except _OfNoUse as error:
+            return str(error)
         except ValueError:
-            return "its login has a colon"
+            return "it cannot be read"
         config.headers = {name: str(value) for name, value in (config.headers or {}).items()}
         for name, value in config.headers.items():
             if not _HEADER_NAME.fullmatch(name) or _IN_NO_HEADER.search(value):

@@ -204,6 +204,7 @@ async def test_a_connection_that_can_be_meant_in_one_way_works(
     [
         {"password": "to\nken"},
         {"login": "a:b", "password": "p"},
+        {"extra": {"srv_lookup": True}},
         {"extra": {"X-Tenant": "a\r\nb"}},
         {"extra": {"X Tenant": "a"}},
         {"extra": {"proxies": {"http": "http://127.0.0.1:1"}}},
