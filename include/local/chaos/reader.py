@@ -44,7 +44,7 @@ class Reader:
     def __init__(self, kafka: dict[str, Any], topic: str) -> None:
         self.messages: list[Message] = []
         self._kafka, self._topic = kafka, topic
-        self._next: dict[int, int] = {}  # the offset to be read next, by partition
+        self._ends_read: dict[int, int] = {}  # the offset at which nothing more was there to read, by partition
         self._stop, self._again = Event(), Event()
         self._thread = Thread(target=self._read, name="reader", daemon=True)
 
@@ -57,15 +57,21 @@ class Reader:
         self._thread.join(2 * CALL_SECONDS)
 
     def catch_up(self, patience_seconds: float) -> None:
-        """Wait until all messages are read that were in the topic at the call. Raises LocalError."""
+        """Wait until all messages are read that were in the topic at the call. Raises LocalError.
+
+        The wheel's broker tells the offset after the *first* message of the last batch. So it is not enough to have
+        read up to there: the partition's end must have been reached, there or further on.
+        """
         deadline = time.monotonic() + patience_seconds
         wanted: dict[int, int] = {}
         while time.monotonic() < deadline:
             wanted = wanted or self._ends()
-            if wanted and all(self._next.get(number, 0) >= end for number, end in wanted.items()):
+            if wanted and all(self._ends_read.get(number, 0) >= end for number, end in wanted.items()):
                 return
             time.sleep(LOOK_SECONDS)
-        raise LocalError(f"The reader of {self._topic} did not catch up: it stands at {self._next}, not at {wanted}.")
+        raise LocalError(
+            f"The reader of {self._topic} did not catch up: it read to {self._ends_read}, not to {wanted}."
+        )
 
     def start_over(self) -> None:
         """Read from the topic's beginning again, because the broker has lost its messages."""
@@ -74,7 +80,7 @@ class Reader:
             time.sleep(LOOK_SECONDS / 4)
 
     def _ends(self) -> dict[int, int]:
-        """The offset after the last message of each partition; empty where the broker does not tell."""
+        """The end of each partition as the broker tells it; empty where it does not."""
         consumer = self._consumer()
         try:
             return {
@@ -88,7 +94,7 @@ class Reader:
 
     def _read(self) -> None:
         while not self._stop.is_set():
-            self._next = {}
+            self._ends_read = {}
             self._again.clear()
             consumer = self._consumer()
             if partitions := self._await_topic(consumer):
@@ -117,11 +123,12 @@ class Reader:
         return [TopicPartition(self._topic, number, 0) for number in topic.partitions] if topic else []
 
     def _take(self, message: Any) -> None:
+        if message.error() and message.error().code() == KafkaError._PARTITION_EOF:
+            self._ends_read[message.partition()] = message.offset()
         if message.error():
-            return  # the broker is away, or does not know the topic yet: what is there will be read later
+            return  # or the broker is away, or does not know the topic yet: what is there will be read later
         value, key = message.value() or b"", (message.key() or b"").decode(errors="replace")
         self.messages.append(Message(key, value, len(self.messages)))
-        self._next[message.partition()] = message.offset() + 1
 
     def _consumer(self) -> Consumer:
         def told(_: KafkaError) -> None:
@@ -133,6 +140,7 @@ class Reader:
                 "group.id": "oms-chaos",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
                 "reconnect.backoff.max.ms": 500,
                 "log_level": 0,
                 "error_cb": told,
