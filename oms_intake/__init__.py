@@ -12,6 +12,7 @@ from oms_intake.errors import handle_errors
 from oms_intake.parts import make_parts
 from oms_intake.probes import probes
 from oms_intake.requests import requests
+from oms_intake.runs import runs
 from oms_intake.settings import IntakeSettings
 from oms_intake.tracing import trace_calls
 
@@ -28,6 +29,6 @@ def create_app(settings: IntakeSettings) -> Flask:
     app.teardown_request(end_call)
     watch_calls(app)
     trace_calls(app, settings)
-    for blueprint in (requests, probes, documentation, swagger_ui):
+    for blueprint in (requests, runs, probes, documentation, swagger_ui):
         app.register_blueprint(blueprint)
     return app

@@ -19,7 +19,7 @@ from oms_intake.parts import parts
 from oms_intake.trace_context import trace_parent
 from oms_intake.tracing import own_trace_parent
 
-READ, WRITE = "documents:read", "documents:write"
+READ, WRITE, RELEASE = "documents:read", "documents:write", "runs:release"
 
 P = ParamSpec("P")
 

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _PARAMETER_PATTERNS = {
     "document_type": NAME_PATTERN,
     "document_name": NAME_PATTERN,
     "request_correlation_id": NAME_PATTERN,
+    "name": NAME_PATTERN,
     "metadata": f"^[^:{UNFIT}{SPACES}]([^:{UNFIT}]*[^:{UNFIT}{SPACES}])?:{NAME_PATTERN[1:]}",
     "cursor": CURSOR_PATTERN,
 }
@@ -38,7 +40,9 @@ def openapi(values: Callable[[str], Collection[str]], now: datetime) -> dict[str
     in_force = {name: sorted(values(name)) for name in REFERENCE_TYPES}
     served: dict[str, Any] = _fill_in(_detailed_contract(), in_force)
     properties = served["components"]["schemas"]["NewDocumentRequest"]["properties"]
-    properties["not_before"]["pattern"] = f"^(?!0000)({years_up_to((now + LATEST_START).year)})-"
+    possible_years = f"^(?!0000)({years_up_to((now + LATEST_START).year)})-"
+    for instant in (properties["not_before"], served["components"]["schemas"]["NewRun"]["properties"]["deadline"]):
+        instant["pattern"] = possible_years
     if in_force["METADATA_KEY"]:
         properties["document_metadata"]["allOf"] = [_once(key) for key in in_force["METADATA_KEY"]]
     return served
@@ -72,7 +76,9 @@ def _detailed_contract() -> dict[str, Any]:
     properties = merged["components"]["schemas"]["NewDocumentRequest"]["properties"]
     properties["request_correlation_id"]["pattern"] = NAME_PATTERN
     properties["document_metadata"]["items"]["properties"]["value"]["pattern"] = NAME_PATTERN
-    for parameter in merged["paths"]["/v1/document-requests"]["get"]["parameters"]:
+    merged["components"]["schemas"]["NewRun"]["properties"]["name"]["pattern"] = NAME_PATTERN
+    lists = (merged["paths"][path]["get"]["parameters"] for path in ("/v1/document-requests", "/v1/runs"))
+    for parameter in chain.from_iterable(lists):
         schema = parameter["schema"]
         if pattern := _PARAMETER_PATTERNS.get(parameter["name"]):
             schema.get("items", schema)["pattern"] = pattern

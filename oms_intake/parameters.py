@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from flask import request
 
-from include.oms.intake.finding import MOST_PAIRS, Search, before_cursor
+from include.oms.intake.finding import LARGEST_ID, MOST_PAIRS, Search, before_cursor
 from include.oms.intake.refusals import Fault, Invalid
 from include.oms.intake.shape import Instant
 from include.oms.words.model import Status
@@ -45,10 +45,11 @@ def search() -> Search:
         document_type=once(name),
         document_name=once(name),
         request_correlation_id=once(name),
+        run_id=once(whole_number(1, LARGEST_ID)),
         metadata=pairs,
         created_from=once(instant),
         created_to=once(instant),
-        limit=once(page_size),
+        limit=once(whole_number(1, LARGEST_PAGE)),
         cursor=once(before_cursor),
     )
     if "cursor" in found:
@@ -121,8 +122,12 @@ def instant(value: str) -> datetime:
         raise ValueError("must be an instant with its offset, such as 2030-01-31T09:00:00Z") from None
 
 
-def page_size(value: str) -> int:
-    """1 to 500."""
-    if not re.fullmatch("[0-9]{1,3}", value) or not 1 <= int(value) <= LARGEST_PAGE:
-        raise ValueError(f"must be a whole number from 1 to {LARGEST_PAGE}")
-    return int(value)
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """A whole number from ``least`` to ``most``."""
+
+    def reader(value: str) -> int:
+        if not re.fullmatch("[0-9]{1,19}", value) or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    return reader

@@ -16,6 +16,7 @@ from include.local.environment import bypass_proxies
 from include.local.part import LocalError
 from include.local.secrets import kept_secrets
 from include.local.settings import LocalSettings, local_settings
+from include.services.issuer.tokens import add_token_arguments
 
 LOOK_SECONDS = 0.5
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
@@ -64,7 +65,7 @@ def token(options: argparse.Namespace, settings: LocalSettings) -> None:
     """Print a token for a client of the intake."""
     from include.local.environment import client_token
 
-    print(client_token(settings, options.source_system))
+    print(client_token(settings, options.source_system, subject=options.subject, scopes=options.scopes))
 
 
 def pause(_: argparse.Namespace, settings: LocalSettings) -> None:
@@ -133,7 +134,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         return added
 
     add(up).add_argument("--verbose", action="store_true", help="show every line of every part")
-    add(token).add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
+    add_token_arguments(add(token))
     breaking = add(chaos)
     breaking.add_argument("--requests", type=int, default=5000, help="how many (default: %(default)s)")
     breaking.add_argument("--seed", type=int, default=1, help="of all chance in it (default: %(default)s)")

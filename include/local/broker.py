@@ -1,7 +1,7 @@
-"""The Kafka-protocol broker out of a wheel, and its topic.
+"""The Kafka-protocol broker out of a wheel, and its topics.
 
 It keeps messages in memory only, because the wheel's build has no other storage for one machine. After a restart of
-the broker the topic is created again and is empty. The OMS Database still has every event.
+the broker the topics are created again and are empty. The OMS Database still has every event.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ def broker_part(settings: LocalSettings) -> Part:
         ),
         listen=Listen(settings.kafka_port, "OMS_KAFKA_PORT"),
         probe=lambda: kafka_answers(client),
-        when_ready=lambda: create_topic(client, settings.kafka_topic),
+        when_ready=lambda: create_topics(client, settings.kafka_topic, settings.kafka_run_topic),
         stop_signal="KILL",  # SIGTERM would wait for its clients to leave, and it has nothing to write
     )
 
 
-def create_topic(client: AdminClient, topic: str) -> None:
-    """Create the topic unless it exists. Raises KafkaException if the broker refuses."""
-    [done] = client.create_topics([NewTopic(topic, PARTITIONS, 1)], request_timeout=5).values()
-    try:
-        done.result()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise
+def create_topics(client: AdminClient, *topics: str) -> None:
+    """Create the topics that do not exist. Raises KafkaException if the broker refuses."""
+    wanted = [NewTopic(topic, PARTITIONS, 1) for topic in topics]
+    for done in client.create_topics(wanted, request_timeout=5).values():
+        try:
+            done.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise

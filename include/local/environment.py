@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -15,7 +15,7 @@ from include.local.airflow import airflow_home
 from include.local.airflow_api import airflow_url
 from include.local.secrets import Secrets
 from include.local.settings import ROOT, LocalSettings
-from include.services.issuer.tokens import ensure_key_pair, make_token
+from include.services.issuer.tokens import SCOPES, ensure_key_pair, make_token
 
 SOURCE_SYSTEMS = ("CIBT", "ARCADE")
 PORTS = ("intake_port", "reference_data_port", "thunderhead_port", "airflow_port", "kafka_port", "postgres_port")
@@ -64,10 +64,12 @@ def client_environment(settings: LocalSettings, addresses: Addresses, secrets: S
     }
 
 
-def client_token(settings: LocalSettings, source_system: str) -> str:
-    """A token for a client of this source system, with both scopes, good for 12 hours."""
+def client_token(
+    settings: LocalSettings, source_system: str, *, subject: str = "developer", scopes: Sequence[str] = SCOPES
+) -> str:
+    """A token for a client of this source system, good for 12 hours; it may do all but release runs."""
     private_key, _ = ensure_key_pair(settings.var_dir / "keys")
-    return make_token(private_key, source_system=source_system, said=settings)
+    return make_token(private_key, source_system=source_system, subject=subject, scopes=scopes, said=settings)
 
 
 def client_tokens(settings: LocalSettings) -> dict[str, str]:

@@ -6,6 +6,10 @@ GRANT UPDATE (status, stage, revision, ended_at, slice_id, lease_token, lease_un
 GRANT SELECT, INSERT ON request_payloads, request_metadata, request_errors, request_timeline TO oms_intake;
 GRANT SELECT, UPDATE (status, unsure_since, ended_at) ON thunderhead_batches TO oms_intake;
 GRANT INSERT ON final_events TO oms_intake;
+GRANT SELECT, INSERT, UPDATE (expected, closed_by, closed_at, completed_at) ON runs TO oms_intake;
+GRANT SELECT ON run_progress TO oms_intake;
+GRANT SELECT (hold_id, run_id, above_request_id, released_at) ON request_holds TO oms_intake;
+GRANT INSERT, UPDATE (above_request_id, released_by, released_at) ON request_holds TO oms_intake;  -- of its runs
 GRANT SELECT ON watchers TO oms_intake;
 GRANT INSERT, SELECT (action_id) ON operator_actions TO oms_intake;  -- a client's withdrawal
 GRANT EXECUTE ON FUNCTION submitted_xml TO oms_intake;
@@ -18,13 +22,14 @@ GRANT SELECT, INSERT, UPDATE (description) ON request_errors TO oms_jobs;  -- th
 GRANT SELECT, INSERT, UPDATE (detail) ON request_timeline TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_alarms, final_events, slices TO oms_jobs;
 GRANT SELECT, DELETE ON request_payloads, request_metadata TO oms_jobs;
-GRANT SELECT, UPDATE ON request_holds TO oms_jobs;
+GRANT SELECT, UPDATE ON request_holds, runs TO oms_jobs;
+GRANT SELECT ON run_progress TO oms_jobs;
 GRANT SELECT ON waiting_topics, source_system_limits TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers, job_items TO oms_jobs;
 GRANT SELECT, INSERT ON operator_actions TO oms_jobs;
 GRANT EXECUTE ON FUNCTION prune_operator_actions TO oms_jobs;
 GRANT USAGE ON SEQUENCE lease_tokens TO oms_jobs;
-GRANT UPDATE ON SEQUENCE lease_tokens, document_requests_request_id_seq, slices_slice_id_seq TO oms_jobs;  -- after a restore
+GRANT UPDATE ON SEQUENCE lease_tokens, document_requests_request_id_seq, slices_slice_id_seq, runs_run_id_seq TO oms_jobs;  -- after a restore
 
 -- oms_console --
 -- The operators' console, in Airflow's API server.
@@ -36,7 +41,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON source_system_limits TO oms_console;
 GRANT SELECT, INSERT, UPDATE ON bulk_operations, bulk_operation_answers TO oms_console;
 GRANT SELECT, DELETE ON event_topics TO oms_console;
 GRANT SELECT ON
-    request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers, reference_data_history
+    runs, run_progress, request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers, reference_data_history
 TO oms_console;
 
 -- oms_reference_data --
@@ -49,13 +54,14 @@ GRANT SELECT, INSERT ON reference_data_history TO oms_reference_data;
 GRANT SELECT (
     request_id, source_system, request_correlation_id, document_type, document_name, document_language,
     source_environment, priority, status, stage, attempts, spent, revision, takeovers, not_before, due_at, created_at,
-    ended_at, erased_at, resolved_at, slice_id
+    ended_at, erased_at, resolved_at, slice_id, run_id
 ) ON document_requests TO oms_reader;
 GRANT SELECT (error_id, request_id, revision, attempt, stage, category, at, slice_id) ON request_errors TO oms_reader;
 GRANT SELECT (entry_id, request_id, at, event, slice_id) ON request_timeline TO oms_reader;
 GRANT SELECT (event_seq, request_id, revision, event_id, topic, created_at, published_at, failures, set_aside_at) ON final_events TO oms_reader;
 GRANT SELECT (system, document_type, paused_at, most_in_flight, most_per_second, failures, open_until) ON outside_systems TO oms_reader;
 GRANT SELECT (request_id, ended_at, slice_id, archived_at) ON archived_documents TO oms_reader;
+GRANT SELECT (run_id, source_system, expected, proofs, deadline, opened_at, closed_at, completed_at) ON runs TO oms_reader;
 GRANT SELECT (window_from, window_to, made_at, adds_up, counts) ON reconciliations TO oms_reader;
 GRANT SELECT ON
     thunderhead_batches, slices, reference_data, document_configurations, age_alarms, daily_duties

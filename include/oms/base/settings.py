@@ -186,6 +186,10 @@ class Settings(BaseSettings):
         default="[A-Za-z0-9._-]+",
         description="Regular expression of the topics that TOPIC_NAME may name; the default topic is always allowed.",
     )
+    kafka_run_topic: str = Field(
+        default="oms.run.completed",
+        description="Topic of the events of completed runs.",
+    )
     publish_timeout_seconds: Seconds = Field(default=10, description="Longest wait for the broker's acknowledgements.")
 
     # -- The two services --------------------------------------------------------------------------
@@ -195,7 +199,7 @@ class Settings(BaseSettings):
         description="Bearer token that the Thunderhead simulator accepts.",
     )
 
-    @field_validator("kafka_topic")
+    @field_validator("kafka_topic", "kafka_run_topic")
     @classmethod
     def _is_no_internal_topic(cls, topic: str) -> str:
         if not re.fullmatch(r"(?!__)[A-Za-z0-9._-]{1,249}", topic):

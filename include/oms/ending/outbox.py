@@ -26,6 +26,7 @@ from psycopg.rows import DictRow
 
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
+from include.oms.ending.runs import complete_run
 from include.oms.ending.topics import topic_fault
 from include.oms.outside.text import clean_text
 
@@ -130,6 +131,7 @@ def publish_waiting_events(
     """
     total, failed_topics, most_events = Published(), set[str](), MOST_EVENTS_A_CLAIM
     for _ in range(MOST_CLAIMS_A_CALL):
+        complete_run(connection, None, settings.kafka_run_topic)  # before the look: its event is due, too
         if not _fetch(connection, "events_are_due")[0]["events_are_due"]:
             break
         producer = producer_for()
@@ -194,7 +196,7 @@ class _Publishing:
         try:
             self._producer.produce(
                 topic,
-                key=str(event["request_id"]),
+                key=str(event["request_id"] or f"run-{event['run_id']}"),
                 value=event["event"].encode(),
                 headers=headers,
                 on_delivery=delivery,

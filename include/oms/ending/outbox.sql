@@ -29,7 +29,7 @@ WITH due AS (
     SET lease_token = (SELECT nextval('lease_tokens')), lease_until = now() + %(lease_seconds)s * interval '1 second'
     FROM bounded b
     WHERE e.event_seq = b.event_seq AND (b.nth = 1 OR (b.nth <= %(limit)s::integer AND b.bytes_so_far <= %(most_bytes)s::integer))
-    RETURNING e.event_seq, e.request_id, e.topic, e.traceparent, e.failures, e.lease_token, e.event::text AS event
+    RETURNING e.event_seq, e.request_id, e.run_id, e.topic, e.traceparent, e.failures, e.lease_token, e.event::text AS event
 )
 SELECT * FROM claimed ORDER BY event_seq;
 

@@ -51,7 +51,7 @@ UPDATE document_requests r
 SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'
 WHERE request_id = ANY (%(request_ids)s) AND status = 'QUEUED'
-  AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name));
+  AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id));
 
 -- hold_batches --
 -- Lease the batches to poll directly to the worker that retriggers them.

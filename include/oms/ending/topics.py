@@ -26,9 +26,9 @@ _LEGAL = re.compile(r"[A-Za-z0-9._-]{1,249}")  # as Apache Kafka has it
 def topic_fault(topic: str, settings: Settings) -> str | None:
     """Why no final event may go to ``topic``; None where it may.
 
-    The default topic may be used always, Kafka's internal topics never. Others as ``kafka_topic_pattern`` says.
+    The default topics may be used always, Kafka's internal topics never. Others as ``kafka_topic_pattern`` says.
     """
-    if topic == settings.kafka_topic:
+    if topic in (settings.kafka_topic, settings.kafka_run_topic):
         return None
     if not _LEGAL.fullmatch(topic) or topic in (".", ".."):
         return "TOPIC_NAME is no name of a Kafka topic"

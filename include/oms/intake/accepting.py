@@ -8,12 +8,20 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
+import psycopg
+from psycopg.rows import DictRow
 
+from include.oms.base.queries import query
 from include.oms.intake.checking import KnownValues, NewRequest, examine
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Shown, show, utc_text
 from include.oms.intake.json_text import read_json
-from include.oms.intake.refusals import CorrelationIdUsed, ReferenceDataOutOfReach, UnknownSourceSystem
+from include.oms.intake.refusals import (
+    CorrelationIdUsed,
+    ReferenceDataOutOfReach,
+    RunNotOpen,
+    UnknownSourceSystem,
+)
 from include.oms.words.model import Stage, Status
 from include.oms.words.refusals import Refusal
 
@@ -41,7 +49,7 @@ class Taken:
     is_new: bool
 
 
-Acceptance: TypeAlias = Taken | CorrelationIdUsed
+Acceptance: TypeAlias = Taken | CorrelationIdUsed | RunNotOpen
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ def barrier(known: KnownValues, caller: Caller) -> UnknownSourceSystem | Referen
 
 
 def accept(database: Database, caller: Caller, new: NewRequest) -> Taken:
-    """Store one request, or find it stored. Raises CorrelationIdUsed, DatabaseOutOfReach."""
+    """Store one request, or find it stored. Raises CorrelationIdUsed, RunNotOpen, DatabaseOutOfReach."""
     return _or_raise(accept_all(database, caller, [new])[0])
 
 
@@ -101,16 +109,21 @@ def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest
     stored = _store(database, caller, list(first.values()))
     stored |= _find(database, caller, [name for name in first if name not in stored])
     return [
-        Taken(stored[request.correlation_id].request, is_new=True)
-        if stored[request.correlation_id].is_new and request is first[request.correlation_id]
-        else _compare(request, stored[request.correlation_id])
+        Taken(found.request, is_new=True)
+        if (found := stored.get(request.correlation_id)) and found.is_new and request is first[request.correlation_id]
+        else _compare(request, found)
         for request in requests
     ]
 
 
 def would_accept(database: Database, caller: Caller, new: NewRequest) -> Taken | None:
-    """The answer that ``accept`` would give, without storing; None if it would store. Raises CorrelationIdUsed."""
+    """The answer that ``accept`` would give, without storing; None if it would store.
+
+    Raises CorrelationIdUsed and RunNotOpen.
+    """
     stored = _find(database, caller, [new.correlation_id]).get(new.correlation_id)
+    if not stored and new.run_id is not None and not _is_open(database, caller, new.run_id):
+        raise _not_open(new)
     return _or_raise(_compare(new, stored)) if stored else None
 
 
@@ -125,32 +138,69 @@ def replays(database: Database, caller: Caller, requests: Sequence[NewRequest]) 
 
 
 def _or_raise(outcome: Acceptance) -> Taken:
-    if isinstance(outcome, CorrelationIdUsed):
+    if isinstance(outcome, CorrelationIdUsed | RunNotOpen):
         raise outcome
     return outcome
 
 
-def _compare(request: NewRequest, stored: _Stored) -> Acceptance:
+def _compare(request: NewRequest, stored: _Stored | None) -> Acceptance:
+    """What is neither stored nor found was refused by its run."""
+    if stored is None:
+        return _not_open(request)
     if request.content_hash == stored.content_hash:
         return Taken(stored.request, is_new=False)
     return CorrelationIdUsed("a request with this correlation id and another content is stored", stored.request)
 
 
+def _is_open(database: Database, caller: Caller, run_id: int) -> bool:
+    return bool(database.rows("lock_runs", run_ids=[run_id], source_system=caller.source_system))
+
+
+def _not_open(request: NewRequest) -> RunNotOpen:
+    return RunNotOpen(f"this source system has no open run {request.run_id}")
+
+
 def _store(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> dict[str, _Stored]:
-    """Store the requests whose correlation id is free; return them by correlation id."""
+    """Store the requests whose correlation id is free and whose run is open; return them by correlation id."""
     if not requests:
         return {}
-    rows = database.rows(
-        "accept_requests",
-        source_system=caller.source_system,
-        client_subject=caller.subject,
-        origin_user=caller.origin_user,
-        traceparent=caller.traceparent,
-        actor=caller.actor,
-        requests=msgspec.json.encode([_row(request) for request in requests]).decode(),
-    )
+    run_ids = sorted({request.run_id for request in requests if request.run_id is not None})
+    if run_ids:
+        rows = database.transaction(lambda connection: _store_in_runs(connection, caller, requests, run_ids))
+    else:
+        rows = database.rows("accept_requests", **_values(caller, requests))
     by_name = {request.correlation_id: request for request in requests}
     return {row["request_correlation_id"]: _new(by_name[row["request_correlation_id"]], caller, row) for row in rows}
+
+
+def _values(caller: Caller, requests: Sequence[NewRequest]) -> dict[str, Any]:
+    """The values of ``accept_requests``."""
+    return {
+        "source_system": caller.source_system,
+        "client_subject": caller.subject,
+        "origin_user": caller.origin_user,
+        "traceparent": caller.traceparent,
+        "actor": caller.actor,
+        "requests": msgspec.json.encode([_row(request) for request in requests]).decode(),
+    }
+
+
+def _store_in_runs(
+    connection: psycopg.Connection[DictRow], caller: Caller, requests: Sequence[NewRequest], run_ids: Sequence[int]
+) -> list[DictRow]:
+    """Store requests while their runs stay open. Of a held run, the first ones are its proofs."""
+    runs = {"run_ids": run_ids, "source_system": caller.source_system}
+    locked = connection.execute(query("lock_runs"), runs).fetchall()
+    is_open = {row["run_id"] for row in locked}
+    holds = []
+    if take_proofs := [row["run_id"] for row in locked if row["takes_proofs"]]:
+        found = connection.execute(query("lock_proofs"), {"run_ids": take_proofs}).fetchall()
+        holds = [row["hold_id"] for row in found]
+    fine = [request for request in requests if request.run_id is None or request.run_id in is_open]
+    rows = connection.execute(query("accept_requests"), _values(caller, fine)).fetchall()
+    if holds:
+        connection.execute(query("end_proofs"), {"hold_ids": holds})
+    return rows
 
 
 def _row(request: NewRequest) -> dict[str, Any]:
@@ -165,6 +215,7 @@ def _row(request: NewRequest) -> dict[str, Any]:
         "source_environment": sent.source_environment,
         "priority": sent.priority,
         "not_before": request.not_before,
+        "run_id": request.run_id,
         "content": sent.document_content,  # the very text, digit by digit
         "metadata": sent.document_metadata,
     }
@@ -183,6 +234,7 @@ def _new(request: NewRequest, caller: Caller, row: Shown) -> _Stored:
         "document_language": sent.document_language,
         "document_metadata": request.metadata,
         "priority": sent.priority,
+        "run_id": request.run_id,
         "not_before": request.not_before and utc_text(request.not_before),
         "status": Status.QUEUED,
         "stage": Stage.ENRICHMENT,

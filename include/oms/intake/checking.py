@@ -41,6 +41,11 @@ class NewRequest(msgspec.Struct, frozen=True):
         return self.sent.request_correlation_id
 
     @property
+    def run_id(self) -> int | None:
+        """The run that it joins."""
+        return None if self.sent.run_id is msgspec.UNSET else int(self.sent.run_id)
+
+    @property
     def metadata(self) -> list[Metadata]:
         """The pairs sorted by key: answers list them in this order."""
         return sorted(self.sent.document_metadata, key=lambda pair: pair.key)
@@ -98,11 +103,12 @@ def _rule_faults(sent: SentRequest, now: datetime) -> Iterator[Fault]:
         seen.add(pair.key)
         if fault := name_fault(pair.value):
             yield Fault(pointer("document_metadata", index, "value"), fault)
-    if sent.not_before is not msgspec.UNSET and not _is_storable(sent.not_before, now + LATEST_START):
+    if sent.not_before is not msgspec.UNSET and not is_storable(sent.not_before, now + LATEST_START):
         yield Fault("/not_before", "must lie 1 year ahead at most")
 
 
-def _is_storable(instant: datetime, latest: datetime) -> bool:
+def is_storable(instant: datetime, latest: datetime) -> bool:
+    """Whether an instant can be stored, and is not after ``latest``."""
     try:
         return instant.astimezone(UTC) <= latest
     except OverflowError:  # the first hours of the year 1, the last of the year 9999

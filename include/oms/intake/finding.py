@@ -38,6 +38,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     document_name: str | None = None
     request_correlation_id: str | None = None
     metadata: Sequence[tuple[str, str]] = ()  # all must hold
+    run_id: int | None = None
     created_from: datetime | None = None  # inclusive
     created_to: datetime | None = None  # exclusive
     limit: int = 50

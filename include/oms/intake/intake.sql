@@ -9,15 +9,15 @@ WITH sent AS (
     SELECT * FROM json_to_recordset(%(requests)s::json) AS s (
         request_correlation_id text, content_hash bytea, document_type text, document_name text,
         document_language text, source_environment text, priority text, not_before timestamptz, content json,
-        metadata json)
+        metadata json, run_id bigint)
 ), accepted AS (
     INSERT INTO document_requests (
         source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
-        source_environment, priority, not_before, due_at, client_subject, origin_user, traceparent)
+        source_environment, priority, not_before, due_at, client_subject, origin_user, traceparent, run_id)
     SELECT %(source_system)s, request_correlation_id, content_hash, document_type, document_name, document_language,
            source_environment, priority, not_before,
            greatest(not_before, now()),  -- an instant in the past gives no advantage in the queue
-           %(client_subject)s, %(origin_user)s, %(traceparent)s
+           %(client_subject)s, %(origin_user)s, %(traceparent)s, run_id
     FROM sent ORDER BY request_correlation_id
     ON CONFLICT (source_system, request_correlation_id) DO NOTHING
     RETURNING request_id, request_correlation_id, created_at
@@ -56,6 +56,7 @@ SELECT r.request_id, r.status, json_build_object(
         SELECT coalesce(json_agg(json_build_object('key', key, 'value', value) ORDER BY key COLLATE "C"), '[]')
         FROM request_metadata WHERE request_id = r.request_id),
     'priority', r.priority,
+    'run_id', r.run_id,
     'not_before', utc_text(r.not_before),
     'status', r.status,
     'stage', r.stage,
@@ -86,6 +87,7 @@ WHERE r.source_system = %(source_system)s AND r.request_id < %(before)s
   AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s)
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s)
   AND (%(request_correlation_id)s::text IS NULL OR r.request_correlation_id = %(request_correlation_id)s)
+  AND (%(run_id)s::bigint IS NULL OR r.run_id = %(run_id)s)
   AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
   AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
 ORDER BY r.request_id DESC LIMIT %(limit)s;
@@ -104,6 +106,7 @@ WHERE first.key = (%(keys)s::text[])[1] AND first.value = (%(values)s::text[])[1
   AND (%(document_type)s::text IS NULL OR r.document_type = %(document_type)s)
   AND (%(document_name)s::text IS NULL OR r.document_name = %(document_name)s)
   AND (%(request_correlation_id)s::text IS NULL OR r.request_correlation_id = %(request_correlation_id)s)
+  AND (%(run_id)s::bigint IS NULL OR r.run_id = %(run_id)s)
   AND (%(created_from)s::timestamptz IS NULL OR r.created_at >= %(created_from)s)
   AND (%(created_to)s::timestamptz IS NULL OR r.created_at < %(created_to)s)
 ORDER BY first.request_id DESC LIMIT %(limit)s;

@@ -106,6 +106,41 @@ class TooLateToCancel(StateConflict):
     problem = PROBLEMS["too-late-to-cancel"]
 
 
+class RunConflict(Refusal):
+    """The run's present state does not allow this. The answer shows the state."""
+
+    def __init__(self, detail: str, run: Mapping[str, Any]) -> None:
+        super().__init__(detail)
+        self.run = run
+
+    def members(self) -> Mapping[str, Any]:
+        return {"run": self.run}
+
+
+class RunNameUsed(RunConflict):
+    """The name was used before, for a run with other values."""
+
+    problem = PROBLEMS["run-name-used"]
+
+
+class RunDoesNotAddUp(RunConflict):
+    """More or fewer requests have joined the run than its client expects."""
+
+    problem = PROBLEMS["run-does-not-add-up"]
+
+
+class RunNotOpen(Refusal):
+    """A request names a run that is closed, or that this source system does not have."""
+
+    problem = PROBLEMS["run-not-open"]
+
+
+class OwnRun(Refusal):
+    """The client that opened a run must not release it."""
+
+    problem = PROBLEMS["own-run"]
+
+
 class DatabaseOutOfReach(ComeAgain):
     """The OMS Database does not answer in time."""
 

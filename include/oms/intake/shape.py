@@ -15,15 +15,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from include.oms.intake.contract import new_request_schema
+from include.oms.intake.contract import contract
 from include.oms.intake.json_text import pointer
 from include.oms.intake.refusals import MOST_FAULTS, Fault
 
 MOST_METADATA = 50
 
 Instant = Annotated[datetime, Meta(tz=True)]
+_OF_A_RUN = Meta(ge=1, le=2**53 - 1)
+RunId = Annotated[int, _OF_A_RUN] | Annotated[float, _OF_A_RUN]
+"""JSON Schema calls 7.0 an integer, too."""
 
 
 class Metadata(Struct, forbid_unknown_fields=True, frozen=True):
@@ -45,6 +48,7 @@ class SentRequest(Struct, forbid_unknown_fields=True, frozen=True):
     document_metadata: Annotated[list[Metadata], Meta(max_length=MOST_METADATA)] = []
     priority: Literal["HIGH", "NORMAL", "LOW"] = "NORMAL"
     not_before: Instant | UnsetType = UNSET
+    run_id: RunId | UnsetType = UNSET
 
 
 _decoder = msgspec.json.Decoder(SentRequest)
@@ -56,7 +60,8 @@ def read_shape(body: bytes | msgspec.Raw, document: Any, most_faults: int = MOST
         sent = _decoder.decode(body)
     except msgspec.MsgspecError:
         return shape_faults(document, most_faults) or [Fault("", "cannot be read as a document request")]
-    return sent if bytes(sent.document_content)[:1] == b"{" else shape_faults(document, most_faults)
+    is_fine = bytes(sent.document_content)[:1] == b"{" and (sent.run_id is UNSET or sent.run_id == int(sent.run_id))
+    return sent if is_fine else shape_faults(document, most_faults)
 
 
 def shape_faults(document: Any, most: int = MOST_FAULTS) -> list[Fault]:
@@ -67,8 +72,23 @@ def shape_faults(document: Any, most: int = MOST_FAULTS) -> list[Fault]:
     metadata = document.get("document_metadata") if isinstance(document, dict) else None
     if isinstance(metadata, list):
         document = {**document, "document_metadata": metadata[: MOST_METADATA + 1]}
-    errors = _validator().iter_errors(document)
+    return plain_faults("NewDocumentRequest", document, most)
+
+
+def plain_faults(schema: str, document: Any, most: int = MOST_FAULTS) -> list[Fault]:
+    """The faults that a schema of the contract finds in a body, ``most`` of them at most."""
+    if isinstance(document, dict):  # the numbers that have a schema stand at the top
+        document = {name: _number(value) if isinstance(value, Raw) else value for name, value in document.items()}
+    errors = _validator(schema).iter_errors(document)
     return list(islice((fault for error in errors for fault in _faults(error)), most))
+
+
+def _number(text: Raw) -> object:
+    """The number, if it is one that a schema can be about; others stay what they are, and are of no type."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:  # larger than a float
+        return text
 
 
 def is_instant(text: object) -> bool:
@@ -80,10 +100,10 @@ def is_instant(text: object) -> bool:
 
 
 @cache
-def _validator() -> Draft202012Validator:
+def _validator(schema: str) -> Draft202012Validator:
     formats = FormatChecker(formats=())
     formats.checks("date-time")(is_instant)
-    return Draft202012Validator(new_request_schema(), format_checker=formats)
+    return Draft202012Validator(contract()["components"]["schemas"][schema], format_checker=formats)
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
@@ -111,4 +131,6 @@ _LIMITS = {
     "minLength": "must have {limit} characters at least",
     "maxLength": "must have {limit} characters at most",
     "maxItems": "must have {limit} items at most",
+    "minimum": "must be {limit} at least",
+    "maximum": "must be {limit} at most",
 }

@@ -76,6 +76,16 @@ SELECT EXISTS (SELECT FROM document_requests WHERE request_id = %(number)s::bigi
        (SELECT count(*) FROM (SELECT FROM document_requests WHERE document_name = %(text)s LIMIT 1) one) > 0 AS document_name,
        (SELECT count(*) FROM (SELECT FROM document_requests WHERE document_type = %(text)s LIMIT 1) one) > 0 AS document_type;
 
+-- runs --
+-- A page of runs, newest first, with their requests counted now. Only those that have not completed, if that is wanted.
+SELECT run_id, name, source_system, state, expected, received, missing, surplus, queued, processing, stopped, failed,
+       completed, red, withdrawn, utc_text(oldest_open_at) AS oldest_open_at, proofs, utc_text(deadline) AS deadline, late,
+       opened_by, utc_text(opened_at) AS opened_at, utc_text(closed_at) AS closed_at,
+       utc_text(completed_at) AS completed_at, hold_id, utc_text(released_at) AS released_at, released_by
+FROM run_progress
+WHERE run_id < %(before)s AND (NOT %(open_only)s::boolean OR completed_at IS NULL)
+ORDER BY run_id DESC LIMIT %(limit)s;
+
 -- list_requests --
 -- These requests for a list, each with its last error and its newest batch, without payload and metadata.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
@@ -100,7 +110,7 @@ ORDER BY r.request_id DESC;
 SELECT json_build_object(
     'request_id', r.request_id, 'source_system', r.source_system, 'request_correlation_id', r.request_correlation_id,
     'document_type', r.document_type, 'document_name', r.document_name, 'document_language', r.document_language,
-    'source_environment', r.source_environment, 'priority', r.priority, 'status', r.status, 'stage', r.stage,
+    'source_environment', r.source_environment, 'priority', r.priority, 'run_id', r.run_id, 'status', r.status, 'stage', r.stage,
     'revision', r.revision, 'attempts', r.attempts, 'spent', r.spent, 'client_subject', r.client_subject,
     'created_at', utc_text(r.created_at), 'not_before', utc_text(r.not_before), 'ended_at', utc_text(r.ended_at),
     'resolved_at', utc_text(r.resolved_at),
@@ -242,13 +252,13 @@ GROUP BY source_system, document_name ORDER BY number DESC, source_system, docum
 -- select_requests filters. A request needs a person if it ended red, was not withdrawn or resolved, and has its content.
 SELECT 'due' AS state, count(*) AS number, utc_text(min(due_at)) AS oldest_at
 FROM document_requests WHERE status = 'QUEUED' AND due_at <= now()
-  AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
+  AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name, run_id, request_id))
 UNION ALL
 SELECT 'held', count(*), utc_text(min(created_at)) FROM document_requests
-WHERE status = 'QUEUED' AND EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
+WHERE status = 'QUEUED' AND EXISTS (SELECT FROM stop_of(source_system, document_type, document_name, run_id, request_id))
 UNION ALL
 SELECT 'waiting', count(*), utc_text(min(created_at)) FROM document_requests WHERE status = 'QUEUED' AND due_at > now()
-  AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
+  AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name, run_id, request_id))
 UNION ALL
 SELECT 'in_hand', count(*), utc_text(min(created_at)) FROM document_requests
 WHERE status = 'PROCESSING' AND lease_until > now()

@@ -50,6 +50,7 @@ class Selection(BaseModel):
     statuses: Annotated[tuple[Status, ...], Field(min_length=1)] | None = None
     stage: Stage | None = None
     source_system: Name | None = None
+    run_id: RequestId | None = None
     document_type: Name | None = None
     document_name: Name | None = None
     document: Name | None = None  # matches the document name or the document type

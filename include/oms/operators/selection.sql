@@ -22,6 +22,7 @@ WHERE r.request_id < %(before)s::bigint
   AND (%(statuses)s::text[] IS NULL OR r.status = ANY (%(statuses)s::text[]))
   AND (%(stage)s::text IS NULL OR r.stage = %(stage)s::text)
   AND (%(source_system)s::text IS NULL OR r.source_system = %(source_system)s::text)
+  AND (%(run_id)s::bigint IS NULL OR r.run_id = %(run_id)s::bigint)
   AND (%(batch_id)s::bigint IS NULL OR r.request_id = ANY (ARRAY(
       SELECT request_id FROM thunderhead_batches WHERE thunderhead_batch_id = %(batch_id)s::bigint)))
   AND (%(batch_name)s::text IS NULL OR r.request_id = ANY (ARRAY(  -- a name has its request's id: PREFIX-request-attempt
@@ -40,11 +41,11 @@ WHERE r.request_id < %(before)s::bigint
            ORDER BY n.request_id DESC LIMIT %(newest)s::bigint))))
   AND (%(state)s::text IS NULL OR CASE %(state)s::text
       WHEN 'due' THEN r.status = 'QUEUED' AND r.due_at <= now()
-          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
+          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id))
       WHEN 'held' THEN r.status = 'QUEUED'
-          AND EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
+          AND EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id))
       WHEN 'waiting' THEN r.status = 'QUEUED' AND r.due_at > now()
-          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
+          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id))
       WHEN 'in_hand' THEN r.status = 'PROCESSING' AND r.lease_until > now()
       WHEN 'at_thunderhead' THEN r.request_id = ANY (ARRAY(
           SELECT request_id FROM thunderhead_batches WHERE status = 'PROCESSING_THUNDERHEAD'))

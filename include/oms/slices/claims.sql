@@ -15,7 +15,7 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
         SELECT request_id, rank_at, r.source_system, r.document_type FROM document_requests r
         WHERE r.status = 'QUEUED' AND r.source_system = s.source_system
           AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
-          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name))
+          AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id))
         ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
 ), abandoned AS (
     SELECT a.request_id, a.rank_at, a.source_system, a.document_type, a.worker_died,
@@ -183,7 +183,7 @@ ORDER BY r.rank_at, r.request_id;
 -- PostgreSQL expects an early hit and scans the table for EXISTS.)
 SELECT coalesce((
     SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED'
-    AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name))) <= now(), false) AS are_due;
+    AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name, run_id, request_id))) <= now(), false) AS are_due;
 
 -- renew_request_leases --
 -- Renew the lease of a slice and of the requests that it holds. No row: it holds nothing, or has passed to another worker.

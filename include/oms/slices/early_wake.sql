@@ -18,7 +18,7 @@ SELECT pg_notify('oms_work', job) FROM watchers WHERE job = %(job)s AND waiting;
 SELECT at_work, extract(epoch FROM least(CASE WHEN NOT paused THEN greatest(
     CASE WHEN workers >= %(max_slices)s THEN first_lease_ends END,
     least((SELECT min(due_at) FROM document_requests WHERE status = 'QUEUED'
-           AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name)))
+           AND 0 = (SELECT count(*) FROM stop_of(source_system, document_type, document_name, run_id, request_id)))
               + CASE WHEN at_work THEN %(keep_up_seconds)s * interval '1 second' ELSE '0' END,
           (SELECT min(lease_until) FROM document_requests WHERE lease_until IS NOT NULL)),
     open_until) END,

@@ -10,12 +10,14 @@ WHERE system = 'THUNDERHEAD' AND document_type = '*' AND paused_at IS NULL;
 SELECT coalesce(max(request_id), 0) AS last_request_id FROM document_requests;
 
 -- leave_ids_behind --
--- Move the sequences of requests, slices and lease tokens ahead, so that no id from after the back-up is used twice.
+-- Move the sequences of requests, runs, slices and lease tokens ahead, so that no id from after the back-up is used twice.
 SELECT setval(sequence, greatest(last_value, known + %(gap)s))
 FROM (SELECT pg_get_serial_sequence('document_requests', 'request_id')::regclass AS sequence,
              (SELECT max(request_id) FROM document_requests) AS known
       UNION ALL
       SELECT pg_get_serial_sequence('slices', 'slice_id')::regclass, (SELECT max(slice_id) FROM slices)
+      UNION ALL
+      SELECT pg_get_serial_sequence('runs', 'run_id')::regclass, (SELECT max(run_id) FROM runs)
       UNION ALL
       SELECT 'lease_tokens'::regclass, (SELECT max(lease_token) FROM slices)) of
 JOIN LATERAL (SELECT coalesce(pg_sequence_last_value(sequence), 1) AS last_value) at ON true

@@ -38,6 +38,7 @@ class OpenState(StrEnum):
     EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # a final event cannot be published: its client is not told the end
     DUTY_MISSED = "DUTY_MISSED"  # a daily duty was not done
     PAUSED = "PAUSED"  # a person has paused an outside system or holds requests, without an end
+    RUN_OPEN = "RUN_OPEN"  # a run has not completed by its deadline
     OUT = "OUT"  # the breaker of an outside system is open
 
 
@@ -53,6 +54,7 @@ def deadline_seconds(settings: Settings) -> dict[OpenState, float]:
         OpenState.EVENT_SET_ASIDE: 0,
         OpenState.DUTY_MISSED: LATE_DUTY_SECONDS,
         OpenState.PAUSED: LATE_PAUSE_SECONDS,
+        OpenState.RUN_OPEN: 0,
         OpenState.OUT: LATE_OUTAGE_SECONDS,
     }
 
@@ -70,7 +72,9 @@ class DeadlineCheck:
 
     state: OpenState
     number: int
-    oldest: str | None  # a request id; the duty for DUTY_MISSED, the system or hold for PAUSED, the system for OUT
+    oldest: (
+        str | None
+    )  # a request id; the duty for DUTY_MISSED, the system or hold for PAUSED, the run for RUN_OPEN, the system for OUT
     seconds: float | None  # age of the oldest one in this state
     told_late: bool  # whether the operators were last told that it is late
     to_tell: bool  # whether the operators must be told a change

@@ -9,7 +9,7 @@ WITH unavailable AS (
 ), due_requests AS (  -- including those whose worker died and that no run took over
     SELECT request_id, due_at AS since FROM document_requests
     WHERE status = 'QUEUED' AND due_at < now() - %(queued)s * interval '1 second'
-      AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name))
+      AND NOT EXISTS (SELECT FROM stop_of(source_system, document_type, document_name, run_id, request_id))
     UNION ALL
     SELECT request_id, lease_until FROM document_requests
     WHERE lease_until < now() - %(queued)s * interval '1 second'
@@ -40,12 +40,12 @@ FROM document_requests r
 WHERE r.status = 'PROCESSING' AND r.lease_until IS NULL AND NOT EXISTS (
     SELECT FROM thunderhead_batches b WHERE b.request_id = r.request_id AND b.status = 'PROCESSING_THUNDERHEAD')
 UNION ALL  -- also while Kafka is paused, because clients are told nothing
-SELECT 'EVENT_WAITING', count(*), (array_agg(request_id ORDER BY event_seq))[1]::text,
+SELECT 'EVENT_WAITING', count(*), (array_agg(coalesce(request_id::text, 'run ' || run_id) ORDER BY event_seq))[1],
        extract(epoch FROM now() - min(created_at))::float
 FROM final_events
 WHERE published_at IS NULL AND set_aside_at IS NULL AND created_at < now() - %(event_waiting)s * interval '1 second'
 UNION ALL  -- for one day: after that the daily reconciliation lists them
-SELECT 'EVENT_SET_ASIDE', count(*), (array_agg(request_id ORDER BY set_aside_at))[1]::text,
+SELECT 'EVENT_SET_ASIDE', count(*), (array_agg(coalesce(request_id::text, 'run ' || run_id) ORDER BY set_aside_at))[1],
        extract(epoch FROM now() - min(set_aside_at))::float
 FROM final_events
 WHERE set_aside_at < now() - %(event_set_aside)s * interval '1 second' AND set_aside_at > now() - interval '1 day'
@@ -60,8 +60,12 @@ FROM (
     WHERE coalesce(paused_until, '-infinity') < now()
     UNION ALL
     SELECT 'hold ' || hold_id, held_at FROM request_holds
-    WHERE released_at IS NULL AND coalesce(until, '-infinity') < now()) paused
+    WHERE released_at IS NULL AND coalesce(until, '-infinity') < now() AND run_id IS NULL) paused
 WHERE since < now() - %(paused)s * interval '1 second'
+UNION ALL  -- also while it waits for its release
+SELECT 'RUN_OPEN', count(*), (array_agg('run ' || run_id ORDER BY deadline))[1],
+       extract(epoch FROM now() - min(deadline))::float
+FROM runs WHERE completed_at IS NULL AND deadline < now() - %(run_open)s * interval '1 second'
 UNION ALL  -- without an age: every try of the breaker sets open_until again, so the checks in a row are counted instead
 SELECT 'OUT', count(*), min(system || ' ' || document_type), NULL
 FROM outside_systems WHERE failures > 0 AND open_until > now() - interval '2 minutes';

@@ -65,7 +65,8 @@ _ANSWERS = (
         False),
     _answered(
         403, "insufficient-scope", "The token lacks the scope",
-        "Handing in and withdrawing need `documents:write`, reading needs `documents:read`.",
+        "Handing in and withdrawing need `documents:write`, reading needs `documents:read`, releasing a run needs "
+        "`runs:release`.",
         CausedBy.CLIENT, "Ask the operator of the issuer for the scope that `WWW-Authenticate` names.", False),
     _answered(
         403, "unknown-source-system", "The token's source system may not ask for documents",
@@ -73,8 +74,13 @@ _ANSWERS = (
         CausedBy.CLIENT, "Have the source system registered in the reference data, or the token's claim corrected.",
         False),
     _answered(
-        404, "not-found", "The path or the request does not exist",
-        "The path, the request or the content does not exist, or the request belongs to another source system. "
+        403, "own-run", "A run is released by somebody else",
+        "The client that opened a run must not release it: a second pair of eyes looks at the proofs.",
+        CausedBy.CLIENT, "Let another client of the source system release it, with the scope `runs:release`, or an "
+        "operator in the console.", False),
+    _answered(
+        404, "not-found", "The path, the request or the run does not exist",
+        "The path, the request, the run or the content does not exist, or belongs to another source system. "
         "Payloads are erased at the end of their retention.",
         CausedBy.CLIENT, "Check the id and the source system of the token.", False),
     _answered(
@@ -92,6 +98,21 @@ _ANSWERS = (
         "A job has claimed the request, or it has ended. `request` has its present state.",
         CausedBy.CLIENT, "Wait for the final event. A document that was submitted to Thunderhead cannot be withdrawn.",
         False),
+    _answered(
+        409, "run-name-used", "This name was used before, for another run",
+        "The name of a run is unique within a source system. A run with this name and other values is stored; the same "
+        "values would be answered 200. `run` has its present state.",
+        CausedBy.CLIENT, "Use a new name for a new run. Repeat a call only with the same values.", False),
+    _answered(
+        409, "run-not-open", "The request names no open run",
+        "The run is closed, or this source system has no run with this id. The request was not stored.",
+        CausedBy.CLIENT, "Open another run for what is still to be sent, or send the request without a run.", False),
+    _answered(
+        409, "run-does-not-add-up", "The run has more or fewer requests than expected",
+        "The control total of the run is not the number of requests that have joined it. `run` has both, and how many "
+        "are missing or too many. The run stays open.",
+        CausedBy.CLIENT, "Send the missing requests, and close the run again. If the control total is wrong, close it "
+        "with the right one in `expected`.", False),
     _answered(
         413, "too-large", "The call is larger than the limit",
         "The body is larger than 1 MiB, that of a bulk call than 8 MiB (unless configured otherwise), or a bulk call "

@@ -110,13 +110,20 @@ def _draft(file: Path, content: bytes, mode: int) -> Path:
     return draft
 
 
+def add_token_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say whose token it is; their names are those of ``make_token``."""
+    parser.add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
+    parser.add_argument("--subject", default="developer", help="its name, sub (default: %(default)s)")
+    parser.add_argument("--scopes", nargs="+", default=SCOPES, help="what it may do (default: all but runs:release)")
+
+
 def main() -> None:
     """Print a token of this issuer."""
     parser = argparse.ArgumentParser(prog="python -m include.services.issuer.tokens", description=main.__doc__)
-    parser.add_argument("--source-system", default="CIBT", help="whose client it is (default: %(default)s)")
-    said = IssuerSettings()
+    add_token_arguments(parser)
+    said, options = IssuerSettings(), parser.parse_args()
     private_file, _ = ensure_key_pair(said.issuer_data_dir)
-    print(make_token(private_file, source_system=parser.parse_args().source_system, said=said))
+    print(make_token(private_file, **vars(options), said=said))
 
 
 if __name__ == "__main__":

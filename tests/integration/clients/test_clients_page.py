@@ -38,7 +38,9 @@ NEXT = "--- the next example ---"
 def environment(served_intake: ServedIntake, token_of: Callable[..., str]) -> dict[str, str]:
     """What var/local.env sets; the interpreter of the tests is the one that ``python3`` finds."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "OMS_INTAKE_URL": served_intake.url, "OMS_TOKEN": token_of()}
+    release = token_of(subject="second-pair-of-eyes", scopes=["runs:release"])
+    tokens = {"OMS_TOKEN": token_of(), "OMS_RELEASE_TOKEN": release}
+    return {**os.environ, "PATH": path, "OMS_INTAKE_URL": served_intake.url, **tokens}
 
 
 def python_example(using: str) -> str:
@@ -69,7 +71,7 @@ def assert_shows(printed: Any, shown: Any) -> None:
 
 def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str], tmp_path: Path) -> None:
     pairs = shell_examples()
-    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 6
+    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 10
     script = f"\necho; echo '{NEXT}'\n".join(example.text for example, _ in pairs)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
-from include.local.broker import create_topic
+from include.local.broker import create_topics
 from include.local.demo.events import read_events
 
 pytestmark = pytest.mark.integration
@@ -21,8 +21,8 @@ def topic(kafka_bootstrap: str) -> str:
     """A topic of the test's own."""
     name = f"events-{uuid4().hex}"
     client = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    create_topic(client, name)
-    create_topic(client, name)  # twice does no harm
+    create_topics(client, name)
+    create_topics(client, name)  # twice does no harm
     return name
 
 
