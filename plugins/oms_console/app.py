@@ -22,6 +22,7 @@ from plugins.oms_console import (
     outbox,
     reference,
     requests,
+    runs,
     slices,
     systems,
     trail,
@@ -31,8 +32,8 @@ from plugins.oms_console.same_origin import same_origin
 
 STATIC = Path(__file__).parent / "static"
 PAGES = (
-    "/", "/search", "/failures", "/retrying", "/bulk", "/bulk/{operation_id}", "/systems", "/reference", "/actions",
-    "/slices", "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
+    "/", "/search", "/failures", "/retrying", "/bulk", "/bulk/{operation_id}", "/runs", "/systems", "/reference",
+    "/actions", "/slices", "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
 )  # fmt: skip
 
 # Nothing from other hosts and no inline script: text that is taken for markup by mistake runs nothing.
@@ -57,7 +58,7 @@ def version() -> str:
 def create_app() -> FastAPI:
     """The console as an application to be mounted. Its pages hold no data; its API asks for a session."""
     app = FastAPI(title="OMS console", openapi_url=None, docs_url=None, redoc_url=None, exception_handlers=HANDLERS)
-    for module in (slices, requests, actions, bulk, looks, dashboard, holds, outbox, systems, reference, trail):
+    for module in (slices, requests, actions, bulk, looks, dashboard, holds, outbox, systems, reference, runs, trail):
         app.include_router(module.router, prefix="/api", dependencies=[Depends(same_origin)])
     versioned = f"/static/{version()}"
     app.mount(versioned, StaticFiles(directory=STATIC))

@@ -15,7 +15,7 @@ from include.oms.words.names import trimmed
 AS_THEY_ARE = {
     "batch_id", "document", "document_type", "document_name", "source_system", "stage", "category", "cause",
     "error_text", "state", "unresolved", "retrying", "withdrawn", "created_from", "created_to", "ended_from",
-    "ended_to", "batch_name",
+    "ended_to", "batch_name", "run_id",
 }  # fmt: skip
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
@@ -52,6 +52,7 @@ class Filter(BaseModel):
     document_type: Name | None = None
     document_name: Name | None = None
     source_system: Name | None = None
+    run_id: Id | None = None
     status: tuple[Status, ...] | None = None
     stage: Stage | None = None
     state: State | None = None

@@ -64,5 +64,5 @@ async def release(hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], user: Get
 
 
 def _in_words(row: dict[str, Any]) -> str:
-    names = ("source_system", "document_type", "document_name")
+    names = ("source_system", "document_type", "document_name", "run_id")
     return "; ".join(f"{name}: {row[name]}" for name in names if row.get(name))

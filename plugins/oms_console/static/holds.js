@@ -15,13 +15,15 @@ const FIELDS = [
   { name: "document_name", label: "Document name", of: "DOCUMENT_NAME" },
 ];
 
+const NAMED = [...FIELDS, { name: "run_id", label: "Run" }];
+
 /** @param {any} hold the filter of its requests */
 const filterOf = (hold) =>
-  Object.fromEntries(FIELDS.filter(({ name }) => hold[name]).map(({ name }) => [name, hold[name]]));
+  Object.fromEntries(NAMED.filter(({ name }) => hold[name]).map(({ name }) => [name, hold[name]]));
 
 /** @param {any} hold */
 const what = (hold) =>
-  FIELDS.filter(({ name }) => hold[name])
+  NAMED.filter(({ name }) => hold[name])
     .map(({ name, label }) => `${label} ${hold[name]}`)
     .join(", ");
 

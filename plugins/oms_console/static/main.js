@@ -10,6 +10,7 @@ import { problem } from "./problem.js";
 import { reference } from "./reference.js";
 import { request } from "./request.js";
 import { retrying } from "./retrying.js";
+import { runs } from "./runs.js";
 import { search } from "./search.js";
 import { slices } from "./slices.js";
 import { systems } from "./systems.js";
@@ -23,6 +24,7 @@ const VIEWS = {
   search: ["Search", search],
   failures: ["Failures", failures],
   retrying: ["Retrying", retrying],
+  runs: ["Runs", runs],
   bulk: ["Bulk operations", bulk],
   systems: ["Outside systems", systems],
   reference: ["Reference data", reference],

@@ -20,6 +20,7 @@ const TEXTS = [
   ["batch_name", "Batch name"],
   ["metadata", "Metadata KEY:VALUE", "text", "POLICY_ID:4711"],
   ["source_system", "Source system"],
+  ["run_id", "Run", "numeric"],
   ["document", "Document name or type"],
   ["error_text", "Text of the last error"],
 ];

@@ -407,7 +407,7 @@ def busy(console: Console) -> int:
 
 PAGES = {
     "dashboard": "", "search": "search", "failures": "failures", "retrying": "retrying", "bulk": "bulk",
-    "operation": "bulk/1", "systems": "systems", "reference": "reference", "request": "requests/{id}",
+    "operation": "bulk/1", "runs": "runs", "systems": "systems", "reference": "reference", "request": "requests/{id}",
     "problem": "problems/OVERDUE", "actions": "actions", "run": "slices?dag_id=document_processing&run_id=run",
 }  # fmt: skip
 
