@@ -3,7 +3,8 @@
 - Reads: requests, timelines, final events and batches of one UTC day. Thunderhead, by look-ups only: every batch by its
   id, 100 a call, and names for orphans and doubles. The rate is OMS_RECONCILIATION_CALLS_PER_SECOND.
 - Proves: requests in = ended + open, and a slice or Thunderhead has every PROCESSING one; every end has its final
-  event, published or waiting; Thunderhead has each of our batches once, with the same status.
+  event, published or waiting; so has every completed run, with the number of its requests; Thunderhead has each of our
+  batches once, with the same status.
 - Writes: the report (Markdown) to its log and to `reconciliations`, with the numbers and the list of discrepancies.
 - Red: the numbers do not add up, and a person is needed. The log lists each discrepancy;
   docs/runbooks/reconciliation.md says what to do. During an outage of Thunderhead the task is retried for two hours.

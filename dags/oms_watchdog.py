@@ -3,8 +3,8 @@
 - When: every OMS_WATCHDOG_INTERVAL_SECONDS while anything is late or an alarm stands; a watcher in the triggerer checks
   that. Every ten minutes otherwise. With OMS_EARLY_WAKE=false: every OMS_WATCHDOG_INTERVAL_SECONDS.
 - Reads: every open state, each with its deadline (OMS_LATE_*_SECONDS): requests due or held, polls due, batches at
-  Thunderhead, final events that wait or are set aside, daily duties, systems that are paused or out, requests that
-  no job will continue. Red task instances by their cause.
+  Thunderhead, final events that wait or are set aside, daily duties, systems that are paused or out, runs past their
+  own deadline, requests that no job will continue. Red task instances by their cause.
 - Writes: `age_alarms`, the results of checks in a row; `failure_alarms`, what the operators were told of red tasks.
 - Alerts: late work, once, after three checks in a row, with the runbook's link; "well again" after three checks that
   found nothing. The number of task instances that turned red for one cause, and the end of it. Alerts go to the

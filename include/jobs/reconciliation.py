@@ -33,7 +33,7 @@ def reconcile_days(given: str | None, run_after: datetime, dag_run_id: str) -> d
     wrong = {day: done for day, done in found.items() if not done.adds_up}
     if wrong:
         lines = [
-            f"{day}: {it.kind} request {it.request_id} {it.batch_name or ''}"
+            f"{day}: {it.kind} " + (f"request {it.request_id} {it.batch_name or ''}" if it.request_id else it.detail)
             for day, done in wrong.items()
             for it in done.found.listed
         ]

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     EVENT_WITHOUT_END = "EVENT_WITHOUT_END"  # a final event without an end in the timeline
     EVENT_SET_ASIDE = "EVENT_SET_ASIDE"  # an event could not be published: its client is not told the end
     IN_NOBODYS_HANDS = "IN_NOBODYS_HANDS"  # a PROCESSING request that neither a slice nor Thunderhead has
+    RUN_WITHOUT_EVENT = "RUN_WITHOUT_EVENT"  # a run has completed, and its client is not told
+    RUN_DIFFERS = "RUN_DIFFERS"  # a completed run has not the requests that its event counts
     UNKNOWN_THERE = "UNKNOWN_THERE"  # Thunderhead does not know a batch that it accepted
     DIFFERS = "DIFFERS"  # Thunderhead has another status for a batch
     ORPHAN = "ORPHAN"  # Thunderhead has a batch under our name that OMS does not know
@@ -29,7 +31,7 @@ class Discrepancy:
     """One discrepancy."""
 
     kind: Kind
-    request_id: int
+    request_id: int | None  # None: it is about a run
     batch_name: str | None
     detail: str
 

@@ -37,6 +37,9 @@ WHAT_IS_COUNTED = {
     "events_published": "- of these published",
     "events_waiting": "- of these waiting in the outbox",
     "events_set_aside": "- of these set aside",
+    "runs_opened": "runs opened",
+    "runs_completed": "- of these completed",
+    "runs_open": "- of these open",
     "batches": "batches",
     "batches_compared": "- of these compared with Thunderhead",
     "names_looked_up": "- of these looked up by name, for orphans and doubles",
@@ -67,7 +70,7 @@ class Reconciliation:
         return "\n\n".join(parts)
 
     def _list(self) -> str:
-        rows = [(it.kind, str(it.request_id), it.batch_name, it.detail) for it in self.found.listed]
+        rows = [(it.kind, str(it.request_id or ""), it.batch_name, it.detail) for it in self.found.listed]
         return markdown_table(["kind", "request", "batch", "detail"], rows)
 
 
@@ -82,10 +85,10 @@ async def reconcile(
         raise Unavailable(why_not)
     counts, found = Counter[str](), Discrepancies()
     for hour in window.hours():
-        for tally in ("tally_requests", "tally_events"):
+        for tally in ("tally_requests", "tally_events", "tally_runs"):
             (row,) = await database.rows(connection, tally, **hour.values())
             counts.update(row)
-        for wrong in ("requests_that_do_not_add_up", "events_that_do_not_add_up"):
+        for wrong in ("requests_that_do_not_add_up", "events_that_do_not_add_up", "runs_that_do_not_add_up"):
             rows = await database.rows(connection, wrong, limit=MOST_A_STATEMENT, **hour.values())
             found.add(Discrepancy(Kind(it["kind"]), it["request_id"], None, it["detail"]) for it in rows)
     comparison = Comparison(connection, thunderhead, settings)

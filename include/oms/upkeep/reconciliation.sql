@@ -36,7 +36,35 @@ SELECT (SELECT count(*) FROM request_timeline WHERE at >= %(window_from)s AND at
        count(*) FILTER (WHERE published_at IS NOT NULL) AS events_published,
        count(*) FILTER (WHERE published_at IS NULL AND set_aside_at IS NULL) AS events_waiting,
        count(*) FILTER (WHERE published_at IS NULL AND set_aside_at IS NOT NULL) AS events_set_aside
-FROM final_events WHERE created_at >= %(window_from)s AND created_at < %(window_to)s;
+FROM final_events WHERE created_at >= %(window_from)s AND created_at < %(window_to)s AND run_id IS NULL;
+
+-- tally_runs --
+-- The number of runs opened in a window, and how many of them have completed or are open.
+SELECT count(*) AS runs_opened, count(completed_at) AS runs_completed, count(*) - count(completed_at) AS runs_open
+FROM runs WHERE opened_at >= %(window_from)s AND opened_at < %(window_to)s;
+
+-- runs_that_do_not_add_up --
+-- Runs that completed in a window without an event, or whose event counts other requests than they have; events of runs
+-- that are set aside.
+WITH completed AS (
+    SELECT u.run_id, u.expected, e.event, e.set_aside_reason
+    FROM runs u LEFT JOIN final_events e ON e.run_id = u.run_id
+    WHERE u.completed_at >= %(window_from)s AND u.completed_at < %(window_to)s
+), wrong AS (
+    SELECT 'RUN_WITHOUT_EVENT' AS kind, run_id, format('run %%s has completed and has no event', run_id) AS detail
+    FROM completed WHERE event IS NULL
+    UNION ALL
+    SELECT 'RUN_DIFFERS', c.run_id, format('run %%s has %%s requests, and its event counts %%s', c.run_id, r.received,
+                                           c.event->'data'->>'received')
+    FROM completed c CROSS JOIN LATERAL (
+        SELECT count(*) AS received FROM document_requests WHERE run_id = c.run_id) r
+    WHERE r.received <> (c.event->'data'->>'received')::integer OR r.received <> c.expected
+    UNION ALL
+    SELECT 'EVENT_SET_ASIDE', run_id, format('event of run %%s: %%s', run_id, set_aside_reason)
+    FROM completed WHERE set_aside_reason IS NOT NULL
+)
+SELECT kind, NULL::bigint AS request_id, detail
+FROM wrong ORDER BY row_number() OVER (PARTITION BY kind ORDER BY run_id), kind LIMIT %(limit)s;
 
 -- events_that_do_not_add_up --
 -- Ends of a window without a final event, final events without an end, and final events that are set aside.
@@ -49,7 +77,7 @@ WITH wrong AS (
     UNION ALL
     SELECT 'EVENT_WITHOUT_END', e.request_id, format('final event %%s has no end', e.revision)
     FROM final_events e
-    WHERE e.created_at >= %(window_from)s AND e.created_at < %(window_to)s
+    WHERE e.created_at >= %(window_from)s AND e.created_at < %(window_to)s AND e.run_id IS NULL
       AND NOT EXISTS (SELECT FROM request_timeline t WHERE t.request_id = e.request_id
                       AND t.event IN ('COMPLETED', 'FAILED', 'STOPPED')
                       AND (t.detail->>'revision')::integer = e.revision)
@@ -57,6 +85,7 @@ WITH wrong AS (
     SELECT 'EVENT_SET_ASIDE', e.request_id, format('final event %%s: %%s', e.revision, e.set_aside_reason)
     FROM final_events e
     WHERE e.created_at >= %(window_from)s AND e.created_at < %(window_to)s AND e.set_aside_at IS NOT NULL
+      AND e.run_id IS NULL
 )
 SELECT kind, request_id, detail
 FROM wrong ORDER BY row_number() OVER (PARTITION BY kind ORDER BY request_id), kind LIMIT %(limit)s;

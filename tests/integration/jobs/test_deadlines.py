@@ -100,6 +100,19 @@ async def paused(oms: Oms) -> str:
     return "THUNDERHEAD *"
 
 
+async def run_open(oms: Oms) -> str:
+    (row,) = await oms.rows(
+        """INSERT INTO runs (source_system, name, content_hash, expected, proofs, deadline, opened_by)
+           VALUES ('CIBT', 'JUNE', '', 1, 0, now() - interval '1 hour', 'client:test') RETURNING run_id"""
+    )
+    await oms.connection.execute(  # its hold has no deadline of its own
+        """INSERT INTO request_holds (source_system, run_id, reason, held_by, held_at)
+           VALUES ('CIBT', %s, 'a run', 'client:test', now() - interval '1 year')""",
+        (row["run_id"],),
+    )
+    return f"run {row['run_id']}"
+
+
 async def out(oms: Oms) -> str:
     await oms.connection.execute(
         "UPDATE outside_systems SET failures = 1, open_until = now() - interval '1 s' WHERE system = 'REFERENCE_DATA'"
@@ -117,6 +130,7 @@ LATE: dict[OpenState, Callable[[Oms], Awaitable[object]]] = {
     OpenState.EVENT_SET_ASIDE: event_set_aside,
     OpenState.DUTY_MISSED: duty_missed,
     OpenState.PAUSED: paused,
+    OpenState.RUN_OPEN: run_open,
     OpenState.OUT: out,
 }
 

@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from include.oms.ending.runs import complete_run
 from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import cut, problem
 from include.oms.testing.system import Oms
@@ -65,6 +68,14 @@ async def test_what_adds_up(oms: Oms) -> None:
         events_set_aside=0, batches=2, batches_compared=2, names_looked_up=2,
     )  # fmt: skip
     assert "Everything adds up." in done.report()
+
+
+async def test_runs_are_counted_apart_from_requests(oms: Oms) -> None:
+    await a_run(oms)
+    done = await reconciled(oms)
+    assert done.adds_up, done.found.listed
+    assert (done.counts["events"], done.counts["ends"]) == (1, 1)
+    assert (done.counts["runs_opened"], done.counts["runs_completed"], done.counts["runs_open"]) == (1, 1, 0)
 
 
 async def not_accepted(oms: Oms) -> int:
@@ -146,7 +157,41 @@ async def double(oms: Oms) -> int:
     return request_id
 
 
-WRONG: list[tuple[Kind, Callable[[Oms], Awaitable[int]]]] = [
+async def a_run(oms: Oms) -> int:
+    """A run of one request that has completed, with its event; its id."""
+    request_id, _ = await completed(oms)
+    (row,) = await oms.rows(
+        """INSERT INTO runs (source_system, name, content_hash, expected, proofs, deadline, opened_by, closed_by,
+               closed_at)
+           VALUES ('CIBT', 'JUNE', '', 1, 0, now() + interval '1 hour', 'client:test', 'client:test', now())
+           RETURNING run_id"""
+    )
+    await oms.connection.execute(
+        "UPDATE document_requests SET run_id = %s WHERE request_id = %s", (row["run_id"], request_id)
+    )
+    with psycopg.connect(oms.url, row_factory=dict_row) as publisher:
+        assert complete_run(publisher, None, "runs") == 1
+    return int(row["run_id"])
+
+
+async def run_without_event(oms: Oms) -> None:
+    run_id = await a_run(oms)
+    await oms.connection.execute("DELETE FROM final_events WHERE run_id = %s", (run_id,))
+
+
+async def run_differs(oms: Oms) -> None:
+    await a_run(oms)
+    await oms.connection.execute("UPDATE document_requests SET run_id = NULL")
+
+
+async def event_of_a_run_set_aside(oms: Oms) -> None:
+    await a_run(oms)
+    await oms.connection.execute(
+        "UPDATE final_events SET set_aside_at = now(), set_aside_reason = 'too large' WHERE run_id IS NOT NULL"
+    )
+
+
+WRONG: list[tuple[Kind, Callable[[Oms], Awaitable[int | None]]]] = [
     (Kind.NOT_ACCEPTED, not_accepted),
     (Kind.END_WITHOUT_EVENT, end_without_event),
     (Kind.END_WITHOUT_EVENT, end_that_nobody_told),
@@ -160,6 +205,9 @@ WRONG: list[tuple[Kind, Callable[[Oms], Awaitable[int]]]] = [
     (Kind.ORPHAN, orphan),
     (Kind.ORPHAN, orphan_of_a_worker_that_died),
     (Kind.DOUBLE, double),
+    (Kind.RUN_WITHOUT_EVENT, run_without_event),
+    (Kind.RUN_DIFFERS, run_differs),
+    (Kind.EVENT_SET_ASIDE, event_of_a_run_set_aside),
 ]
 
 
@@ -168,7 +216,9 @@ def test_every_kind_has_a_test() -> None:
 
 
 @pytest.mark.parametrize(("kind", "go_wrong"), WRONG, ids=lambda it: getattr(it, "__name__", ""))
-async def test_what_does_not_add_up_is_named(oms: Oms, kind: Kind, go_wrong: Callable[[Oms], Awaitable[int]]) -> None:
+async def test_what_does_not_add_up_is_named(
+    oms: Oms, kind: Kind, go_wrong: Callable[[Oms], Awaitable[int | None]]
+) -> None:
     request_id = await go_wrong(oms)
     done = await reconciled(oms)
     assert [(it.kind, it.request_id) for it in done.found.listed] == [(kind, request_id)]
