@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 import structlog
+
+from include.oms.base.places import places_of
 
 
 def log_json_lines() -> None:
@@ -70,5 +71,4 @@ def _utc(instant: datetime) -> str:
 
 def error_place(error: BaseException) -> dict[str, object]:
     """The loggable part of an unexpected error: its kind and its place."""
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    return {"error": type(error).__qualname__, "frames": frames[-12:]}
+    return {"error": type(error).__qualname__, "frames": places_of(error)}

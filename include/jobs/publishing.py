@@ -15,6 +15,7 @@ from psycopg.rows import DictRow
 from include.jobs import doors
 from include.jobs.hooks import FinalEventsHook
 from include.oms.base import database
+from include.oms.base.places import places_of
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending import outbox
@@ -95,8 +96,9 @@ async def publishing_ends(url: str, settings: Settings, *, soon: bool) -> AsyncI
                 has_ends.clear()
                 try:
                     await asyncio.to_thread(publisher.publish)
-                except Exception:  # the ends are committed: the next run of document_monitoring publishes them
-                    log.exception("final events could not be published now")
+                except Exception as error:  # noqa: BLE001  # the ends are committed: the next run publishes them
+                    why, where = type(error).__name__, ", ".join(places_of(error))  # its text may quote an event
+                    log.error("final events could not be published now: %s at %s", why, where)
                 if is_over and not has_ends.is_set():
                     return
 

@@ -22,7 +22,7 @@ GRANT SELECT, INSERT, UPDATE (description) ON request_errors TO oms_jobs;  -- th
 GRANT SELECT, INSERT, UPDATE (detail) ON request_timeline TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_alarms, final_events, slices TO oms_jobs;
 GRANT SELECT, DELETE ON request_payloads, request_metadata TO oms_jobs;
-GRANT SELECT, UPDATE ON request_holds, runs TO oms_jobs;
+GRANT SELECT, UPDATE ON request_holds, runs, erasures_to_check TO oms_jobs;
 GRANT SELECT ON run_progress TO oms_jobs;
 GRANT SELECT ON waiting_topics, source_system_limits TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers, job_items TO oms_jobs;

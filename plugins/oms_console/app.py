@@ -27,6 +27,7 @@ from plugins.oms_console import (
     systems,
     trail,
 )
+from plugins.oms_console.filters import without_personal_data
 from plugins.oms_console.problems import HANDLERS
 from plugins.oms_console.same_origin import same_origin
 
@@ -66,7 +67,10 @@ def create_app() -> FastAPI:
 
     @app.middleware("http")
     async def secured(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
+        try:
+            response = await call_next(request)
+        finally:  # Airflow's access log reads it afterwards
+            request.scope["query_string"] = without_personal_data(request.query_params)
         path = request.url.path
         if "/api/" in path and request.method == "GET" and "json" in response.headers.get("content-type", ""):
             response = await _only_news(request, response)

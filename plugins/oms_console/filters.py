@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from starlette.datastructures import QueryParams
 
 from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, State, select_requests
 from include.oms.words.model import RED_ENDS, Category, Stage, Status
 from include.oms.words.names import trimmed
+
+PERSONAL = ("metadata", "error_text")
+"""Fields whose values may be personal data."""
+
+IN_NO_LOG = {*PERSONAL, "q"}
+"""Query parameters of the console's addresses that no log may have. ``q`` is whatever somebody pasted."""
 
 AS_THEY_ARE = {
     "batch_id", "document", "document_type", "document_name", "source_system", "stage", "category", "cause",
@@ -82,7 +90,7 @@ class Filter(BaseModel):
     @property
     def personal(self) -> str | None:
         """What is asked by that may be personal data; None if nothing is."""
-        return "metadata" if self.metadata else "error_text" if self.error_text else None
+        return next((name for name in PERSONAL if getattr(self, name)), None)
 
     def _statuses(self) -> tuple[Status, ...] | None:
         """The statuses; for a text of the last error, which has no index, only those that are few."""
@@ -108,6 +116,12 @@ class Filter(BaseModel):
             metadata=(_split(self.metadata),) if self.metadata else None,
             **self.model_dump(include=AS_THEY_ARE),
         )
+
+
+def without_personal_data(params: QueryParams) -> bytes:
+    """The query string of a call, for logs: of personal data the names alone."""
+    said = [(name, "…" if name in IN_NO_LOG else value) for name, value in params.multi_items()]
+    return urlencode(said).encode()
 
 
 async def chosen(

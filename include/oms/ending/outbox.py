@@ -10,8 +10,9 @@ A failure holds up nothing but its own:
 - an event that fails while others of its topic get through backs off alone, and is set aside after 8 failures
 - an event that the broker will never take, or whose topic is not allowed, is set aside at once
 
-What is set aside keeps its reason and waits for an operator, who releases it in the console. An event has the same id
-however often it is sent.
+What is set aside keeps its reason and waits for an operator, who releases it in the console. A reason is a sentence of
+ours, or librdkafka's own text for its error code: never a text of the broker. An event has the same id however often it
+is sent.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.runs import complete_run
 from include.oms.ending.topics import topic_fault
-from include.oms.outside.text import clean_text
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Producer
@@ -99,12 +99,12 @@ class Delivery:
         if error.args and hasattr(error.args[0], "fatal"):  # a KafkaException
             self._failed(error.args[0])
         else:
-            self.reason = clean_text(str(error))
+            self.reason = f"the producer does not take it: {type(error).__name__}"  # its text may quote the event
         self.set_aside = self.error in NEVER_TAKEN
 
     def _failed(self, error: KafkaError) -> None:
         self.error, self.producer_is_broken = error.name(), error.fatal()
-        self.reason = NO_ANSWER if self.error in GIVEN_UP else clean_text(error.str())
+        self.reason = NO_ANSWER if self.error in GIVEN_UP else type(error)(error.code()).str()
 
 
 @dataclass(frozen=True)

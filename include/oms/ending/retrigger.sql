@@ -25,7 +25,7 @@ WITH moves AS (
 ), again AS (
     UPDATE document_requests r
     SET status = m.status, stage = m.stage, ended_at = NULL, spent = 0, takeovers = 0, due_at = now(), slice_id = NULL,
-        resolved_at = NULL
+        resolved_at = NULL, erased_at = NULL  -- the new try may bring new texts from outside
     FROM chosen c JOIN moves m USING (ended_stage) WHERE r.request_id = c.request_id
     RETURNING r.request_id, r.stage, r.revision, r.status, c.ended_stage
 ), batch AS (  -- what goes on at Thunderhead is asked about again

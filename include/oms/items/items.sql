@@ -66,13 +66,13 @@ RETURNING i.request_id;
 -- Store what became of items and release them. Items that this worker no longer holds are not changed.
 UPDATE job_items i
 SET done_at = CASE WHEN w.outcome = 'done' THEN now() END, result = w.result,
-    refused_why = CASE WHEN w.outcome = 'refused' THEN w.why END,
+    refused_why = CASE WHEN w.outcome = 'refused' THEN w.why END, said = w.said,
     intent_at = CASE w.doubt WHEN 'new' THEN now() WHEN 'as before' THEN i.intent_at END,
     data = CASE WHEN w.doubt <> 'none' THEN i.data END,
     due_at = now() + w.wait_seconds * interval '1 second', lease_token = NULL, lease_until = NULL, deaths = 0,
     tries = CASE WHEN w.outcome = 'later' THEN i.tries + 1 ELSE 0 END
-FROM unnest(%(request_ids)s::bigint[], %(outcomes)s::text[], %(results)s::text[], %(whys)s::text[], %(doubts)s::text[],
-            %(waits)s::float[]) AS w (request_id, outcome, result, why, doubt, wait_seconds)
+FROM unnest(%(request_ids)s::bigint[], %(outcomes)s::text[], %(results)s::text[], %(whys)s::text[], %(saids)s::text[],
+            %(doubts)s::text[], %(waits)s::float[]) AS w (request_id, outcome, result, why, said, doubt, wait_seconds)
 WHERE i.slice_id = %(slice_id)s AND i.lease_token = %(lease_token)s AND i.request_id = w.request_id;
 
 -- forget_items --

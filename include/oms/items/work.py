@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 from include.oms.base import database
 from include.oms.base.chunks import chunks
 from include.oms.base.limits import MOST_ANSWER_BYTES
+from include.oms.base.places import places_of
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.items.item import Act, Item, LookUp
@@ -85,12 +86,14 @@ class ItemJob:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of one item. ``doubt`` is `none`, `new` (since now) or `as before`."""
+    """What became of one item. ``said`` is what the outside system said, which only an audited look shows. ``doubt`` is
+    `none`, `new` (since now) or `as before`."""
 
     request_id: int
     outcome: str  # done, refused, later, forgotten
     result: str | None = None
     why: str | None = None
+    said: str | None = None
     doubt: str = "none"
     wait_seconds: float = 0.0
 
@@ -221,8 +224,10 @@ class _Worker:
             )
             return _Outcome(request_id, "later", why=str(error), doubt=doubt, wait_seconds=wait)
         if isinstance(error, (Rejected, NotConfigured)):
-            return _Outcome(request_id, "refused", why=str(error) or type(error).__name__, doubt=doubt)
-        log.exception("request %s: the code of %s failed", request_id, self._job.name, exc_info=error)
+            why = str(error) or type(error).__name__
+            return _Outcome(request_id, "refused", why=why, said=error.said, doubt=doubt)
+        what = (request_id, self._job.name, type(error).__name__, ", ".join(places_of(error)))
+        log.error("request %s: the code of %s failed: %s at %s", *what)  # not its text: that may quote the item
         why = f"{type(error).__name__} in the code of {self._job.name}: the log has the place; correct it, then clear"
         return _Outcome(request_id, "refused", why=why, doubt="new" if doubt == "none" else doubt)
 
@@ -245,8 +250,8 @@ class _Worker:
         await self._hold.execute(
             "record_items",
             request_ids=[it.request_id for it in kept], outcomes=[it.outcome for it in kept],
-            results=[it.result for it in kept], whys=[it.why for it in kept], doubts=[it.doubt for it in kept],
-            waits=[it.wait_seconds for it in kept],
+            results=[it.result for it in kept], whys=[it.why for it in kept], saids=[it.said for it in kept],
+            doubts=[it.doubt for it in kept], waits=[it.wait_seconds for it in kept],
         )  # fmt: skip
         for it in settled:
             self._hold.report.count(IN_WORDS.get(it.outcome, it.outcome))
@@ -281,9 +286,9 @@ def _read(answer: Answer, expect: Collection[int], *, has_effect: bool) -> Answe
     """The answer itself, or the error that it means."""
     if 200 <= answer.status < 300 or answer.status in expect:
         return answer
-    why = f"{answer.status}: {problem_text(answer.content) or 'without a reason'}"
+    why, said = f"answered {answer.status}", problem_text(answer.content)
     if answer.status in NEVER:
-        raise Rejected(why)
+        raise Rejected(why, said=said)
     if has_effect and answer.status not in WITHOUT_EFFECT_NOW:
-        raise OutcomeUnknown(why, retry_after=answer.retry_after, category=Category.INTERNAL_ERROR)
-    raise unavailable(answer, why)
+        raise OutcomeUnknown(why, retry_after=answer.retry_after, category=Category.INTERNAL_ERROR, said=said)
+    raise unavailable(answer, said=said)

@@ -185,8 +185,12 @@ SELECT content FROM found WHERE content IS NOT NULL;
 -- The texts of a request's errors, which may quote its content. The timeline keeps who looked.
 WITH found AS (
     SELECT json_agg(json_build_object('at', utc_text(at), 'attempt', attempt, 'category', category,
-                                      'description', description) ORDER BY error_id)::text AS content
-    FROM request_errors WHERE request_id = %(request_id)s
+                                      'description', description) ORDER BY at, error_id)::text AS content
+    FROM (
+        SELECT error_id, at, attempt, category, description FROM request_errors WHERE request_id = %(request_id)s
+        UNION ALL  -- of the kit's jobs: what an outside system said when it refused
+        SELECT NULL, due_at, NULL, job, concat_ws(': ', refused_why, said) FROM job_items
+        WHERE request_id = %(request_id)s AND refused_why IS NOT NULL) found
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
     SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "errors"}' FROM found WHERE content IS NOT NULL

@@ -5,6 +5,7 @@ Source: contracts/reference-data.openapi.yaml, GET /v1/document-configurations/s
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from include.oms.base.limits import MOST_ANSWER_BYTES
@@ -17,6 +18,7 @@ from include.oms.words.names import name_fault
 MOST_ROWS = 1000
 LONGEST_CODE = 100
 LONGEST_VALUE = 4000  # characters
+_CODE = re.compile("[A-Z][A-Z0-9_]{0,59}")  # as codes are written
 
 
 class ReferenceData:
@@ -73,7 +75,7 @@ def _configuration_in(answer: Answer) -> dict[str, str]:
     for row in answer.content:
         code, value = _code_and_value(row)
         if code in configuration:
-            raise NotConfigured(f"the configuration has more than one {code}")
+            raise NotConfigured(f"the configuration has more than one {shown_code(code)}")
         configuration[code] = value
     return configuration
 
@@ -83,5 +85,10 @@ def _code_and_value(row: Any) -> tuple[str, str]:
     if not isinstance(code, str) or not 1 <= len(code) <= LONGEST_CODE or name_fault(code):
         raise NotConfigured("the configuration has a row without a code that can be used")
     if not isinstance(value, str) or len(value) > LONGEST_VALUE:
-        raise NotConfigured(f"the value of {code} is no text of at most {LONGEST_VALUE} characters")
+        raise NotConfigured(f"the value of {shown_code(code)} is no text of at most {LONGEST_VALUE} characters")
     return code, value
+
+
+def shown_code(code: str) -> str:
+    """A code for a sentence of ours, which everybody may read. Any other text may be personal data."""
+    return code if _CODE.fullmatch(code) else "code"

@@ -148,7 +148,7 @@ def _pdf(answer: Answer, document_id: int) -> bytes:
     if answer.status in (404, 410):
         raise Rejected(f"Thunderhead has no document {document_id}: {answer.status}")
     if answer.status != 200:
-        raise unavailable(answer, f"answered {answer.status}")
+        raise unavailable(answer)
     if answer.body is None:
         raise Rejected(f"document {document_id} is larger than {MOST_BYTES_OF_A_PDF} bytes")
     if answer.media_type != "application/pdf":
@@ -168,7 +168,7 @@ def pdf_fault(content: bytes) -> str | None:
 def _content(answer: Answer) -> Any:
     """The content of the answer to a read. Raises Unavailable for any other answer: a read can be repeated."""
     if answer.status != 200:
-        raise unavailable(answer, f"answered {answer.status}")
+        raise unavailable(answer)
     return answer.content
 
 
@@ -181,9 +181,9 @@ def _submitted(answer: Answer, batch_name: str) -> int:
     else:
         reason = problem_text(answer.content)
         if reason is not None and answer.status in _NEVER_ACCEPTED:
-            raise Rejected(f"{answer.status}: {reason}")
+            raise Rejected(f"answered {answer.status}", said=reason)
         if reason is not None and answer.status in _ANSWERED_WITHOUT_EFFECT:
-            raise unavailable(answer, f"{answer.status}: {reason}")
+            raise unavailable(answer, said=reason)
     raise OutcomeUnknown(
         f"answered {answer.status}, with nothing that tells the effect",
         retry_after=answer.retry_after,

@@ -68,10 +68,10 @@ async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds:
         raise Unavailable("its address is no URL") from error
 
 
-def unavailable(answer: Answer, message: str) -> Unavailable:
+def unavailable(answer: Answer, message: str | None = None, *, said: str | None = None) -> Unavailable:
     """The error for an answer that may be another one later: Limited for a refused call (429), else Unavailable."""
     kind = Limited if answer.status == 429 else Unavailable
-    return kind(message, retry_after=answer.retry_after)
+    return kind(message or f"answered {answer.status}", retry_after=answer.retry_after, said=said)
 
 
 async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:

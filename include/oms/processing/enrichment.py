@@ -6,7 +6,7 @@ import re
 
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
-from include.oms.outside.reference_data import ReferenceData
+from include.oms.outside.reference_data import ReferenceData, shown_code
 from include.oms.processing.tries import Document, HeldRequest, TryResult, failed, unavailable
 from include.oms.processing.xml_document import document_xml, fits_in_xml
 from include.oms.words.errors import Closed, NotConfigured, NotInTime, Unavailable
@@ -62,7 +62,7 @@ def _checked(configuration: dict[str, str], document_name: str, settings: Settin
     """BATCH_CONFIG_ID, and the topic where one is named. Raises NotConfigured where a value cannot be used."""
     for code, value in configuration.items():
         if not fits_in_xml(value):
-            raise NotConfigured(f"{code} of {document_name} holds a control character")
+            raise NotConfigured(f"{shown_code(code)} of {document_name} holds a control character")
     config_id, topic = configuration.get("BATCH_CONFIG_ID"), configuration.get("TOPIC_NAME")
     if not config_id:
         raise NotConfigured(f"no BATCH_CONFIG_ID is in force for {document_name}")

@@ -138,7 +138,7 @@ class Submission:
             batch_id = await self._submit_once(document)
         except Rejected as error:
             return failed(
-                request, Stage.SUBMISSION, Category.VALIDATION_ERROR, str(error),
+                request, Stage.SUBMISSION, Category.VALIDATION_ERROR, error.with_what_was_said,
                 max_attempts=self._settings.max_attempts,
             )  # fmt: skip
         except (NotInTime, LeaseTooShort) as error:

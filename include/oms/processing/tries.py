@@ -83,7 +83,7 @@ def unavailable(request: HeldRequest, stage: Stage, error: Unavailable, *, in_do
     """An outage: the outside system was out of reach. No attempt is spent."""
     return TryResult(
         request, stage=stage, outcome=Outcome.UNAVAILABLE, in_doubt=in_doubt, wait_seconds=error.retry_after,
-        was_called=not isinstance(error, Closed), description=str(error),
+        was_called=not isinstance(error, Closed), description=error.with_what_was_said,
     )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def unsure(request: HeldRequest, error: OutcomeUnknown) -> TryResult:
     """A submit without a readable answer."""
     return TryResult(
         request, stage=Stage.SUBMISSION, outcome=Outcome.UNSURE, in_doubt=True, wait_seconds=error.retry_after,
-        category=error.category, description=str(error),
+        category=error.category, description=error.with_what_was_said,
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ WITH found AS (
 ), moved AS (
     UPDATE document_requests r
     SET status = 'PROCESSING', stage = 'GENERATION', attempts = n.attempt, takeovers = 0, ended_at = NULL,
-        slice_id = NULL, lease_token = NULL, lease_until = NULL
+        erased_at = NULL, slice_id = NULL, lease_token = NULL, lease_until = NULL
     FROM newest n WHERE r.request_id = n.request_id
 )
 INSERT INTO request_timeline (request_id, event, actor, detail)

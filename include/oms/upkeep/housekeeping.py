@@ -50,9 +50,12 @@ class Chunks:
 async def erase_content(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
     """Erase the content of requests that are past the retention of their document type. Return their number.
 
-    Content is payload, metadata, XML and every free text from outside: the origin user, the descriptions of errors.
+    Content is payload, metadata, XML and every free text from outside: the origin user, the descriptions of errors,
+    what the kit's jobs keep. Requests that an earlier release erased without those texts are erased again, once.
     """
     erased, chunks = 0, Chunks(chunk)
+    while await chunks.run(partial(_reopened, connection)):
+        pass
     for row in await database.rows(connection, "document_types_with_content"):
         document_type = row["document_type"]
         erase = partial(_erased, connection, document_type, retention_days(document_type, settings))
@@ -64,6 +67,11 @@ async def erase_content(connection: AsyncConnection[DictRow], settings: Settings
 def retention_days(document_type: str, settings: Settings) -> int:
     """Days after a request's end for which content of this document type is kept."""
     return settings.retention_days_by_document_type.get(document_type, settings.retention_days)
+
+
+async def _reopened(connection: AsyncConnection[DictRow], limit: int) -> int:
+    (row,) = await database.rows(connection, "reopen_erasures", limit=limit)
+    return int(row["number"])
 
 
 async def _erased(connection: AsyncConnection[DictRow], document_type: str, days: int, limit: int) -> int:

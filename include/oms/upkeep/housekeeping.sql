@@ -11,10 +11,30 @@ WITH RECURSIVE types AS (
 )
 SELECT document_type FROM types WHERE document_type IS NOT NULL;
 
+-- reopen_erasures --
+-- Look at the next requests that a release before 0.2.0 erased: it left the free texts from outside. Those that have any
+-- count as not erased again, so that erase_content takes them. The progress is kept: once it is through, nothing is read.
+WITH stretch AS (
+    SELECT r.request_id FROM erasures_to_check c JOIN document_requests r
+        ON r.request_id >= c.next_id AND r.request_id <= c.last_id AND r.erased_at IS NOT NULL
+    ORDER BY r.request_id LIMIT %(limit)s
+), reopened AS (
+    UPDATE document_requests r SET erased_at = NULL FROM stretch s
+    WHERE r.request_id = s.request_id AND r.ended_at IS NOT NULL AND (
+        r.origin_user IS NOT NULL
+        OR EXISTS (SELECT FROM request_errors e WHERE e.request_id = r.request_id AND e.description <> 'erased')
+        OR EXISTS (SELECT FROM request_timeline t
+                   WHERE t.request_id = r.request_id AND t.detail ?| '{description,origin_user}'::text[]))
+), moved AS (
+    UPDATE erasures_to_check SET next_id = coalesce((SELECT max(request_id) FROM stretch), last_id) + 1
+    WHERE next_id <= last_id
+)
+SELECT count(*) AS number FROM stretch;
+
 -- erase_content --
 -- Erase payload, metadata and XML of requests of one type that are past their retention, the oldest first, and
--- the free texts from outside (origin user, descriptions of errors) and their copies. The request's row and its timeline
--- stay. A request that is being retriggered at this moment is left to a later run.
+-- the free texts from outside (origin user, descriptions of errors, what the kit's jobs keep) and their copies. The
+-- request's row and its timeline stay. A request that is being retriggered at this moment is left to a later run.
 WITH due AS (
     SELECT request_id FROM document_requests
     WHERE document_type = %(document_type)s AND ended_at < now() - %(days)s * interval '1 day' AND erased_at IS NULL
@@ -28,6 +48,10 @@ WITH due AS (
     WHERE b.request_id = due.request_id AND x.batch_key = b.batch_key
 ), errors AS (
     UPDATE request_errors e SET description = 'erased' FROM due WHERE e.request_id = due.request_id
+), items AS (
+    UPDATE job_items i
+    SET data = NULL, result = NULL, said = NULL, refused_why = CASE WHEN i.refused_why IS NOT NULL THEN 'erased' END
+    FROM due WHERE i.request_id = due.request_id
 ), timeline AS (
     UPDATE request_timeline t SET detail = t.detail - '{description,origin_user}'::text[]
     FROM due WHERE t.request_id = due.request_id AND t.detail ?| '{description,origin_user}'::text[]

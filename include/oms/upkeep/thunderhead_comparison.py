@@ -22,7 +22,6 @@ from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.outside.pace import Pace
-from include.oms.outside.text import clean_text
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
 from include.oms.upkeep.discrepancies import Discrepancies, Discrepancy, Kind
 from include.oms.upkeep.window import Window
@@ -30,6 +29,8 @@ from include.oms.words.errors import Unavailable
 from include.oms.words.model import BatchStatus
 
 T = TypeVar("T")
+
+STATUSES = ("PROCESSING", "STOPPED", "FAILED", "COMPLETED")  # contract: BatchStatus
 
 TRIES = 4  # tries of one look-up; if all fail, the comparison ends
 LONGEST_WAIT_SECONDS = 30.0
@@ -118,7 +119,7 @@ class Comparison:
         others = [it for it in theirs if it.batch_id != batch.thunderhead_batch_id]
         kind = Kind.ORPHAN if batch.thunderhead_batch_id is None and len(others) == 1 else Kind.DOUBLE
         return [
-            Discrepancy(kind, batch.request_id, batch.batch_name, clean_text(f"there: {it.batch_id}, {it.status}", 200))
+            Discrepancy(kind, batch.request_id, batch.batch_name, f"there: {it.batch_id}, {_known(it.status)}")
             for it in others
         ]
 
@@ -138,16 +139,21 @@ def difference(ours: OurBatch, theirs: Batch | None) -> Discrepancy | None:
     """The discrepancy, or None. A batch that is open in OMS may already have ended at Thunderhead."""
 
     def wrong(kind: Kind, detail: str) -> Discrepancy:
-        return Discrepancy(kind, ours.request_id, ours.batch_name, clean_text(detail, 200))
+        return Discrepancy(kind, ours.request_id, ours.batch_name, detail)
 
     if theirs is None:
         return wrong(Kind.UNKNOWN_THERE, f"its id is {ours.thunderhead_batch_id}")
     if theirs.batch_name != ours.batch_name:
-        return wrong(Kind.DIFFERS, f"{theirs.batch_id} is called {theirs.batch_name} there")
+        return wrong(Kind.DIFFERS, f"{theirs.batch_id} has another name there")
     if ours.status == BatchStatus.PROCESSING_THUNDERHEAD:
         return None
     if theirs.status != ours.status:
-        return wrong(Kind.DIFFERS, f"{ours.status} here, {theirs.status} there")
+        return wrong(Kind.DIFFERS, f"{ours.status} here, {_known(theirs.status)} there")
     if theirs.dms_document_id != ours.dms_document_id:
         return wrong(Kind.DIFFERS, f"its document is {ours.dms_document_id} here, {theirs.dms_document_id} there")
     return None
+
+
+def _known(status: str) -> str:
+    """A status of the contract. Any other text of Thunderhead's is not repeated: everybody may read the report."""
+    return status if status in STATUSES else "another status"

@@ -6,10 +6,20 @@ from include.oms.words.model import Category
 
 
 class OmsError(Exception):
-    """Something in OMS went wrong."""
+    """Something in OMS went wrong.
 
-    def __init__(self, message: str | None = None) -> None:
+    The message is a sentence of our own: logs, alerts and pages may show it. ``said`` is the text of the outside
+    system, where there is one. It may quote what a request holds, so it is personal data.
+    """
+
+    def __init__(self, message: str | None = None, *, said: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").splitlines()[0])
+        self.said = said
+
+    @property
+    def with_what_was_said(self) -> str:
+        """The message and ``said``: for what only an audited look shows, and what is erased with the content."""
+        return f"{self}: {self.said}" if self.said else str(self)
 
 
 class Unavailable(OmsError):
@@ -18,8 +28,8 @@ class Unavailable(OmsError):
     ``retry_after`` is in seconds if the system named a time, else None.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, said: str | None = None) -> None:
+        super().__init__(message, said=said)
         self.retry_after = retry_after
 
 
@@ -42,8 +52,10 @@ class LeaseTooShort(OmsError):
 class OutcomeUnknown(OmsError):
     """No readable answer: the call may have had its effect. Look the name up before trying again."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None, category: Category) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, category: Category, said: str | None = None
+    ) -> None:
+        super().__init__(message, said=said)
         self.retry_after = retry_after
         self.category = category
 

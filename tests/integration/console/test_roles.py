@@ -71,9 +71,15 @@ AIRFLOWS_OWN = [  # what the file of roles says of Airflow itself
 
 
 @pytest.fixture(scope="module")
-def airflow_url(postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the API server; ``log.txt`` is its log."""
+    return tmp_path_factory.mktemp("airflow")
+
+
+@pytest.fixture(scope="module")
+def airflow_url(postgres_url: str, template_database: str, home: Path) -> Iterator[str]:
     """An API server with the console, and a user for each role."""
-    home, port = tmp_path_factory.mktemp("airflow"), free_port()
+    port = free_port()
     for name, template in (("airflow_roles", "template1"), ("oms_roles", template_database)):
         create_database(postgres_url, name, template=template)
     environment = {
@@ -145,3 +151,20 @@ def test_each_door_lets_in_whom_it_should(airflow_url: str, sessions: dict[str, 
     for who in ROLES:
         offered = httpx.get(f"{airflow_url}/oms/api/me", headers=sessions[who], trust_env=False).json()
         assert (offered["may"]["act"], offered["may"]["edit"]) == (who in ACT, who in EDIT), "what the pages offer"
+
+
+def test_what_is_searched_by_is_in_no_log(airflow_url: str, sessions: dict[str, dict[str, str]], home: Path) -> None:
+    """Airflow's access log has the query of every call. Of personal data, it gets the names alone."""
+    marker, get = "JaneQMarker", {"headers": sessions["operator"], "trust_env": False}
+    query = f"metadata=CUSTOMER_ID:{marker}&status=FAILED"
+    for path in ("api/requests", "api/requests/total", "api/requests.csv", "search"):
+        assert httpx.get(f"{airflow_url}/oms/{path}?{query}", **get).status_code == 200
+    for path in (f"api/requests?error_text={marker}", f"api/find?q={marker}", f"search?error_text={marker}"):
+        assert httpx.get(f"{airflow_url}/oms/{path}", **get).status_code == 200
+    refused = {"headers": sessions["viewer"], "trust_env": False}
+    assert httpx.get(f"{airflow_url}/oms/api/requests?{query}", **refused).status_code == 403
+    deadline, log = time.monotonic() + 30, ""
+    while log.count("metadata=%E2%80%A6&status=FAILED") < 5:  # a call is logged after it is answered
+        assert time.monotonic() < deadline, "they are logged"
+        log = (home / "log.txt").read_text("utf-8", "replace")
+    assert marker not in log

@@ -75,6 +75,43 @@ def test_a_span_in_the_clients_trace(
     assert kept == (f"00-{TRACE}-{span.span_id.hex()}-01",)
 
 
+def test_nothing_of_a_person_is_in_a_log_a_metric_or_a_span(
+    make_intake: Callable[..., Flask],
+    intake_settings: IntakeSettings,
+    collector: tuple[str, list[Any]],
+    token: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    logs: list[Any],
+) -> None:
+    """A marker in each field that a client can fill: taken, refused, repeated with another content, searched by."""
+    url, spans = collector
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    intake = make_intake(IntakeSettings(**intake_settings.model_dump(exclude_unset=True)))
+    client, marker = intake.test_client(), "JaneQMarker"
+    headers = {"Authorization": f"Bearer {token()}", "X-Origin-User": marker, "User-Agent": marker, "Referer": marker}
+    pair = [{"key": "CUSTOMER_ID", "value": marker}]
+    bodies: list[Any] = [
+        a_request(document_metadata=pair, document_content={marker: marker}),
+        a_request(document_metadata=pair, document_content={marker: 1}),
+        *(a_request(**{name: marker}) for name in ("document_type", "document_name", "source_environment")),
+        a_request(**{marker: marker}), [marker], marker,
+    ]  # fmt: skip
+    statuses = [client.post(PATH, json=body, headers=headers).status_code for body in bodies]
+    statuses += [client.post(f"{PATH}/bulk", json=[body], headers=headers).status_code for body in bodies]
+    statuses.append(
+        client.post(PATH, data=f'{{"{marker}', content_type="application/json", headers=headers).status_code
+    )
+    for path in (f"?metadata=CUSTOMER_ID:{marker}", f"?{marker}=1", f"/{marker}", f"/1?{marker}", f"/1/{marker}"):
+        statuses.append(client.get(PATH + path, headers=headers).status_code)
+    assert {200, 202, 400, 404, 409, 422} <= set(statuses)
+    metrics = client.get("/metrics").text
+    intake.extensions["oms_traces"].shutdown()
+    assert len(spans) > len(bodies)
+    for where in (logs, spans, metrics):
+        assert where
+        assert marker not in str(where)
+
+
 @pytest.mark.parametrize("variables", [{}, {"OTEL_TRACES_EXPORTER": "none"}, {"OTEL_SDK_DISABLED": "true"}])
 def test_off(
     make_intake: Callable[..., Flask],
