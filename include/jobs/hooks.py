@@ -69,7 +69,7 @@ class SingleCallSession(AsyncHttpSession):
     ) -> aiohttp.ClientResponse:
         """Make the call once, and return whatever is answered. Arguments as the provider's."""
         return await self.request(
-            f"{self.base_url.rstrip('/')}/{(endpoint or '').lstrip('/')}",
+            f"{self.base_url.rstrip('/')}/{endpoint.lstrip('/')}" if endpoint else self.base_url,
             params=data if self.method == "GET" else None,
             data=None if self.method == "GET" else data,
             json=json,
