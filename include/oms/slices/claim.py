@@ -62,10 +62,11 @@ async def claim_slices(connection: AsyncConnection[DictRow], job: Job, dag_run_i
     why_not = next((health.why_not for health in healths if health.why_not), None)
     found: list[DictRow] = []
     if not why_not and (slices := await _free_slices(connection, job, settings)):
-        limit = await _in_time(connection, job, healths, settings.slice_size * slices, longest_hold_seconds(settings))
+        seconds = longest_hold_seconds(settings)
+        limit = await _in_time(connection, job, healths, settings.slice_size * slices, seconds)
         if any(health.on_probation for health in healths):
             limit = min(limit, REQUESTS_ON_PROBATION)
-        found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit)
+        found = await claim_into_new_slices(connection, job, dag_run_id, settings, limit=limit, seconds=seconds)
     if not found and job is Job.MONITORING and (label := await _what_comes(connection, why_not, settings)):
         found = [await cut_slice(connection, job, dag_run_id, settings, ordinal=0, size=0, label=label)]
     return Claim(slice_refs(found), why_not)
@@ -80,10 +81,11 @@ async def take_more(hold: Hold, job: Job, *, most: int) -> bool:
         healths = [await health_of(hold.connection, system) for system in NEEDS[job]]
         if any(health.why_not or health.on_probation for health in healths):
             return False
-        limit = await _in_time(
-            hold.connection, job, healths, min(most, hold.settings.slice_size), hold.time.seconds_left
+        seconds = hold.time.seconds_left
+        limit = await _in_time(hold.connection, job, healths, min(most, hold.settings.slice_size), seconds)
+        return limit > 0 and await claim_into_slice(
+            hold.connection, job, hold.lease, hold.settings, limit=limit, seconds=seconds
         )
-        return limit > 0 and await claim_into_slice(hold.connection, job, hold.lease, hold.settings, limit=limit)
 
 
 async def _in_time(

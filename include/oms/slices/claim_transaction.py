@@ -34,11 +34,14 @@ class Share:
 
 
 async def claim_into_new_slices(
-    connection: AsyncConnection[DictRow], job: Job, dag_run_id: str, settings: Settings, *, limit: int
+    connection: AsyncConnection[DictRow], job: Job, dag_run_id: str, settings: Settings, *, limit: int, seconds: float
 ) -> list[DictRow]:
-    """Claim at most ``limit`` due requests or batches into new slices of a run; return the rows of these slices."""
+    """Claim at most ``limit`` due requests or batches into new slices of a run; return the rows of these slices.
+
+    A worker may hold them for ``seconds``: of a document type with a rate of its own, no more than go in that time.
+    """
     async with connection.transaction():
-        shares = await _shares(connection, job, settings, limit=limit, abandoned=True)
+        shares = await _shares(connection, job, settings, limit=limit, seconds=seconds, abandoned=True)
         slices = [
             await cut_slice(connection, job, dag_run_id, settings, ordinal=ordinal, size=share.size, label=share.label)
             for ordinal, share in enumerate(shares)
@@ -49,11 +52,11 @@ async def claim_into_new_slices(
 
 
 async def claim_into_slice(
-    connection: AsyncConnection[DictRow], job: Job, lease: Lease, settings: Settings, *, limit: int
+    connection: AsyncConnection[DictRow], job: Job, lease: Lease, settings: Settings, *, limit: int, seconds: float
 ) -> bool:
     """Claim due work into the slice that ``lease`` holds; return whether there was any. A lost lease claims nothing."""
     async with connection.transaction():
-        for share in await _shares(connection, job, settings, limit=limit, abandoned=False):
+        for share in await _shares(connection, job, settings, limit=limit, seconds=seconds, abandoned=False):
             grown = await database.rows(
                 connection, "grow_slice", slice_id=lease.slice_id, lease_token=lease.token, size=share.size
             )
@@ -83,24 +86,30 @@ async def cut_slice(
 
 
 async def _shares(
-    connection: AsyncConnection[DictRow], job: Job, settings: Settings, *, limit: int, abandoned: bool
+    connection: AsyncConnection[DictRow], job: Job, settings: Settings, *, limit: int, seconds: float, abandoned: bool
 ) -> list[Share]:
     if job is Job.PROCESSING:
-        return await _shares_of_requests(connection, settings, limit=limit, abandoned=abandoned)
+        return await _shares_of_requests(connection, settings, limit=limit, seconds=seconds, abandoned=abandoned)
     return await _shares_of_batches(connection, settings, limit=limit)
 
 
 async def _shares_of_requests(
-    connection: AsyncConnection[DictRow], settings: Settings, *, limit: int, abandoned: bool
+    connection: AsyncConnection[DictRow], settings: Settings, *, limit: int, seconds: float, abandoned: bool
 ) -> list[Share]:
-    cursor = connection.cursor(row_factory=class_row(DueRequest))
-    await cursor.execute(query("lock_due_requests"), {"limit": limit, "abandoned": abandoned})
-    due = await cursor.fetchall()
-    if not due:
-        return []
-    limits = await database.rows(connection, "room_at_thunderhead")
+    limits = await database.rows(connection, "room_at_thunderhead", seconds=seconds)
     room = {row["document_type"]: row["room"] for row in limits if row["source_system"] == ALL}
     room_of_systems = {row["source_system"]: row["room"] for row in limits if row["source_system"] != ALL}
+    cursor = connection.cursor(row_factory=class_row(DueRequest))
+    await cursor.execute(
+        query("lock_due_requests"),
+        {
+            "limit": limit,
+            "abandoned": abandoned,
+            "full_types": [name for name, number in room.items() if not number],
+            "full_systems": [name for name, number in room_of_systems.items() if not number],
+        },
+    )
+    due = await cursor.fetchall()
     return [
         Share(
             label_of_requests(part),

@@ -1,7 +1,8 @@
 -- lock_due_requests --
 -- Lock the requests to claim next, in that order, until the transaction ends. Claimers never wait on each other.
 -- Source systems take turns; within one, the rank decides (priority, then waiting time). Requests before their due_at and
--- those that are held or of a paused document type are left out. With abandoned, requests whose lease has run out come first.
+-- those that are held or of a paused document type are left out, and so are types and source systems without room, so that
+-- they hold up nobody. With abandoned, requests whose lease has run out come first.
 WITH RECURSIVE systems AS (  -- the source systems that have something queued, one index probe each
     (SELECT source_system FROM document_requests WHERE status = 'QUEUED' ORDER BY source_system LIMIT 1)
     UNION ALL
@@ -16,6 +17,7 @@ WITH RECURSIVE systems AS (  -- the source systems that have something queued, o
         WHERE r.status = 'QUEUED' AND r.source_system = s.source_system
           AND r.rank_at <= now() + interval '600 seconds' AND r.due_at <= now()
           AND NOT EXISTS (SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id))
+          AND r.document_type <> ALL (%(full_types)s) AND r.source_system <> ALL (%(full_systems)s)
         ORDER BY r.rank_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) q
 ), abandoned AS (
     SELECT a.request_id, a.rank_at, a.source_system, a.document_type, a.worker_died,
@@ -31,26 +33,31 @@ FROM (SELECT * FROM queued UNION ALL SELECT * FROM abandoned) due
 ORDER BY turn, rank_at, request_id LIMIT %(limit)s;
 
 -- room_at_thunderhead --
--- Number of requests that Thunderhead may take in addition, by document type or by source system; '*' is all together.
--- What has no limit has no row.
+-- Number of requests that may be claimed in addition, by document type or by source system; '*' is all together. A limit of
+-- requests in flight counts what Thunderhead generates, too. A document type's own rate allows as many as it hands in within
+-- the seconds. What has no limit has no row.
 WITH limits AS (
-    SELECT document_type, '*' AS source_system, most_in_flight FROM outside_systems
+    SELECT document_type, '*' AS source_system, most_in_flight AS most, true AS with_batches FROM outside_systems
     WHERE system = 'THUNDERHEAD' AND most_in_flight IS NOT NULL
     UNION ALL
-    SELECT '*', source_system, most_in_flight FROM source_system_limits
-), in_flight AS (  -- counted only where there is a limit
-    SELECT document_type, source_system, count(*) AS number FROM (
-        SELECT r.document_type, r.source_system FROM thunderhead_batches b JOIN document_requests r USING (request_id)
-        WHERE b.status = 'PROCESSING_THUNDERHEAD'
+    SELECT '*', source_system, most_in_flight, true FROM source_system_limits
+    UNION ALL
+    SELECT document_type, '*', ceil(most_per_second * %(seconds)s::numeric), false FROM outside_systems
+    WHERE system = 'THUNDERHEAD' AND document_type <> '*' AND most_per_second IS NOT NULL
+), open_work AS (  -- counted only where there is a limit
+    SELECT document_type, source_system, is_batch, count(*) AS number FROM (
+        SELECT r.document_type, r.source_system, true AS is_batch
+        FROM thunderhead_batches b JOIN document_requests r USING (request_id) WHERE b.status = 'PROCESSING_THUNDERHEAD'
         UNION ALL
-        SELECT document_type, source_system FROM document_requests WHERE lease_until >= now()) open_work
+        SELECT document_type, source_system, false FROM document_requests WHERE lease_until >= now()) one
     WHERE EXISTS (SELECT FROM limits)
-    GROUP BY document_type, source_system
+    GROUP BY document_type, source_system, is_batch
 )
-SELECT l.document_type, l.source_system, greatest(l.most_in_flight - coalesce((
-    SELECT sum(f.number) FROM in_flight f
-    WHERE l.document_type IN ('*', f.document_type) AND l.source_system IN ('*', f.source_system)), 0), 0)::integer AS room
-FROM limits l;
+SELECT l.document_type, l.source_system, min(greatest(l.most - coalesce((
+    SELECT sum(o.number) FROM open_work o
+    WHERE l.document_type IN ('*', o.document_type) AND l.source_system IN ('*', o.source_system)
+      AND (l.with_batches OR NOT o.is_batch)), 0), 0))::integer AS room
+FROM limits l GROUP BY l.document_type, l.source_system;
 
 -- end_what_is_over --
 -- End the holds and pauses whose time is over. The audit trail gets an entry, with the name of the person who set the time.

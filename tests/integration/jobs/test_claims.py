@@ -178,6 +178,28 @@ async def test_a_document_type_has_a_dial_of_its_own(oms: Oms) -> None:
     assert len(await claimed_ids(oms)) == 4
 
 
+async def test_a_document_types_own_rate_bounds_what_is_held_of_it(oms: Oms) -> None:
+    """A worker keeps a request for 60 s at the most: of one in four seconds, 15."""
+    oms.settings = oms.settings.model_copy(update={"slice_size": 100, "slice_seconds": 60})
+    await set_system(oms, "POLICY", most_per_second=0.25)
+    await oms.queued(30, document_type="POLICY")
+    await oms.queued(3, document_type="INVOICE")
+    assert len(await claimed_ids(oms)) == 15 + 3
+    assert await claimed_ids(oms) == [], "fifteen are in hand"
+
+
+async def test_a_type_without_room_stands_in_nobodys_way(oms: Oms) -> None:
+    oms.settings = oms.settings.model_copy(update={"max_slices": 1})
+    await set_system(oms, "POLICY", most_in_flight=1)
+    await oms.queued(3 * oms.settings.slice_size, document_type="POLICY")
+    (invoice,) = await oms.queued(document_type="INVOICE")
+    assert len(await claimed_ids(oms)) == 1
+    await oms.connection.execute(
+        "UPDATE slices SET lease_until = NULL"
+    )  # its worker has ended; the request is in flight
+    assert await claimed_ids(oms) == [invoice]
+
+
 async def test_a_paused_document_type_waits_and_the_others_go_on(oms: Oms) -> None:
     await oms.connection.execute(
         "INSERT INTO outside_systems (system, document_type, paused_at, paused_by)"

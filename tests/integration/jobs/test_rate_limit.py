@@ -33,9 +33,12 @@ async def test_no_rate_no_line(oms: Oms) -> None:
 
 async def test_all_callers_stand_in_one_line(oms: Oms) -> None:
     await rate(oms, EVERY_TYPE, 100)
+    began = monotonic()
     at_once = round((AHEAD_SECONDS + CATCH_UP_SECONDS) * 100)
-    assert abs(await places(oms) - at_once) <= 10
-    assert await places(oms) <= 2, "the next one comes when the time for these has passed"
+    taken = await places(oms)
+    assert abs(taken - at_once) <= 10
+    taken += await places(oms)
+    assert taken <= at_once + 10 + 100 * (monotonic() - began), "the next one comes when the time for these has passed"
 
 
 async def test_nobody_takes_a_place_that_is_far_ahead(oms: Oms) -> None:
