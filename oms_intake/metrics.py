@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -22,6 +22,11 @@ CALL_SECONDS = Histogram(
     "Calls of the intake: number and duration.",
     ("method", "route", "code"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BROKEN_CONTENTS = Counter(
+    "oms_intake_broken_contents",
+    "Requests whose content breaks the schema of its document name; mode: refuse (422) or warn (stored).",
+    ("document_name", "mode"),
 )
 OPEN = ("QUEUED", "PROCESSING")
 

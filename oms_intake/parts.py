@@ -14,6 +14,7 @@ from include.oms.identity.tokens import Tokens
 from include.oms.intake.bulkheads import Bulkheads
 from include.oms.intake.database import Database
 from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
+from oms_intake.metrics import BROKEN_CONTENTS
 from oms_intake.settings import IntakeSettings
 
 REFERENCE_DATA_TIMEOUT_SECONDS = 2.0  # one call: a client waits meanwhile
@@ -60,6 +61,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
             settings.reference_data_url,
             fresh_seconds=REFERENCE_DATA_FRESH_SECONDS,
             stale_seconds=settings.reference_data_stale_seconds,
+            broken=lambda document_name, mode: BROKEN_CONTENTS.labels(document_name, mode).inc(),
         ),
         tokens,
         Bulkheads(threads=settings.intake_threads, wait_seconds=settings.intake_pool_timeout_seconds),

@@ -46,7 +46,7 @@ TO oms_console;
 
 -- oms_reference_data --
 -- The Reference Data API.
-GRANT SELECT, INSERT, UPDATE ON reference_data, document_configurations TO oms_reference_data;
+GRANT SELECT, INSERT, UPDATE ON reference_data, document_configurations, document_schemas TO oms_reference_data;
 GRANT SELECT, INSERT ON reference_data_history TO oms_reference_data;
 
 -- oms_reader --
@@ -64,5 +64,5 @@ GRANT SELECT (request_id, ended_at, slice_id, archived_at) ON archived_documents
 GRANT SELECT (run_id, source_system, expected, proofs, deadline, opened_at, closed_at, completed_at) ON runs TO oms_reader;
 GRANT SELECT (window_from, window_to, made_at, adds_up, counts) ON reconciliations TO oms_reader;
 GRANT SELECT ON
-    thunderhead_batches, slices, reference_data, document_configurations, age_alarms, daily_duties
+    thunderhead_batches, slices, reference_data, document_configurations, document_schemas, age_alarms, daily_duties
 TO oms_reader;

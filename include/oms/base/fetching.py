@@ -10,11 +10,15 @@ import msgspec
 
 from include.oms.base.bounded_http import NoAnswer, call, client
 
-NOT_MODIFIED, OK = 304, 200
+NOT_MODIFIED, OK, NOT_FOUND = 304, 200, 404
 
 
 class FetchError(Exception):
     """No usable answer."""
+
+
+class NothingThere(FetchError):
+    """The system answers, and has nothing under this URL."""
 
 
 class Fetched(NamedTuple):
@@ -48,6 +52,8 @@ class Fetcher:
             raise FetchError(str(error)) from error
         if answer.status == NOT_MODIFIED and etag:
             return Fetched(None, etag)
+        if answer.status == NOT_FOUND:
+            raise NothingThere("answered 404")
         if answer.status != OK:
             raise FetchError(f"answered {answer.status}")
         try:

@@ -1,4 +1,4 @@
-"""Check a new request: its shape, its texts, its rules and its reference data. All faults are reported at once."""
+"""Check a new request: its shape, texts, rules, reference data and content. All faults are reported at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+import structlog
 
-from include.oms.intake.json_text import pointer, text_faults
+from include.oms.base.json_pointer import pointer
+from include.oms.intake.json_text import text_faults
+from include.oms.intake.reference_data import ContentRules
 from include.oms.intake.refusals import MOST_FAULTS, Fault, Invalid, ReferenceDataOutOfReach
 from include.oms.intake.shape import MOST_METADATA, Metadata, SentRequest, read_shape
+from include.oms.words.content_schema import Mode
 from include.oms.words.names import name_fault
 
 LATEST_START = timedelta(days=366)
 """How far ahead ``not_before`` may lie: "at most 1 year ahead" by the contract, whatever year it is."""
+
+LOGGED_RULES = 5  # of a content that breaks its schema
+
+log = structlog.get_logger()
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
@@ -26,6 +34,12 @@ class KnownValues(Protocol):
 
     def knows(self, ref_data_type: str, value: str) -> bool:
         """Whether the value is in force. Raises ReferenceDataOutOfReach if that is unknown."""
+
+    def content_rules(self, document_name: str) -> ContentRules | None:
+        """The schema in force for the document name's content. Raises ReferenceDataOutOfReach if that is unknown."""
+
+    def broken(self, document_name: str, mode: Mode) -> None:
+        """Count a content that breaks the schema of its document name."""
 
 
 class NewRequest(msgspec.Struct, frozen=True):
@@ -80,6 +94,8 @@ def examine(
     out_of_reach = None
     try:
         faults += islice(_reference_faults(document, known), most_faults)
+        if not unreadable and not any(fault.pointer == "/document_name" for fault in faults):
+            faults += _content_faults(document, None if isinstance(shape, list) else shape, known, most_faults)
     except ReferenceDataOutOfReach as error:
         out_of_reach = error
     refusal = Invalid(faults[:most_faults]) if faults else out_of_reach
@@ -120,6 +136,30 @@ def _reference_faults(document: Any, known: KnownValues) -> Iterator[Fault]:
     for place, ref_data_type, value in _mentions(document):
         if isinstance(value, str) and not known.knows(ref_data_type, value):
             yield Fault(place, f"is not in force in the reference type {ref_data_type}")
+
+
+def _content_faults(document: Any, shape: SentRequest | None, known: KnownValues, most: int) -> list[Fault]:
+    """Faults of the content by the schema of its document name. In the mode ``warn`` they are only counted and logged.
+
+    The log has places in the schema and none in the content, whose names are the client's.
+    """
+    members = document if isinstance(document, dict) else {}
+    document_name, content = members.get("document_name"), members.get("document_content")
+    if not isinstance(document_name, str) or not isinstance(content, dict):
+        return []
+    rules = known.content_rules(document_name)
+    if rules is None:
+        return []
+    text = shape.document_content if shape else msgspec.json.encode(content)
+    found = list(islice(rules.schema.faults(text), most))
+    if not found:
+        return []
+    known.broken(document_name, rules.mode)
+    if rules.mode is Mode.REFUSE:
+        return [Fault(pointer("document_content", *broken.path), broken.detail) for broken in found]
+    places = list(dict.fromkeys(pointer(*broken.rule) for broken in found))[:LOGGED_RULES]
+    log.info("content_breaks_schema", document_name=document_name, faults=len(found), rules=places)
+    return []
 
 
 def _mentions(document: Any) -> Iterator[tuple[str, str, Any]]:

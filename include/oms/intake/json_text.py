@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from include.oms.base.json_pointer import UNSTORABLE, pointer
 from include.oms.intake.refusals import MOST_FAULTS, Fault, Invalid, Malformed
 
 DEEPEST = 64
@@ -29,7 +30,6 @@ MOST_BULK_VALUES = 200_000
 WINDOW_BYTES = 65_536
 
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # NUL or half a surrogate pair, or an innocent look-alike
-_UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
 def read_json(body: bytes, *, most_values: int = MOST_VALUES) -> Any:
@@ -87,12 +87,6 @@ def has_more_values(body: bytes, most: int) -> bool:
     return False
 
 
-def pointer(*path: object) -> str:
-    """A JSON Pointer (RFC 6901). A key that is no good text is shown with its escapes."""
-    tokens = (str(token)[:200].replace("~", "~0").replace("/", "~1") for token in path)
-    return "".join("/" + _UNFIT.sub(lambda bad: f"\\u{ord(bad.group()):04x}", token) for token in tokens)
-
-
 def _walk(document: Any) -> Iterator[Fault]:
     """The faults of each value. No recursion, because the document may be deep."""
     waiting: list[tuple[Any, tuple[object, ...]]] = [(document, ())]
@@ -113,7 +107,7 @@ def _walk(document: Any) -> Iterator[Fault]:
 
 
 def _unfit(path: tuple[object, ...], what: str, text: str) -> list[Fault]:
-    found = _UNFIT.search(text)
+    found = UNSTORABLE.search(text)
     if not found:
         return []
     name = "NUL (U+0000)" if found.group() == "\0" else f"half a surrogate pair (U+{ord(found.group()):04X})"

@@ -1,11 +1,13 @@
-"""The Reference Data API as the intake uses it: which values are in force, remembered for a while.
+"""The Reference Data API as the intake uses it: values and content schemas in force, remembered for a while.
 
 - Younger than ``fresh``: used without asking.
 - Older, up to ``stale``: used, while one thread fetches in the background. An outage of that length has no effect.
 - Older still, or never fetched: fetched at once. Without an answer, ReferenceDataOutOfReach is raised.
 - A value that is not in the list may have been added a moment ago, so the list is fetched at once.
 
-Source: contracts/reference-data.openapi.yaml, GET /v1/reference-data/type/{refDataType}.
+A document name's content schema follows the same rules; it is compiled when it is fetched, and again when it changes.
+
+Source: contracts/reference-data.openapi.yaml, GET /v1/reference-data/type/{refDataType}, /v1/document-schemas/search.
 """
 
 from __future__ import annotations
@@ -13,18 +15,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from include.oms.base.cached_document import CachedDocument, Source
-from include.oms.base.fetching import FetchError
+from include.oms.base.fetching import Fetched, FetchError, NothingThere
 from include.oms.intake.refusals import ReferenceDataOutOfReach
+from include.oms.words.content_schema import ContentSchema, Mode, SchemaRefused
 
 REFERENCE_TYPES = ("DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY")
 """The types whose values a request names."""
 
 
+PREFETCH_PATIENCE_SECONDS = 10.0
+
+
+class ContentRules(NamedTuple):
+    """The schema in force for a document name, and what becomes of a request that breaks it."""
+
+    mode: Mode
+    schema: ContentSchema
+
+
 class ReferenceData:
-    """The values in force, by reference type. Shared by all threads of the process."""
+    """The values in force, by reference type, and the content schemas. Shared by all threads of the process."""
 
     def __init__(
         self,
@@ -33,14 +47,19 @@ class ReferenceData:
         *,
         fresh_seconds: float,
         stale_seconds: float,
+        broken: Callable[[str, Mode], None] = lambda document_name, mode: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``broken`` counts a content that breaks the schema of its document name."""
+        self.broken = broken
         self._source = source
+        self._schema_source = _NoneWithoutSchemas(source)
         self._base_url = base_url.rstrip("/")
         self._fresh_seconds = fresh_seconds
         self._stale_seconds = max(stale_seconds, fresh_seconds)
         self._clock = clock
         self._lists: dict[str, CachedDocument[frozenset[str]]] = {}
+        self._schemas: dict[str, CachedDocument[ContentRules | None]] = {}
         self._lock = threading.Lock()
 
     def knows(self, ref_data_type: str, value: str) -> bool:
@@ -56,10 +75,29 @@ class ReferenceData:
             raise ReferenceDataOutOfReach("the reference data is out of reach at the moment")
         return value in (known.value or ())
 
+    def content_rules(self, document_name: str) -> ContentRules | None:
+        """The schema in force for a document name in force. Raises ReferenceDataOutOfReach where that is unknown."""
+        known = self._schema(document_name)
+        age_seconds = known.age_seconds()
+        if age_seconds >= self._stale_seconds:
+            known.refresh()
+            if known.age_seconds() >= self._fresh_seconds:
+                raise ReferenceDataOutOfReach("the schemas of contents are out of reach at the moment")
+        elif age_seconds >= self._fresh_seconds:
+            known.refresh_behind()
+        return known.value
+
     def prefetch(self, *ref_data_types: str) -> None:
-        """Fetch these in the background, so that a new process has them before an outage."""
+        """Fetch these and all schemas in the background, so that a new process has them before an outage."""
         for ref_data_type in ref_data_types:
             self._list(ref_data_type).refresh_behind()
+        threading.Thread(target=self._prefetch_schemas, daemon=True).start()
+
+    def _prefetch_schemas(self) -> None:
+        names = self._list("DOCUMENT_NAME")
+        names.refresh(patience_seconds=PREFETCH_PATIENCE_SECONDS)
+        for document_name in sorted(names.value or ()):
+            self._schema(document_name).refresh()
 
     def answers(self) -> bool:
         """Whether the API answers now, or did within the last second."""
@@ -79,6 +117,38 @@ class ReferenceData:
                 url = f"{self._base_url}/v1/reference-data/type/{ref_data_type}"
                 self._lists[ref_data_type] = CachedDocument(self._source, url, _values, clock=self._clock)
             return self._lists[ref_data_type]
+
+    def _schema(self, document_name: str) -> CachedDocument[ContentRules | None]:
+        with self._lock:
+            if document_name not in self._schemas:
+                url = f"{self._base_url}/v1/document-schemas/search?{urlencode({'documentName': document_name})}"
+                self._schemas[document_name] = CachedDocument(self._schema_source, url, _rules, clock=self._clock)
+            return self._schemas[document_name]
+
+
+class _NoneWithoutSchemas:
+    """The API of the last release has no schemas: 404 is no outage during an upgrade."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def fetch(self, url: str, etag: str | None = None) -> Fetched:
+        try:
+            return self._source.fetch(url, etag)
+        except NothingThere:
+            return Fetched([], None)
+
+
+def _rules(rows: Any) -> ContentRules | None:
+    """The schema of the API's answer, compiled. Raises FetchError if the answer has another shape."""
+    if rows == []:
+        return None
+    try:
+        return ContentRules(Mode(rows[0]["mode"]), ContentSchema(rows[0]["schema"]))
+    except SchemaRefused as error:
+        raise FetchError(f"answered a schema that cannot be used at {error.pointer()}") from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise FetchError("answered something else than a schema") from error
 
 
 def _values(rows: Any) -> frozenset[str]:

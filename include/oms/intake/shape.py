@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from include.oms.base.json_pointer import pointer
 from include.oms.intake.contract import contract
-from include.oms.intake.json_text import pointer
 from include.oms.intake.refusals import MOST_FAULTS, Fault
 
 MOST_METADATA = 50

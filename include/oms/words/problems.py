@@ -123,9 +123,10 @@ _ANSWERS = (
         "Bodies are `application/json` in UTF-8, without a content encoding.",
         CausedBy.CLIENT, "Send `Content-Type: application/json`, and the body uncompressed.", False),
     _answered(
-        422, "invalid-request", "The call fails the schema or the reference data",
+        422, "invalid-request", "The call fails a schema or the reference data",
         "`errors` lists every fault: `pointer` is a JSON Pointer into the body, `?name` for a query parameter, or "
-        "the name of a header; `detail` says what is wrong there.",
+        "the name of a header; `detail` says what is wrong there. Faults under `/document_content` are of the schema "
+        "that the document's template has in the reference data.",
         CausedBy.CLIENT, "Correct every fault that is listed. If a value is missing in the reference data, it can be "
         "added there; it is valid within a second.", False),
     _answered(

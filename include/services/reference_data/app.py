@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request, Response
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 
 from include.oms.base.fetching import Fetcher
 from include.oms.base.limits import MOST_ANSWER_BYTES
+from include.oms.words.content_schema import SchemaRefused
 from include.services.answers import PROBLEM_HANDLERS, Handler, json_answer, problem
 from include.services.body_limit import BodyLimit
 from include.services.reference_data.authorization import REFUSAL_HANDLERS, writer
@@ -23,12 +25,14 @@ from include.services.reference_data.database import create_pool
 from include.services.reference_data.reference_data_routes import reference_data_routes
 from include.services.reference_data.rows import (
     DOCUMENT_CONFIGURATIONS,
+    DOCUMENT_SCHEMAS,
     REFERENCE_DATA,
     Changed,
     NotThere,
     Refused,
     Rows,
 )
+from include.services.reference_data.schema_routes import schema_routes
 from include.services.reference_data.settings import ReferenceDataSettings
 
 RETRY_AFTER_SECONDS = 5
@@ -54,6 +58,7 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
     reference_data = Rows(pool, REFERENCE_DATA)
     app.include_router(reference_data_routes(reference_data, may_write))
     app.include_router(configuration_routes(Rows(pool, DOCUMENT_CONFIGURATIONS), may_write))
+    app.include_router(schema_routes(Rows(pool, DOCUMENT_SCHEMAS), may_write))
 
     @app.api_route("/", methods=["GET", "POST"])
     async def root() -> Response:
@@ -77,12 +82,18 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
-    faults = [
-        {"at": ".".join(map(str, fault["loc"])), "detail": fault["msg"].removeprefix("Value error, ")}
-        for fault in error.errors()
-    ]
-    said = "; ".join(f"{fault['at']}: {fault['detail']}" for fault in faults[:5])
+    faults = [_fault(fault) for fault in error.errors()]
+    said = "; ".join(f"{fault.get('pointer', fault['at'])}: {fault['detail']}" for fault in faults[:5])
     return problem(422, said, errors=faults[:100])
+
+
+def _fault(found: dict[str, Any]) -> dict[str, str]:
+    """One fault, and where: ``at``, and inside a document's schema ``pointer``, a JSON Pointer into the body."""
+    at, detail = ".".join(map(str, found["loc"])), found["msg"].removeprefix("Value error, ")
+    match found.get("ctx"):
+        case {"error": SchemaRefused() as refused}:
+            return {"at": at, "pointer": refused.pointer("schema"), "detail": refused.detail}
+    return {"at": at, "detail": detail}
 
 
 async def _not_there(_request: Request, _error: NotThere) -> Response:

@@ -6,9 +6,20 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    field_serializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
+from include.oms.words.content_schema import ContentSchema, Mode
 from include.oms.words.names import checked_name
 
 RefDataType = Literal["REF_DATA_TYPE", "SOURCE_SYSTEM", "DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE",
@@ -30,6 +41,12 @@ def _without_nul(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not hold NUL characters")
     return text
+
+
+def _compiled(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema itself. Raises SchemaRefused, with the place, if the intake could not use it."""
+    ContentSchema(schema)
+    return schema
 
 
 Day = Annotated[date | None, BeforeValidator(_iso_date)]
@@ -78,6 +95,19 @@ class NewDocumentConfiguration(_Row):
     value: Annotated[str, Field(max_length=4000), AfterValidator(_without_nul)]
 
 
+class NewDocumentSchema(_Row):
+    """The body to create or change the schema of a document's content."""
+
+    document_name: Key
+    mode: Mode = Mode.REFUSE
+    json_schema: Annotated[dict[str, Any], AfterValidator(_compiled)] = Field(alias="schema")
+
+    @field_serializer("json_schema")
+    def _as_json(self, schema: dict[str, Any]) -> str:
+        """The text that the database keeps."""
+        return msgspec.json.encode(schema).decode()
+
+
 class ReferenceData(BaseModel):
     """The contract's ReferenceData."""
 
@@ -102,5 +132,31 @@ class DocumentConfiguration(BaseModel):
     app_doc_spec: str
     code: str
     value: str
+    effect_from_dat: date
+    effect_to_dat: date
+
+
+class ListedDocumentSchema(BaseModel):
+    """The contract's ListedDocumentSchema: a row without the schema itself."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+    id: int
+    document_name: str
+    mode: str
+    size_bytes: int
+    effect_from_dat: date
+    effect_to_dat: date
+
+
+class DocumentSchema(BaseModel):
+    """The contract's DocumentSchema."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+    id: int
+    document_name: str
+    mode: str
+    json_schema: dict[str, Any] = Field(alias="schema")
     effect_from_dat: date
     effect_to_dat: date

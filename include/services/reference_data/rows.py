@@ -1,4 +1,4 @@
-"""Effective-dated rows: create, change, end. Both kinds follow the same rules; their SQL is in the two .sql files here.
+"""Effective-dated rows: create, change, end. All kinds follow the same rules; their SQL is in the .sql files here.
 
 Source: contracts/reference-data.openapi.yaml, description.
 """
@@ -53,6 +53,16 @@ DOCUMENT_CONFIGURATIONS = Kind(
     insert="insert_document_configuration",
     update="update_document_configuration",
     end="end_document_configuration",
+)
+DOCUMENT_SCHEMAS = Kind(
+    select="select_document_schema",
+    hold="hold_document_schema",
+    lock="lock_document_schema",
+    select_in_the_way="select_document_schema_in_the_way",
+    end_older="end_older_document_schema",
+    insert="insert_document_schema",
+    update="update_document_schema",
+    end="end_document_schema",
 )
 
 

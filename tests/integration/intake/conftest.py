@@ -14,6 +14,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import httpx
 import psycopg
@@ -41,6 +42,7 @@ class ReferenceDataServer:
             "DOCUMENT_LANGUAGE": ["EN", "DE"],
             "METADATA_KEY": ["FOOTER_ID", "CUSTOMER_ID", "POLICY_ID", "INVOICE_ID"],
         }
+        self.schemas: dict[str, dict[str, Any]] = {}  # rows, by document name
         self.status = 200
         self.calls = 0
         server = self
@@ -51,8 +53,15 @@ class ReferenceDataServer:
 
             def do_GET(self) -> None:
                 server.calls += 1
-                rows = server.rows.get(self.path.rpartition("/")[2], [])
-                body = json.dumps([{"id": 1, "refDataValue": value} for value in rows]).encode()
+                path, _, query = self.path.partition("?")
+                if path == "/v1/document-schemas/search":
+                    found = server.schemas.get(parse_qs(query)["documentName"][0])
+                    answer: list[Any] = [found] if found else []
+                else:
+                    answer = [
+                        {"id": 1, "refDataValue": value} for value in server.rows.get(path.rpartition("/")[2], [])
+                    ]
+                body = json.dumps(answer).encode()
                 self.send_response(server.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,8 @@ from tests.integration.services.running import ROOT, eventually, running
 pytestmark = pytest.mark.integration
 
 CONTRACT = yaml.safe_load((ROOT / "include/contracts/reference-data.openapi.yaml").read_text())
-DATA, CONFIGURATIONS = "/v1/reference-data", "/v1/document-configurations"
+DATA, CONFIGURATIONS, SCHEMAS = "/v1/reference-data", "/v1/document-configurations", "/v1/document-schemas"
+KINDS = {DATA: "ReferenceData", CONFIGURATIONS: "DocumentConfiguration", SCHEMAS: "DocumentSchema"}
 NO_END = "4712-12-31"
 
 
@@ -60,6 +62,7 @@ def api(service: tuple[httpx.Client, str]) -> Iterator[httpx.Client]:
         yield client
         db.execute("DELETE FROM reference_data WHERE id > %s", (last_data,))
         db.execute("DELETE FROM document_configurations WHERE id > %s", (last_configuration,))
+        db.execute("DELETE FROM document_schemas")
 
 
 def assert_is_a_problem(answer: httpx.Response, status: int) -> str:
@@ -74,8 +77,7 @@ def assert_is_a_problem(answer: httpx.Response, status: int) -> str:
 def make(api: httpx.Client, path: str = DATA, **members: Any) -> dict[str, Any]:
     made = api.post(path, json=new(path, **members))
     assert made.status_code == 201, made.text
-    schema = "ReferenceData" if path == DATA else "DocumentConfiguration"
-    jsonschema.validate(made.json(), CONTRACT["components"]["schemas"][schema])
+    jsonschema.validate(made.json(), CONTRACT["components"]["schemas"][KINDS[path]])
     assert api.get(made.headers["location"]).json() == made.json()
     return dict(made.json())
 
@@ -83,6 +85,8 @@ def make(api: httpx.Client, path: str = DATA, **members: Any) -> dict[str, Any]:
 def new(path: str, **members: Any) -> dict[str, Any]:
     if path == DATA:
         return {"refDataType": "SOURCE_SYSTEM", "refDataValue": "NEW", **members}
+    if path == SCHEMAS:
+        return {"documentName": "NEWDOC", "schema": LETTER, **members}
     return {"footerId": "3", "appDocSpec": "NEWDOC", "code": "SIGNEE_1", "value": "x", **members}
 
 
@@ -106,7 +110,7 @@ def test_the_sample_data_is_there(api: httpx.Client) -> None:
 
 
 def test_a_new_row_is_in_force_from_today_without_an_end(api: httpx.Client) -> None:
-    for path in (DATA, CONFIGURATIONS):
+    for path in KINDS:
         assert dates(api, path, make(api, path)) == (day(0), NO_END)
     assert "NEW" in values_on(api, None)
 
@@ -117,7 +121,7 @@ def test_a_row_counts_from_its_first_day_up_to_not_including_its_last(api: httpx
     assert ["NEW" in values_on(api, day) for day in on] == [False, True, True, False]
 
 
-@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize("path", KINDS)
 @pytest.mark.parametrize(
     ("older", "newer", "older_then"),
     [
@@ -179,7 +183,7 @@ def test_of_many_who_write_one_value_at_once_one_row_stays_in_force(api: httpx.C
     assert len([row for row in api.get(f"{DATA}/type/SOURCE_SYSTEM").json() if row["refDataValue"] == "NEW"]) == 1
 
 
-@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize("path", KINDS)
 @pytest.mark.parametrize(
     ("before", "after"),
     [((-10, None), (-10, 0)), ((0, None), (0, 0)), ((-10, -5), (-10, -5)), ((5, None), (5, 5)), ((-10, 5), (-10, 0))],
@@ -216,7 +220,7 @@ def test_put_on_a_configuration(api: httpx.Client) -> None:
     assert changed == {**row, "value": "y"}
 
 
-@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize("path", KINDS)
 def test_a_new_row_that_would_end_before_today_needs_a_day_to_begin(api: httpx.Client, path: str) -> None:
     assert_is_a_problem(api.post(path, json=new(path, effectToDat=day(-1))), 422)
 
@@ -289,7 +293,18 @@ def test_all_configurations_are_listed_those_that_are_over_included(api: httpx.C
 SEARCH = f"{CONFIGURATIONS}/search?documentName=POSHOOFF"
 
 
-@pytest.mark.parametrize("path", [f"{DATA}/type/FOOTER_ID", f"{DATA}/1", CONFIGURATIONS, f"{CONFIGURATIONS}/1", SEARCH])
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{DATA}/type/FOOTER_ID",
+        f"{DATA}/1",
+        CONFIGURATIONS,
+        f"{CONFIGURATIONS}/1",
+        SEARCH,
+        SCHEMAS,
+        f"{SCHEMAS}/search?documentName=X",
+    ],
+)
 def test_reads_can_be_cached_and_asked_about_again(api: httpx.Client, path: str) -> None:
     first = api.get(path)
     tag = first.headers["etag"]
@@ -312,7 +327,7 @@ def test_the_tag_changes_with_the_content_alone(api: httpx.Client) -> None:
 IDS = ["0", "-1", "x", "1.5", "999999", str(2**63 - 1), str(2**63), "9" * 5000, "%C2%B2", "%00", "1%27--"]
 
 
-@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize("path", KINDS)
 @pytest.mark.parametrize("row_id", IDS)
 def test_a_row_that_is_not_there(api: httpx.Client, path: str, row_id: str) -> None:
     assert_is_a_problem(api.get(f"{path}/{row_id}"), 404)
@@ -335,7 +350,7 @@ BAD_DATES = [
 
 @pytest.mark.parametrize("bad", [*BAD_DATES, 20240101, 1.5, True, []])
 def test_bad_dates(api: httpx.Client, bad: Any) -> None:
-    for path in (DATA, CONFIGURATIONS):
+    for path in KINDS:
         for member in ("effectFromDat", "effectToDat"):
             assert member in assert_is_a_problem(api.post(path, json=new(path, **{member: bad})), 422)
     if isinstance(bad, str):
@@ -365,6 +380,12 @@ def test_bad_dates(api: httpx.Client, bad: Any) -> None:
         (CONFIGURATIONS, {"value": "x" * 4001}),
         (CONFIGURATIONS, {"value": "a\x00b"}),
         (CONFIGURATIONS, {"value": None}),
+        (SCHEMAS, {"documentName": ""}),
+        (SCHEMAS, {"mode": "ignore"}),
+        (SCHEMAS, {"mode": None}),
+        (SCHEMAS, {"schema": None}),
+        (SCHEMAS, {"schema": True}),
+        (SCHEMAS, {"schema": "{}"}),
     ],
 )
 def test_bad_rows_are_refused_with_the_place(api: httpx.Client, path: str, wrong: dict[str, Any]) -> None:
@@ -454,7 +475,7 @@ def test_it_starts_without_a_database_and_ends_in_order() -> None:
         assert it.stop() == 0
 
 
-@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize("path", KINDS)
 def test_a_change_with_if_match_is_made_only_to_the_row_that_was_read(api: httpx.Client, path: str) -> None:
     row = make(api, path)
     where = f"{path}/{row['id']}"
@@ -466,7 +487,7 @@ def test_a_change_with_if_match_is_made_only_to_the_row_that_was_read(api: httpx
     assert api.delete(where, headers={"If-Match": "*"}).status_code == 204
 
 
-@pytest.mark.parametrize("path", [DATA, CONFIGURATIONS])
+@pytest.mark.parametrize("path", KINDS)
 @pytest.mark.parametrize(
     ("authorization", "status"),
     [("", 401), ("Basic dTpw", 401), ("Bearer", 401), ("Bearer x.y.z", 401), ("documents:write", 403)],
@@ -500,3 +521,71 @@ def test_without_a_key_nobody_writes_and_everybody_reads(service: tuple[httpx.Cl
         answer = client.post(DATA, json=new(DATA))
         assert "OMS_JWT_JWKS_URL" in assert_is_a_problem(answer, 503)
         assert answer.headers["retry-after"]
+
+
+LETTER = {"type": "object", "required": ["born"], "properties": {"born": {"type": "string", "format": "date"}}}
+
+
+def test_the_schema_of_a_document_in_force_is_found_by_its_name_as_it_was_written(api: httpx.Client) -> None:
+    schema = {"required": ["b", "a"], "properties": {"b": {"minimum": 0.10}, "a": {"pattern": r"^\p{L}+$"}}}
+    row = make(api, SCHEMAS, schema=schema, mode="warn", effectFromDat=day(-3), effectToDat=day(3))
+    assert list(row["schema"]) == ["required", "properties"]
+
+    def on(day: str) -> list[Any]:
+        return list(api.get(f"{SCHEMAS}/search", params={"documentName": "NEWDOC", "on": day}).json())
+
+    assert on(day(-3)) == on(day(2)) == [row]
+    assert on(day(-4)) == on(day(3)) == []
+    assert api.get(f"{SCHEMAS}/search", params={"documentName": "OTHER"}).json() == []
+
+
+def test_all_schemas_are_listed_with_their_size_and_without_themselves(api: httpx.Client) -> None:
+    row = make(api, SCHEMAS)
+    api.delete(f"{SCHEMAS}/{row['id']}")
+    listed = [it for it in api.get(SCHEMAS).json() if it["id"] == row["id"]]
+    shown = {name: value for name, value in row.items() if name != "schema"}
+    assert listed == [shown | {"effectToDat": day(0), "sizeBytes": len(json.dumps(LETTER, separators=(",", ":")))}]
+    jsonschema.validate(listed[0], CONTRACT["components"]["schemas"]["ListedDocumentSchema"])
+
+
+def test_put_on_a_schema(api: httpx.Client) -> None:
+    row = make(api, SCHEMAS)
+    changed = api.put(f"{SCHEMAS}/{row['id']}", json=new(SCHEMAS, mode="warn", schema={"minProperties": 1})).json()
+    assert changed == {**row, "mode": "warn", "schema": {"minProperties": 1}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "place"),
+    [
+        ({"properties": {"a/b": {"pattern": "(?=a)b"}}}, "/schema/properties/a~1b/pattern"),
+        ({"properties": {"a": {"$ref": "http://127.0.0.1:9/secret"}}}, "/schema/properties/a/$ref"),
+        ({"$ref": "#"}, "/schema/$ref"),
+        ({"properties": {"a": {"type": "strng"}}}, "/schema/properties/a/type"),
+        ({"description": "x" * 1_000_000}, "/schema"),
+        ({"enum": ["a\0b"]}, "/schema/enum/0"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_schema_that_cannot_be_compiled_is_refused_with_its_place(
+    api: httpx.Client, schema: dict[str, Any], place: str
+) -> None:
+    row = make(api, SCHEMAS)
+    for answer in (
+        api.post(SCHEMAS, json=new(SCHEMAS, schema=schema)),
+        api.put(f"{SCHEMAS}/{row['id']}", json=new(SCHEMAS, schema=schema)),
+    ):
+        assert place in assert_is_a_problem(answer, 422)
+        assert [(fault["at"], fault["pointer"]) for fault in answer.json()["errors"]] == [("body.schema", place)]
+    assert api.get(f"{SCHEMAS}/{row['id']}").json() == row
+
+
+@pytest.mark.parametrize(
+    ("schema", "status"), [(b"NaN", 422), (b"1e999", 422), (b'{"maximum": 1e999}', 422), (b'{"maximum": NaN}', 422),
+                           (b'{"enum": ["\\ud800"]}', 422), (b'{"not":' * 50_000, 422), (b"true", 422),
+                           (b'{"maximum": ' + b"9" * 5000 + b"}", 422)], ids=str,
+)  # fmt: skip
+def test_a_schema_of_hostile_text_is_refused(api: httpx.Client, schema: bytes, status: int) -> None:
+    body = b'{"documentName": "NEWDOC", "schema": ' + schema + b"}"
+    answer = api.post(SCHEMAS, content=body, headers={"Content-Type": "application/json"})
+    assert_is_a_problem(answer, answer.status_code)
+    assert 400 <= answer.status_code < 500

@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.oms.intake.checking import NewRequest, check_request
 from include.oms.intake.json_text import read_json
+from include.oms.intake.reference_data import ContentRules
 from include.oms.intake.refusals import MOST_FAULTS, Fault, Invalid, ReferenceDataOutOfReach
 from include.oms.intake.shape import SentRequest, read_shape, shape_faults
+from include.oms.words.content_schema import ContentSchema, Mode
 
 NOW = datetime(2030, 1, 31, 9, tzinfo=UTC)
 
@@ -19,11 +22,21 @@ NOW = datetime(2030, 1, 31, 9, tzinfo=UTC)
 class Known:
     """Reference data that knows everything but what begins with UN."""
 
+    def __init__(self, mode: Mode = Mode.REFUSE, **schemas: dict[str, Any]) -> None:
+        self._rules = {name: ContentRules(mode, ContentSchema(schema)) for name, schema in schemas.items()}
+        self.counted: list[tuple[str, Mode]] = []
+
     def knows(self, ref_data_type: str, value: str) -> bool:
         return not value.startswith("UN")
 
+    def content_rules(self, document_name: str) -> ContentRules | None:
+        return self._rules.get(document_name)
 
-class Unreachable:
+    def broken(self, document_name: str, mode: Mode) -> None:
+        self.counted.append((document_name, mode))
+
+
+class Unreachable(Known):
     """Reference data that cannot be had."""
 
     def knows(self, ref_data_type: str, value: str) -> bool:
@@ -171,6 +184,47 @@ def test_every_difference_makes_another_hash() -> None:
         json.dumps(a_request()).replace('{"a": 1}', '{"a": 1.0}').encode(),
     ]
     assert len({check(value).content_hash for value in different}) == len(different)
+
+
+BORN = {"required": ["born"], "properties": {"born": {"format": "date"}}, "additionalProperties": False}
+
+
+def test_a_content_that_breaks_its_schema_is_refused_with_its_places() -> None:
+    known = Known(IVZRECPA=BORN)
+    assert check(a_request(document_content={"born": "1815-12-10"}), known)
+    assert faults(a_request(priority="URGENT"), known) == [
+        ("/document_content/a", "is not known here"),
+        ("/document_content/born", "is missing"),
+        ("/priority", "must be one of HIGH, NORMAL, LOW"),
+    ]
+    assert known.counted == [("IVZRECPA", Mode.REFUSE)]
+    assert check(a_request(document_name="OTHER"), known)  # has no schema
+
+
+def test_a_content_that_breaks_a_schema_in_warn_mode_is_counted_and_logged_without_its_content() -> None:
+    known = Known(Mode.WARN, IVZRECPA=BORN)
+    with structlog.testing.capture_logs() as lines:
+        assert check(a_request(document_content={"secret": "1815"}), known)
+    assert known.counted == [("IVZRECPA", Mode.WARN)]
+    assert [(line["event"], line["faults"], line["rules"]) for line in lines] == [
+        ("content_breaks_schema", 2, ["/required", "/additionalProperties"])
+    ]
+    assert "secret" not in str(lines)
+
+
+def test_faults_of_a_content_end_at_the_cap_of_all_faults() -> None:
+    content = {"born": "1815-12-10", **{f"x{nth}": nth for nth in range(10_000)}}
+    assert len(faults(a_request(document_content=content), Known(IVZRECPA=BORN))) == MOST_FAULTS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, [], "text", {"a": "\ud800"}, {"a": {"b": "\0"}}, json.loads('{"a":' * 70 + "1" + "}" * 70)],
+    ids=str,
+)
+def test_a_content_that_cannot_be_kept_is_not_held_against_a_schema(content: Any) -> None:
+    found = faults(a_request(document_content=content), Known(IVZRECPA=BORN))
+    assert ("/document_content/born", "is missing") not in found
 
 
 words = st.sampled_from(["EN", "", "x" * 101, "DEV", "HIGH", "2030-02-01T00:00:00Z", "2030-02-30T00:00:00Z", "é" * 100])
