@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 
+from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import ROOT, as_role
 from include.services.issuer.tokens import ensure_key_pair, make_token
 from oms_intake import create_app
@@ -162,8 +162,7 @@ class ServedIntake:
     """The intake under its production server, in processes of its own."""
 
     def __init__(self, settings: IntakeSettings, log: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
         given = settings.model_dump(exclude_unset=True, exclude_none=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+
+from include.oms.testing.kafka import free_port
 
 ROOT = Path(__file__).parents[3]
 READY_SECONDS = 20
@@ -38,9 +39,7 @@ class Service:
 @contextmanager
 def running(module: str, port_setting: str, **settings: str) -> Iterator[Service]:
     """``python -m <module>`` on a free port until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, port_setting: str(port), **settings}
     process = subprocess.Popen([sys.executable, "-m", module], cwd=ROOT, env=environment)
     service = Service(f"http://127.0.0.1:{port}", process)
