@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.jobs import doors, reports
@@ -14,6 +15,7 @@ from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.items.work import claim_items, work_items
 from include.oms.slices.claim import Claim, SliceRef
+from include.oms.upkeep.duties import note_duty
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol as TaskInstance
@@ -27,7 +29,10 @@ def claim(job: ItemDag, dag_run_id: str) -> list[SliceRef]:
     async def claim_all() -> Claim:
         await _check_connection(job)
         async with await database.connect(oms_database_url(), settings(), application_name=job.name) as connection:
-            return await claim_items(connection, job.job(), dag_run_id, settings())
+            found = await claim_items(connection, job.job(), dag_run_id, settings())
+            if job.daily and not found.slices and not found.why_none:
+                await note_duty(connection, job.name)
+            return found
 
     return reports.claimed(asyncio.run(claim_all()))
 
@@ -49,17 +54,20 @@ async def _work(job: ItemDag, slice_id: int, ti: TaskInstance) -> list[tuple[int
             settings=settings(),
         )  # fmt: skip
         reports.worked(report)
+        if job.daily and not report.stopped_early:
+            await note_duty(connection, job.name)
         found = await database.rows(connection, "refused_items", slice_id=slice_id)
     return [(row["request_id"], row["refused_why"]) for row in found]
 
 
 async def _check_connection(job: ItemDag) -> None:
-    """Raise NeedsAPerson, which says what to do, where Airflow has no such Connection."""
-    try:
-        await SingleCallHook.aget_connection(job.connection)
-    except AirflowNotFoundException as error:
-        name = job.connection
-        raise NeedsAPerson(
-            f"Airflow has no Connection {name}: add it under Admin, Connections (type HTTP), or set"
-            f" AIRFLOW_CONN_{name.upper()}"
-        ) from error
+    """Raise NeedsAPerson, which says what to do, where Airflow lacks a Connection of the job."""
+    for name in (job.connection, *job.also):
+        try:
+            await BaseHook.aget_connection(name)
+        except AirflowNotFoundException as error:
+            its_type = " (type HTTP)" if name == job.connection else ""
+            raise NeedsAPerson(
+                f"Airflow has no Connection {name}: add it under Admin, Connections{its_type}, or set"
+                f" AIRFLOW_CONN_{name.upper()}"
+            ) from error

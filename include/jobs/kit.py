@@ -39,9 +39,11 @@ class ItemDag:
     name: str
     system: str
     connection: str
+    also: tuple[str, ...]
     due: str
     act: Act
     look_up: LookUp | None
+    daily: bool
     params: Mapping[str, Any]
     dag: DAG
 
@@ -60,10 +62,12 @@ def item_job(
     schedule: str | None,
     system: str,
     connection: str,
+    also: tuple[str, ...] = (),
     due: str,
     act: Act,
     look_up: LookUp | None,
     params: Mapping[str, Param] | None = None,
+    daily: bool = False,
     tags: tuple[str, ...] = (),
     paused: bool = False,
     task_ids: tuple[str, str] = ("claim_due", "act"),
@@ -72,11 +76,13 @@ def item_job(
 
     ``doc`` is the file's docstring. ``schedule`` is a cron expression in UTC. A run also does what an earlier
     one left for later, so the schedule says how soon a retry comes. ``system`` is a line of
-    ``include/oms/outside/systems.toml``; ``connection`` an Airflow Connection of type HTTP.
+    ``include/oms/outside/systems.toml``; ``connection`` an Airflow Connection of type HTTP,
+    ``also`` other Connections that ``act`` reads.
 
     ``due`` is SQL that selects ``request_id`` and what ``act`` needs; Params are bound by name (``%(days)s``). ``act``
     has the effect by ``call``, and returns a short text to keep, or None. ``look_up`` says whether the effect of
-    ``item.name`` exists. None says: to act twice has the effect once.
+    ``item.name`` exists. None says: to act twice has the effect once. ``daily``: a day without a run that did what was
+    due raises the alarm `duty_missed`, from the first such run on.
 
     Raises ValueError, which says what to do, where something is missing: Airflow shows it as an import error.
     """
@@ -100,7 +106,7 @@ def item_job(
         params=dict(params or {}),
         default_args=DEFAULT_ARGS,
     ) as dag:
-        made = ItemDag(name, system, connection, due, act, look_up, params or {}, dag)
+        made = ItemDag(name, system, connection, also, due, act, look_up, daily, params or {}, dag)
 
         @task(task_id=task_ids[0], execution_timeout=timedelta(minutes=2))
         def claim_due() -> list[SliceRef]:

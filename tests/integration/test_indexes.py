@@ -23,7 +23,6 @@ PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT 
 BY_CHOICE = {
     "select_requests",  # any filter, or none: newest first
     "what_is_it",  # the first entry of an index, once for each source system
-    "note_documents_to_archive",  # the last entry of an index: how far the archive has looked
     "days_not_reconciled",  # the first entry of an index, once a day
     "last_request_id",  # the last entry of an index, once after a restore
     "leave_ids_behind",  # the same
@@ -31,14 +30,14 @@ BY_CHOICE = {
 }
 
 
-def plan_of(db: psycopg.Connection, name: str) -> dict[str, Any]:
-    """The plan for whatever values, by nested loops over indexes wherever that can be: the tables are empty, and small
-    tables would be read whole. Skips the test where PostgreSQL plans no statement without values."""
+def plan_of(db: psycopg.Connection, text: str) -> dict[str, Any]:
+    """A query's plan for whatever values, by nested loops over indexes wherever that can be: the tables are empty, and
+    small tables would be read whole. Skips the test where PostgreSQL plans no statement without values."""
     if db.info.server_version < 160000:
         pytest.skip("EXPLAIN (GENERIC_PLAN) is of PostgreSQL 16")
     for method in ("seqscan", "mergejoin", "hashjoin", "material"):
         db.execute(f"SET enable_{method} = off")
-    explained = db.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + numbered(QUERIES[name])).fetchone()
+    explained = db.execute("EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + numbered(text)).fetchone()
     assert explained
     plan: dict[str, Any] = explained[0][0]["Plan"]
     return plan
@@ -50,6 +49,12 @@ def numbered(text: str) -> str:
     return re.sub(r"%\((\w+)\)[sb]", lambda match: f"${names.index(match[1]) + 1}", text).replace("%%", "%")
 
 
+def looked_through(db: psycopg.Connection, text: str) -> set[str]:
+    """The tables of history that a query looks through."""
+    partial = {name for (name,) in db.execute(PARTIAL)}
+    return HISTORY & {node.get("Relation Name") for node in nodes(plan_of(db, text)) if looks_at_all(node, partial)}
+
+
 def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:
     """Whether this step looks at all rows of a table, or at all of an index that has them all."""
     without_a_key = node["Node Type"].startswith("Index") and "Index Cond" not in node
@@ -57,18 +62,12 @@ def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:
 
 
 def test_rows_are_found_by_an_index(db: psycopg.Connection) -> None:
-    partial = {name for (name,) in db.execute(PARTIAL)}
-    plans = {name: plan_of(db, name) for name in sorted(QUERIES.keys() - BY_CHOICE)}
-    scanned = {
-        name: tables
-        for name, plan in plans.items()
-        if (tables := HISTORY & {node.get("Relation Name") for node in nodes(plan) if looks_at_all(node, partial)})
-    }
-    assert scanned == {}
+    scanned = {name: looked_through(db, QUERIES[name]) for name in sorted(QUERIES.keys() - BY_CHOICE)}
+    assert {name: tables for name, tables in scanned.items() if tables} == {}
 
 
 def test_last_error_costs_what_its_statement_costs(db: psycopg.Connection) -> None:
     callers = [name for name, text in QUERIES.items() if "last_error(" in text]
-    calls = {name: [node.get("Function Name") for node in nodes(plan_of(db, name))] for name in callers}
+    calls = {name: [node.get("Function Name") for node in nodes(plan_of(db, QUERIES[name]))] for name in callers}
     assert len(calls) > 5
     assert [name for name, functions in calls.items() if "last_error" in functions] == [], "it is a call of its own"

@@ -43,8 +43,11 @@ class Call(Protocol):
         params: Mapping[str, str] | None = None,
         expect: Collection[int] = (),
         max_bytes: int | None = None,
+        document_type: str | None = None,
     ) -> Answer:
         """Return an answer of 2xx or of a status in ``expect``; ``max_bytes`` bounds its body.
+
+        ``document_type``: the console may have limits and a pause for it at this system.
 
         Raises Refused for what this request will never get (400, 404, 409, 413, 422 and the like), Unavailable for
         what is nobody's fault (401, 403, 429, an outage), OutcomeUnknown where the call may have had its effect (no

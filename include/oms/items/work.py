@@ -26,7 +26,7 @@ from include.oms.base.settings import Settings
 from include.oms.items.item import Act, Item, LookUp
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION
 from include.oms.outside.door import Door
-from include.oms.outside.rate_limit import health_of
+from include.oms.outside.rate_limit import EVERY_TYPE, health_of
 from include.oms.outside.text import problem_text
 from include.oms.outside.transport import Answer, unavailable
 from include.oms.slices.by_day import END_OF_TIME, SLICES_NOTED, note_by_day
@@ -265,7 +265,7 @@ class DoorCall:
 
     async def __call__(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None,
-        expect: Collection[int] = (), max_bytes: int | None = None,
+        expect: Collection[int] = (), max_bytes: int | None = None, document_type: str | None = None,
     ) -> Answer:  # fmt: skip
         """See `Call`."""
         has_effect = method not in NO_EFFECT
@@ -277,7 +277,7 @@ class DoorCall:
 
         return await self._door.call(
             method, path, json=json, params=params, has_effect=has_effect, timeout_seconds=timeout,
-            max_bytes=max_bytes or MOST_ANSWER_BYTES, before=lease_holds,
+            max_bytes=max_bytes or MOST_ANSWER_BYTES, document_type=document_type or EVERY_TYPE, before=lease_holds,
             read=lambda answer: _read(answer, expect, has_effect=has_effect),
         )  # fmt: skip
 

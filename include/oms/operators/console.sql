@@ -20,14 +20,10 @@ WITH mine AS (
         SELECT request_id, slice_id FROM thunderhead_batches
         WHERE slice_id = ANY (%(slice_ids)s) AND status = 'PROCESSING_THUNDERHEAD'
         UNION ALL
-        SELECT request_id, slice_id FROM job_items WHERE slice_id = ANY (%(slice_ids)s)
-        UNION ALL
-        SELECT request_id, slice_id FROM archived_documents WHERE slice_id = ANY (%(slice_ids)s)) had
+        SELECT request_id, slice_id FROM job_items WHERE slice_id = ANY (%(slice_ids)s)) had
     GROUP BY request_id
 ), refused AS (
     SELECT request_id FROM job_items WHERE slice_id = ANY (%(slice_ids)s) AND refused_why IS NOT NULL
-    UNION ALL
-    SELECT request_id FROM archived_documents WHERE slice_id = ANY (%(slice_ids)s) AND given_up_why IS NOT NULL
 ), sorted AS (
     SELECT m.request_id, m.slice_id, r.status,
            CASE WHEN EXISTS (SELECT FROM refused f WHERE f.request_id = m.request_id) THEN 'clear'
@@ -51,9 +47,6 @@ GROUP BY r.slice_id, r.stage
 UNION ALL
 SELECT slice_id, 'REFUSED', count(*) FROM job_items
 WHERE slice_id = ANY (%(slice_ids)s) AND refused_why IS NOT NULL GROUP BY slice_id
-UNION ALL
-SELECT slice_id, 'REFUSED', count(*) FROM archived_documents
-WHERE slice_id = ANY (%(slice_ids)s) AND given_up_why IS NOT NULL GROUP BY slice_id
 ORDER BY stage;
 
 -- what_is_it --

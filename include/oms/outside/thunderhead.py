@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 MOST_IDS_A_CALL = 100  # contract: batchIds
 MOST_BYTES_OF_A_PDF = 64 * 1024 * 1024
+GONE = {404, 410}  # answers that say: there is no such document
 PDF_END_WITHIN_BYTES = 1024  # of the last byte
 _BIGINT = range(1, 2**63)
 _ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # a readable answer with one of these: no batch was made
@@ -115,7 +116,7 @@ class Thunderhead:
         return await self.door.call(
             "GET",
             f"/v1/documents/{document_id}",
-            read=partial(_pdf, document_id=document_id),
+            read=partial(whole_pdf, document_id=document_id),
             timeout_seconds=self._settings.poll_timeout_seconds,
             max_bytes=MOST_BYTES_OF_A_PDF,
             document_type=document_type,
@@ -144,8 +145,9 @@ def _errors(answer: Answer) -> list[GenerationError]:
     return [_generation_error(error) for error in errors[:20] if isinstance(error, dict)]
 
 
-def _pdf(answer: Answer, document_id: int) -> bytes:
-    if answer.status in (404, 410):
+def whole_pdf(answer: Answer, document_id: int) -> bytes:
+    """The PDF in the answer. Raises Rejected where there is none or not all of it, Unavailable: ask again."""
+    if answer.status in GONE:
         raise Rejected(f"Thunderhead has no document {document_id}: {answer.status}")
     if answer.status != 200:
         raise unavailable(answer)

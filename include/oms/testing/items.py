@@ -41,6 +41,11 @@ class FakeSystem:
         """The ``name`` of each effect, sorted: one that is there twice happened twice."""
         return sorted(effect["name"] for effect in self.effects)
 
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        return app
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
             self.reads += 1
@@ -115,9 +120,7 @@ async def items(oms: Oms) -> AsyncIterator[RunsOf]:
 
         async def runs_of(job: ItemJob) -> Runs:
             outside = FakeSystem()
-            app = web.Application()
-            app.router.add_route("*", "/{path:.*}", outside.answer)
-            url = await stack.enter_async_context(served(app))
+            url = await stack.enter_async_context(served(outside.app()))
             session = await stack.enter_async_context(aiohttp.ClientSession())
             connection = await stack.enter_async_context(
                 await database.connect(oms.url, oms.settings, application_name="test door")

@@ -11,15 +11,14 @@ from include.oms.base import database
 
 
 class Duty(StrEnum):
-    """The daily duties. The archive becomes a duty after it was done for the first time."""
+    """The daily duties of the house. A job of the kit may be one too, under its name, once it was done."""
 
     RECONCILIATION = "reconciliation"
     ERASE_CONTENT = "erase_content"
     PRUNE_EVENTS = "prune_events"
     PRUNE_SLICES = "prune_slices"
-    ARCHIVE = "document_archive"
 
 
-async def note_duty(connection: AsyncConnection[DictRow], duty: Duty) -> None:
+async def note_duty(connection: AsyncConnection[DictRow], duty: str) -> None:
     """Note that the duty was completed now."""
     await database.execute(connection, "note_duty", duty=duty)

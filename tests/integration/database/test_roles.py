@@ -29,7 +29,9 @@ CALLERS = {
     ],
     "oms_jobs": [
         "dags", "include/jobs",
-        *(f"{DOMAIN}/{room}" for room in ("outside", "ending", "slices", "processing", "monitoring", "upkeep")),
+        *(f"{DOMAIN}/{room}" for room in (
+            "outside", "ending", "slices", "processing", "monitoring", "items", "upkeep"
+        )),
         f"{DOMAIN}/operators/audit.py", f"{DOMAIN}/operators/bulk_retrigger.py",
         f"{DOMAIN}/operators/bulk_operations.py", f"{DOMAIN}/operators/selection.py",
     ],
@@ -40,6 +42,7 @@ CONTENT = ("request_payloads", "request_metadata", "batch_payloads")
 FREE_TEXT = {
     "document_requests": "origin_user", "request_errors": "description", "request_timeline": "detail",
     "final_events": "event", "outside_systems": "last_error", "archived_documents": "given_up_why",
+    "job_items": "refused_why",
     "reconciliations": "report", "operator_actions": "reason",
 }  # fmt: skip
 

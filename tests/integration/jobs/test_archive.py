@@ -1,33 +1,36 @@
-"""The worked example of docs/add-a-job.md, tested as any new job is: its work on a real database, then its DAG."""
+"""document_archive: what its act adds to the kit, what it knew before it was a job of the kit, and its DAG."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from dags import document_archive as dag_file
 from include.jobs.testing import Airflow
 from include.oms.outside.breaker import FAILURES_THAT_OPEN
-from include.oms.slices.hold import held_slice
-from include.oms.slices.report import SliceReport
+from include.oms.outside.door import Door
+from include.oms.testing.items import FakeSystem, Runs, problem, raw
 from include.oms.testing.made import document
-from include.oms.testing.outside import problem, raw
+from include.oms.testing.postgres import migrate
 from include.oms.testing.system import Oms
-from include.oms.upkeep.archive import QUERIES, Documents, archive_slice, claim_documents
+from tests.integration.test_indexes import looked_through
+
+JOB = dag_file.document_archive.job()
 
 
-async def run(oms: Oms, folder: Path, *, generation: int = 0, run_id: str = "run") -> list[SliceReport]:
-    """One run: claim, then each slice in turn."""
-    claimed = await claim_documents(oms.connection, run_id, oms.settings)
-    oms.begin_a_task()
-    return [
-        await archive_slice(
-            oms.connection, each["slice_id"], generation=generation, map_index=0,
-            documents=Documents(oms.thunderhead_client, folder), settings=oms.settings,
-        )
-        for each in claimed.slices
-    ]  # fmt: skip
+@pytest.fixture
+def runs(oms: Oms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """The job's runs, with the scripted Thunderhead; its folder is the test's own."""
+    monkeypatch.setattr(dag_file, "folder", lambda: tmp_path)
+
+    def new_door() -> Door:
+        oms.begin_a_task()
+        return oms.thunderhead_client.door
+
+    return Runs(oms, JOB, FakeSystem(), new_door)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -35,93 +38,110 @@ def files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-async def test_each_document_is_archived_once(oms: Oms, tmp_path: Path) -> None:
+async def test_each_document_is_archived_once_by_the_day_of_its_end(oms: Oms, runs: Runs, tmp_path: Path) -> None:
     made = {await document(oms, document_id): document_id for document_id in range(1, 13)}
-    reports = await run(oms, tmp_path)
-    assert [report.counts for report in reports] == [{"archived": 10}, {"archived": 2}]
+    for _ in range(2):
+        assert await runs.run() == []
     assert files(tmp_path) == {
         f"{key}.pdf": f"%PDF-1.7 {document_id} %%EOF".encode() for key, document_id in made.items()
     }
-    assert await run(oms, tmp_path, run_id="later") == []
     assert oms.thunderhead.calls["document"] == 12
+    kept = await oms.rows(
+        "SELECT result, to_char(ended_at AT TIME ZONE 'UTC', 'YYYY/MM/DD/') || request_id || '.pdf' AS file"
+        " FROM job_items JOIN document_requests USING (request_id)"
+    )
+    assert all(row["result"] == row["file"] and (tmp_path / row["file"]).exists() for row in kept)
 
 
-async def test_what_is_made_later_or_committed_late_is_archived_too(oms: Oms, tmp_path: Path) -> None:
+async def test_what_is_made_later_or_committed_late_is_archived_too(oms: Oms, runs: Runs, tmp_path: Path) -> None:
     """Hours, days or weeks late, or under a clock that was ahead: the tables are compared."""
     late = (0.5, 0.2, 0.201, 40, -0.3, 3.0)
     for number, days in enumerate(late, start=1):
         await document(oms, number, days=days)
-        await run(oms, tmp_path, run_id=f"run {number}")
+        await runs.run()
     assert len(files(tmp_path)) == len(late)
 
 
-async def test_an_outage_is_nobodys_failure(oms: Oms, tmp_path: Path) -> None:
+async def test_an_outage_is_nobodys_failure(oms: Oms, runs: Runs, tmp_path: Path) -> None:
     for number in range(1, FAILURES_THAT_OPEN + 1):
         await document(oms, number)
     oms.thunderhead.document_answers = [problem(503, {"Retry-After": "7"})] * FAILURES_THAT_OPEN
-    (report,) = await run(oms, tmp_path)
-    assert "503" in (report.stopped_early or "")
-    claimed = await claim_documents(oms.connection, "while it is out", oms.settings)
-    assert not claimed.slices
-    assert "breaker is open" in (claimed.why_none or "")
-    await oms.due_now()
-    await run(oms, tmp_path, run_id="after")
+    assert await runs.run() == []
+    assert files(tmp_path) == {}
+    await runs.time_passes()
+    await runs.run()
     assert len(files(tmp_path)) == FAILURES_THAT_OPEN
+
+
+async def test_a_document_type_that_is_paused_at_thunderhead_waits(oms: Oms, runs: Runs, tmp_path: Path) -> None:
+    await oms.connection.execute(
+        "INSERT INTO outside_systems (system, document_type, paused_at, paused_by, paused_why)"
+        " VALUES ('THUNDERHEAD', 'POLICY', now(), 'test', 'test')"
+    )
+    ids = [await document(oms, number, document_type=kind) for number, kind in ((1, "INVOICE"), (2, "POLICY"))]
+    assert await runs.run() == []
+    assert files(tmp_path).keys() == {f"{ids[0]}.pdf"}
 
 
 @pytest.mark.parametrize(
     "answer", [problem(404), raw(200, b"<html/>", "text/html"), raw(200, b"%PDF-1.7 1", "application/pdf")]
 )
-async def test_what_cannot_be_had_needs_a_person_and_is_tried_again_by_a_clear(
-    oms: Oms, tmp_path: Path, answer: object
+async def test_what_is_no_whole_document_needs_a_person_and_is_tried_again_by_a_clear(
+    oms: Oms, runs: Runs, tmp_path: Path, answer: object
 ) -> None:
     request_id = await document(oms, 1)
     oms.thunderhead.document_answers = [answer]  # type: ignore[list-item]
-    await run(oms, tmp_path)
-    (row,) = await oms.rows("SELECT request_id, given_up_why FROM archived_documents")
-    assert row["request_id"] == request_id
-    assert row["given_up_why"]
-    assert await run(oms, tmp_path, run_id="later") == []
-    await run(oms, tmp_path, generation=1)  # the same run again, cleared
+    (why,) = await runs.run()
+    assert "document 1" in why
+    assert await runs.run() == []
+    assert await runs.clear() == []
     assert list(files(tmp_path)) == [f"{request_id}.pdf"]
 
 
-async def test_a_worker_that_died_loses_nothing_and_its_slice_is_taken_over(oms: Oms, tmp_path: Path) -> None:
-    await document(oms, 1)
-    await claim_documents(oms.connection, "dies here", oms.settings)
-    assert await run(oms, tmp_path, run_id="too early") == []
-    await oms.connection.execute("UPDATE archived_documents SET lease_until = now()")
-    assert [report.counts for report in await run(oms, tmp_path, run_id="later")] == [{"archived": 1}]
-
-
-async def test_a_worker_holds_its_lease_from_the_first_document_on(oms: Oms) -> None:
-    """After a crash or a clear too: else a job that asks for its lease before each call makes none."""
-    await document(oms, 1)
-    claimed = await claim_documents(oms.connection, "run", oms.settings)
-    for generation in (0, 0, 1):
-        async with held_slice(
-            oms.connection, claimed.slices[0]["slice_id"], queries=QUERIES, generation=generation, map_index=0,
-            settings=oms.settings,
-        ) as hold:  # fmt: skip
-            assert hold.lease.holds_for(oms.settings.lease_seconds / 2)
-
-
-async def test_a_worker_whose_slice_has_passed_on_writes_nothing(
-    oms: Oms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_folder_that_cannot_be_written_needs_a_person(
+    oms: Oms, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await document(oms, 1)
-
-    async def meanwhile(*_: object, **__: object) -> bytes:
-        await oms.connection.execute("UPDATE archived_documents SET lease_token = nextval('lease_tokens')")
-        return b"%PDF"
-
-    monkeypatch.setattr(oms.thunderhead_client, "document", meanwhile)
-    await run(oms, tmp_path)
-    (row,) = await oms.rows("SELECT archived_at FROM archived_documents")
-    assert row["archived_at"] is None
+    request_id = await document(oms, 1)
+    (tmp_path / "file").touch()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(dag_file, "folder", lambda: tmp_path / "file")
+        (why,) = await runs.run()
+    assert "Error in the code of document_archive" in why
+    assert await runs.clear() == []
+    assert f"{request_id}.pdf" in files(tmp_path)
 
 
-async def test_the_dag_names_its_slices_and_is_red_where_a_person_is_needed(
+async def test_what_was_archived_before_the_kit_is_kept_and_an_old_slice_can_be_cleared(
+    oms: Oms, runs: Runs, tmp_path: Path
+) -> None:
+    archived, given_up, claimed = [await document(oms, number) for number in (1, 2, 3)]
+    migrate(oms.url, "downgrade", "0240")
+    (old,) = await oms.rows(
+        "INSERT INTO slices (job, dag_run_id, ordinal, size, label, opened_at, generation)"
+        " VALUES ('document_archive', 'before', 0, 2, '2 documents', now(), 0) RETURNING slice_id"
+    )
+    await oms.connection.execute(
+        """INSERT INTO archived_documents (request_id, ended_at, slice_id, archived_at, file, given_up_why)
+           SELECT request_id, ended_at, %(slice)s, CASE request_id WHEN %(archived)s THEN now() END,
+                  CASE request_id WHEN %(archived)s THEN 'a file' END, CASE request_id WHEN %(given_up)s THEN 'no' END
+           FROM document_requests""",
+        {"slice": old["slice_id"], "archived": archived, "given_up": given_up},
+    )
+    migrate(oms.url, "upgrade", "head")
+
+    await runs.run()
+    assert set(files(tmp_path)) == {f"{claimed}.pdf"}
+    runs._slices = [old["slice_id"]]
+    await runs.clear()
+    assert set(files(tmp_path)) == {f"{claimed}.pdf", f"{given_up}.pdf"}
+
+
+@pytest.mark.parametrize("name", ["note_due_items", "read_due_items"])
+def test_its_query_finds_its_rows_by_an_index(db: psycopg.Connection, name: str) -> None:
+    assert looked_through(db, JOB.query(name)) == set()
+
+
+async def test_the_dag_names_its_slices_is_red_where_a_person_is_needed_and_is_a_daily_duty(
     oms: Oms, airflow_runs: Airflow, tmp_path: Path
 ) -> None:
     for number in range(1, 4):
@@ -129,17 +149,22 @@ async def test_the_dag_names_its_slices_and_is_red_where_a_person_is_needed(
     oms.thunderhead.document_answers = [problem(404)]
     airflow_runs.connect_database(oms.url)
     airflow_runs.connect("thunderhead_api", conn_type="http", host=oms.thunderhead_url, password="token")
-    airflow_runs.connect("document_archive", conn_type="fs", extra={"path": str(tmp_path / "archive")})
+    run = await airflow_runs.run("document_archive")
+    assert run.states("claim_documents") == ["failed"]
+    assert "Airflow has no Connection document_archive: add it under Admin, Connections, or set" in run.log
+    assert await oms.rows("SELECT FROM job_items") == []
 
+    airflow_runs.connect("document_archive", conn_type="fs", extra={"path": str(tmp_path / "archive")})
     run = await airflow_runs.run("document_archive", slice_size=2)
 
     assert run.state == "failed", run.log
     assert sorted(run.states("archive_slice")) == ["failed", "success"]
     assert {it.name for it in run.task_instances if it.task_id == "archive_slice"} == {
-        "1: 2 documents, 1 to 2",
-        "2: 1 documents, 3 to 3",
+        "1: 2 requests, 1 to 2",
+        "2: request 3",
     }
     refused = re.search(r"request (\d): Thunderhead has no document \1: 404", run.log)
     assert refused, run.log
     kept = {"1.pdf", "2.pdf", "3.pdf"} - {f"{refused[1]}.pdf"}  # Airflow works the slices in any order
     assert set(files(tmp_path / "archive")) == kept
+    assert len(await oms.rows("SELECT FROM daily_duties WHERE duty = 'document_archive'")) == 1

@@ -11,7 +11,8 @@ from include.jobs.kit import item_job
 from include.jobs.testing import Airflow
 from include.oms.base import database
 from include.oms.items.item import Call, Item
-from include.oms.items.work import MOST_DEATHS
+from include.oms.items.work import MOST_DEATHS, QUERIES, claim_items
+from include.oms.slices.hold import held_slice
 from include.oms.testing.items import RunsOf, problem
 from include.oms.testing.made import document
 from include.oms.testing.system import Oms
@@ -85,6 +86,31 @@ async def test_what_kills_its_workers_is_set_aside_and_the_others_go_on(oms: Oms
     (why,) = await runs.run()
     assert f"request {ids[0]}: {MOST_DEATHS} workers in a row died" in why
     assert Counter(runs.outside.names()) == {f"some_job-{request_id}": 1 for request_id in ids}
+
+
+async def test_a_worker_holds_its_lease_from_the_first_item_on(oms: Oms) -> None:
+    """After a crash or a clear too: else a job that asks for its lease before each call makes none."""
+    await document(oms, 1)
+    job = item_job("some_job", **a_job()).job()  # type: ignore[arg-type]
+    claimed = await claim_items(oms.connection, job, "run", oms.settings)
+    for generation in (0, 0, 1):
+        async with held_slice(
+            oms.connection, claimed.slices[0]["slice_id"], queries=QUERIES, generation=generation, map_index=0,
+            settings=oms.settings,
+        ) as hold:  # fmt: skip
+            assert hold.lease.holds_for(oms.settings.lease_seconds / 2)
+
+
+async def test_a_worker_whose_slice_has_passed_on_records_nothing(oms: Oms, items: RunsOf) -> None:
+    await document(oms, 1)
+
+    async def meanwhile(item: Item, call: Call) -> str:
+        await oms.connection.execute("UPDATE job_items SET lease_token = nextval('lease_tokens')")
+        return "done"
+
+    runs = await items(item_job("some_job", **a_job(act=meanwhile)).job())  # type: ignore[arg-type]
+    await runs.run()
+    assert await oms.rows("SELECT done_at FROM job_items") == [{"done_at": None}]
 
 
 async def test_what_is_not_due_any_more_is_left_alone(oms: Oms, items: RunsOf) -> None:
