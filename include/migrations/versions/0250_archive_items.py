@@ -8,7 +8,7 @@ same file. archived_documents stays as it is for that code; the next release dro
 from alembic import op
 
 revision = "0250"
-down_revision = "0240"
+down_revision = "0210"
 branch_labels = None
 depends_on = None
 

@@ -115,7 +115,7 @@ async def test_what_was_archived_before_the_kit_is_kept_and_an_old_slice_can_be_
     oms: Oms, runs: Runs, tmp_path: Path
 ) -> None:
     archived, given_up, claimed = [await document(oms, number) for number in (1, 2, 3)]
-    migrate(oms.url, "downgrade", "0240")
+    migrate(oms.url, "downgrade", "0210")
     (old,) = await oms.rows(
         "INSERT INTO slices (job, dag_run_id, ordinal, size, label, opened_at, generation)"
         " VALUES ('document_archive', 'before', 0, 2, '2 documents', now(), 0) RETURNING slice_id"
