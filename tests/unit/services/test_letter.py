@@ -50,7 +50,7 @@ def test_no_text_is_lost_on_the_way_through_the_xml(content: Any) -> None:
     assert [leaf.text for leaf in read.leaves()] == list(texts(content))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(any_json)
 def test_any_content_becomes_a_letter(tmp_path: Path, content: Any) -> None:
     load_fonts()
