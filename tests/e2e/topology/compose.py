@@ -17,12 +17,16 @@ FILE = ROOT / "docker-compose.airflow.yml"
 Service = dict[str, Any]
 
 
-def resolved(variables: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """The whole file with these variables for .env. Raises AssertionError with what Compose says against it."""
+def resolved(variables: Mapping[str, str], folder: Path, *, beside: Path | None = None) -> dict[str, Any]:
+    """The whole file with these variables for .env. Raises AssertionError with what Compose says against it.
+
+    ``beside`` is the folder of the files that it names, if that is not the repository.
+    """
     env_file = folder / "env"
     env_file.write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
+    where = ["--env-file", env_file, "-f", FILE, "--project-directory", beside or ROOT]
     done = subprocess.run(
-        [_program(), "--env-file", env_file, "-f", FILE, "--profile", "*", "config", "--format", "json"],
+        [_program(), *where, "--profile", "*", "config", "--format", "json"],
         capture_output=True,
         text=True,
         check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -202,6 +203,18 @@ def test_clients_get_no_further_than_the_gateway(compose: dict[str, Any]) -> Non
 
 def test_workers_scale(compose: dict[str, Any]) -> None:
     assert not {"ports", "container_name"} & compose["services"]["airflow-worker"].keys()
+
+
+def test_a_connection_of_ones_own_reaches_every_airflow_container(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```ini\n(.*?)```", (ROOT / "docs/deployment.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "connections.env").write_text(example)
+    services = resolved(dict.fromkeys(MUST_BE_SET, "x"), tmp_path, beside=tmp_path)["services"]
+    there = {name for name, it in services.items() if "AIRFLOW_CONN_DOCUMENT_ARCHIVE" in it.get("environment", {})}
+    assert there == {name for name, it in services.items() if it["image"].startswith("oms-airflow")}
+    worker = services["airflow-worker"]
+    path = Path(json.loads(worker["environment"]["AIRFLOW_CONN_DOCUMENT_ARCHIVE"])["extra"]["path"])
+    assert str(path.parent) in {mount["target"] for mount in worker["volumes"]}
+    assert str(path.parent) in dockerfile_of(worker).read_text(), "else it belongs to root"
 
 
 def test_the_intake_knows_nothing_of_airflow(compose: dict[str, Any]) -> None:
