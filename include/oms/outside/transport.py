@@ -1,7 +1,7 @@
 """How OMS calls an outside system over HTTP: one call, made once, bounded in time and size.
 
 The clients of Thunderhead and of the Reference Data API take a `Transport`. The jobs give them one that calls through
-the HTTP provider's hook (``include/jobs/hooks.py``); tests give them one over plain aiohttp.
+the HTTP provider's hook (``include/jobs/hooks.py``), the intake and the tests one over plain aiohttp.
 """
 
 from __future__ import annotations
@@ -54,6 +54,19 @@ class Transport(Protocol):
 
         Raises Unavailable if the call certainly did not arrive, TimeoutError or aiohttp.ClientError if it may have.
         """
+
+
+def http_transport(session: aiohttp.ClientSession, base_url: str) -> Transport:
+    """A transport over plain aiohttp. The session has the credentials and bounds the time to connect."""
+
+    async def call(
+        method: str, path: str, *, timeout_seconds: float, max_bytes: int, json: Any = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:  # fmt: skip
+        sent = session.request(method, base_url.rstrip("/") + path, json=json, params=params, allow_redirects=False)
+        return await answer_to(sent, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
+
+    return call
 
 
 async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds: float, max_bytes: int) -> Answer:

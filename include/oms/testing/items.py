@@ -16,7 +16,8 @@ from include.oms.base import database
 from include.oms.items import work
 from include.oms.items.work import ItemJob, claim_items, work_items
 from include.oms.outside.door import Door
-from include.oms.testing.outside import Answer, cut, hang, plain_transport, problem, raw, served
+from include.oms.outside.transport import http_transport
+from include.oms.testing.outside import Answer, cut, hang, problem, raw, served
 from include.oms.testing.system import Oms
 
 __all__ = ["FakeSystem", "Runs", "RunsOf", "hang", "items", "lost", "problem", "raw"]
@@ -126,7 +127,7 @@ async def items(oms: Oms) -> AsyncIterator[RunsOf]:
                 await database.connect(oms.url, oms.settings, application_name="test door")
             )
             await database.execute(oms.connection, "add_outside_systems", systems=[job.system])
-            call = plain_transport(session, url)
+            call = http_transport(session, url)
             return Runs(oms, job, outside, lambda: Door(job.system, call, connection, oms.settings))
 
         yield runs_of

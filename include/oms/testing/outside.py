@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
 from include.oms.base.settings import Settings
-from include.oms.outside import transport
 from include.oms.outside.door import Door
 from include.oms.outside.rate_limit import Shared
 from include.oms.outside.transport import Transport
@@ -140,19 +138,6 @@ async def served(app: web.Application) -> AsyncIterator[str]:
         yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
-
-
-def plain_transport(session: aiohttp.ClientSession, base_url: str) -> Transport:
-    """A transport of plain aiohttp. It behaves like the one of Airflow's hook."""
-
-    async def call(
-        method: str, path: str, *, timeout_seconds: float, max_bytes: int, json: Any = None,
-        params: Mapping[str, str] | None = None,
-    ) -> transport.Answer:  # fmt: skip
-        sent = session.request(method, base_url + path, json=json, params=params, allow_redirects=False)
-        return await transport.answer_to(sent, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
-
-    return call
 
 
 class OpenDoor(Door):

@@ -19,12 +19,13 @@ from include.oms.outside.breaker import System
 from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
+from include.oms.outside.transport import http_transport
 from include.oms.processing.worker import process_slice
 from include.oms.slices.claim import claim_slices
 from include.oms.slices.hold import Hold, open_slice
 from include.oms.slices.report import SliceReport
 from include.oms.slices.slice_time import SliceTime
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, plain_transport, served
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
 from include.oms.words.model import Job
 
 QUICK: dict[str, Any] = {
@@ -175,7 +176,7 @@ async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
         connection.answer_seconds = OWN_STATEMENT_SECONDS
 
         def door(system: System, url: str) -> Door:
-            return Door(system, plain_transport(session, url), doors, settings)
+            return Door(system, http_transport(session, url), doors, settings)
 
         yield Oms(
             connection=connection,

@@ -16,7 +16,8 @@ from include.oms.outside.breaker import System
 from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, plain_transport, served
+from include.oms.outside.transport import http_transport
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
 from include.oms.testing.system import QUICK, Oms
 from include.services.thunderhead.fates import SANDBOX
 from tests.integration.clients.markdown import page, rows
@@ -44,10 +45,10 @@ async def oms(oms_database_url: str, tmp_path: Path) -> AsyncIterator[Oms]:
                 thunderhead=FakeThunderhead(),
                 reference_data=FakeReferenceData(),
                 thunderhead_client=Thunderhead(
-                    Door(System.THUNDERHEAD, plain_transport(session, simulator.service.url), doors, settings), settings
+                    Door(System.THUNDERHEAD, http_transport(session, simulator.service.url), doors, settings), settings
                 ),
                 reference_data_client=ReferenceData(
-                    Door(System.REFERENCE_DATA, plain_transport(session, reference_data_url), doors, settings), settings
+                    Door(System.REFERENCE_DATA, http_transport(session, reference_data_url), doors, settings), settings
                 ),
                 settings=settings,
             )

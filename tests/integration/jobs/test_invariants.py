@@ -26,8 +26,9 @@ from include.oms.outside.breaker import System
 from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
+from include.oms.outside.transport import http_transport
 from include.oms.processing import worker
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, plain_transport, problem, raw, served
+from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
 from include.oms.testing.postgres import create_database, database_url
 from include.oms.testing.system import QUICK, Oms
 from include.oms.words.model import Job
@@ -213,10 +214,10 @@ async def world(url: str) -> AsyncIterator[Oms]:
             thunderhead=thunderhead,
             reference_data=reference_data,
             thunderhead_client=Thunderhead(
-                Door(System.THUNDERHEAD, plain_transport(session, thunderhead_url), doors, quick), quick
+                Door(System.THUNDERHEAD, http_transport(session, thunderhead_url), doors, quick), quick
             ),
             reference_data_client=ReferenceData(
-                Door(System.REFERENCE_DATA, plain_transport(session, reference_data_url), doors, quick), quick
+                Door(System.REFERENCE_DATA, http_transport(session, reference_data_url), doors, quick), quick
             ),
             settings=quick,
         )
