@@ -39,22 +39,33 @@ def parameters(**readers: Reader) -> dict[str, Any]:
 
 
 def search() -> Search:
-    """The filter of a listing. Raises Invalid."""
-    found = parameters(
-        status=each(one_of(*Status)),
-        document_type=once(name),
-        document_name=once(name),
-        request_correlation_id=once(name),
-        run_id=once(whole_number(1, LARGEST_ID)),
-        metadata=pairs,
-        created_from=once(instant),
-        created_to=once(instant),
-        limit=once(whole_number(1, LARGEST_PAGE)),
-        cursor=once(before_cursor),
-    )
+    """The filter of a listing, and its page. Raises Invalid."""
+    found = parameters(**_filter(), limit=once(whole_number(1, LARGEST_PAGE)), cursor=once(before_cursor))
     if "cursor" in found:
         found["before"] = found.pop("cursor")
     return Search(**found)
+
+
+def search_to_act_on(**options: bool) -> tuple[Search, dict[str, bool]]:
+    """The filter of an action on all that match, and the action's options with these defaults. Raises Invalid."""
+    found = parameters(**_filter(), **{option: once(boolean) for option in options})
+    return Search(**{it: found[it] for it in found.keys() - options.keys()}), {
+        option: found.get(option, default) for option, default in options.items()
+    }
+
+
+def _filter() -> dict[str, Reader]:
+    """The readers of a filter's parameters."""
+    return {
+        "status": each(one_of(*Status)),
+        "document_type": once(name),
+        "document_name": once(name),
+        "request_correlation_id": once(name),
+        "run_id": once(whole_number(1, LARGEST_ID)),
+        "metadata": pairs,
+        "created_from": once(instant),
+        "created_to": once(instant),
+    }
 
 
 def once(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:

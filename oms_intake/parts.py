@@ -9,10 +9,12 @@ from flask import current_app
 
 from include.oms.base.fetching import Fetcher
 from include.oms.base.limits import MOST_ANSWER_BYTES
+from include.oms.base.loop_thread import LoopThread
 from include.oms.identity.issuer import tokens_of_issuer
 from include.oms.identity.tokens import Tokens
 from include.oms.intake.bulkheads import Bulkheads
 from include.oms.intake.database import Database
+from include.oms.intake.documents import Documents
 from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
 from oms_intake.metrics import BROKEN_CONTENTS
 from oms_intake.settings import IntakeSettings
@@ -31,6 +33,8 @@ class Parts:
     tokens: Tokens
     bulkheads: Bulkheads
     fetcher: Fetcher
+    loop_thread: LoopThread
+    documents: Documents
 
     def prefetch(self) -> None:
         """Fetch keys and reference data in the background, so that a new process has them before an outage."""
@@ -41,6 +45,8 @@ class Parts:
         """Close all connections."""
         self.database.close()
         self.fetcher.close()
+        self.documents.close()
+        self.loop_thread.close()
 
 
 def make_parts(settings: IntakeSettings) -> Parts:
@@ -48,6 +54,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
     fetcher = Fetcher(timeout_seconds=REFERENCE_DATA_TIMEOUT_SECONDS, max_bytes=MOST_ANSWER_BYTES)
     tokens = tokens_of_issuer(settings, fetcher)
     assert tokens  # IntakeSettings demands a key
+    loop_thread = LoopThread("oms-intake loop")
     return Parts(
         settings,
         Database(
@@ -66,6 +73,8 @@ def make_parts(settings: IntakeSettings) -> Parts:
         tokens,
         Bulkheads(threads=settings.intake_threads, wait_seconds=settings.intake_pool_timeout_seconds),
         fetcher,
+        loop_thread,
+        Documents(settings, loop_thread),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, g
 
-from include.oms.intake import accepting, bulk, cancelling, finding
+from include.oms.intake import accepting, bulk, cancelling, finding, replaying
 from include.oms.intake.accepting import Acceptance, Taken
 from include.oms.intake.bulkheads import Kind
 from include.oms.words.refusals import Refusal
@@ -90,6 +90,15 @@ def cancel(request_id: int) -> Response:
     parameters()
     g.request_id = request_id
     return json_answer(cancelling.cancel(parts().database, caller(), request_id))
+
+
+@requests.post("/<int:request_id>/events/replay")
+@needs(WRITE)
+def replay(request_id: int) -> Response:
+    """Publish the final event of a request once more."""
+    parameters()
+    g.request_id = request_id
+    return json_answer(replaying.replay(parts().database, caller(), request_id), 202)
 
 
 @requests.get("/<int:request_id>/content")

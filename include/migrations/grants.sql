@@ -4,13 +4,18 @@
 GRANT SELECT, INSERT ON document_requests TO oms_intake;
 GRANT UPDATE (status, stage, revision, ended_at, slice_id, lease_token, lease_until, takeovers) ON document_requests TO oms_intake;
 GRANT SELECT, INSERT ON request_payloads, request_metadata, request_errors, request_timeline TO oms_intake;
-GRANT SELECT, UPDATE (status, unsure_since, ended_at) ON thunderhead_batches TO oms_intake;
-GRANT INSERT ON final_events TO oms_intake;
+GRANT SELECT, UPDATE (status, unsure_since, ended_at, document_sha256, document_bytes, document_pages)
+ON thunderhead_batches TO oms_intake;
+GRANT SELECT, UPDATE ON outside_systems TO oms_intake;  -- the door to Thunderhead, for documents
+GRANT INSERT, SELECT (event_seq, request_id, revision, event_id, published_at, set_aside_at),
+    UPDATE (published_at, set_aside_at, set_aside_reason, failures, next_try_at, lease_token, lease_until)
+ON final_events TO oms_intake;  -- a client's call to publish again
 GRANT SELECT, INSERT, UPDATE (expected, closed_by, closed_at, completed_at) ON runs TO oms_intake;
 GRANT SELECT ON run_progress TO oms_intake;
-GRANT SELECT (hold_id, run_id, above_request_id, released_at) ON request_holds TO oms_intake;
+GRANT SELECT ON watchers, request_holds, bulk_operation_answers TO oms_intake;
 GRANT INSERT, UPDATE (above_request_id, released_by, released_at) ON request_holds TO oms_intake;  -- of its runs
-GRANT SELECT ON watchers TO oms_intake;
+GRANT INSERT, SELECT (operation_id, action, selection, door, origin, state, counted, worked, done, created_at, ended_at)
+ON bulk_operations TO oms_intake;  -- a client's cancel by filter
 GRANT INSERT, SELECT (action_id) ON operator_actions TO oms_intake;  -- a client's withdrawal
 GRANT EXECUTE ON FUNCTION submitted_xml TO oms_intake;
 

@@ -62,6 +62,16 @@ class Settings(BaseSettings):
         description="Age up to which cached reference data is used while the API is out of reach.",
     )
 
+    thunderhead_url: str = Field(
+        default="http://127.0.0.1:18082",
+        description="Base URL of Thunderhead, for the intake, which fetches documents for clients. The jobs use the "
+        "Airflow Connection thunderhead_api instead.",
+    )
+    thunderhead_token: SecretStr = Field(
+        default=SecretStr("local-thunderhead-token"),
+        description="Bearer token of the intake for Thunderhead. The Thunderhead simulator accepts this one.",
+    )
+
     # -- Jobs --------------------------------------------------------------------------------------
     early_wake: bool = Field(
         default=True,
@@ -194,10 +204,6 @@ class Settings(BaseSettings):
 
     # -- The two services --------------------------------------------------------------------------
     service_host: str = Field(default="127.0.0.1", description="Address that the services and the intake bind.")
-    thunderhead_token: SecretStr = Field(
-        default=SecretStr("local-thunderhead-token"),
-        description="Bearer token that the Thunderhead simulator accepts.",
-    )
 
     @field_validator("kafka_topic", "kafka_run_topic")
     @classmethod

@@ -4,6 +4,8 @@
 - Costly calls - bulk calls, and bodies of more than ``COSTLY_BYTES`` - two at a time, four of all source systems: each
   takes up to 0.2 s of a core and 100 MB.
 - Searches and summaries: four at a time, six of all: fewer than there are connections to the database.
+- Documents: two at a time, six of all, from the fetch to the last byte that the client takes. Each is in memory, with
+  64 MiB at most.
 
 A call that finds no thread's place is refused at once. One that has a thread waits a while for the rest.
 """
@@ -29,6 +31,7 @@ class Kind(Enum):
 
     COSTLY = (2, 4)
     SEARCH = (4, 6)
+    DOCUMENT = (2, 6)
 
 
 class Bulkheads:

@@ -10,6 +10,7 @@ from include.oms.intake.accepting import Caller
 from include.oms.intake.database import Database
 from include.oms.intake.finding import LARGEST_ID, Shown, get
 from include.oms.intake.refusals import NotFound, TooLateToCancel
+from include.oms.intake.trail import keep
 from include.oms.words.model import Category, Status
 
 
@@ -45,15 +46,5 @@ def _cancel(connection: psycopg.Connection[DictRow], caller: Caller, request_id:
             "slice_id": None,
             "actor": caller.actor,
         })  # fmt: skip
-        connection.execute(query("keep_action"), {
-            "actor": caller.actor,
-            "door": "api",
-            "action": "withdraw",
-            "subject": None,
-            "request_id": request_id,
-            "number": 1,
-            "reason": None,
-            "before": None,
-            "after": None,
-        })  # fmt: skip
+        keep(connection, caller, "withdraw", request_id)
     return bool(found["can_be_cancelled"] or found["is_cancelled"])

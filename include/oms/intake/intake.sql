@@ -68,7 +68,9 @@ SELECT r.request_id, r.status, json_build_object(
         SELECT coalesce(json_agg(json_build_object(
             'attempt', attempt, 'name', batch_name, 'status', status, 'thunderhead_batch_id', thunderhead_batch_id,
             'dms_document_id', dms_document_id, 'created_at', utc_text(created_at),
-            'submitted_at', utc_text(submitted_at), 'ended_at', utc_text(ended_at)) ORDER BY attempt), '[]')
+            'submitted_at', utc_text(submitted_at), 'ended_at', utc_text(ended_at),
+            'document_sha256', encode(document_sha256, 'hex'), 'document_bytes', document_bytes,
+            'document_pages', document_pages) ORDER BY attempt), '[]')
         FROM thunderhead_batches WHERE request_id = r.request_id),
     'errors', (
         SELECT coalesce(json_agg(json_build_object(
@@ -143,6 +145,32 @@ WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s;
 -- The XML that was last submitted to Thunderhead, by a function with the rights that the intake does not have.
 SELECT xml AS content FROM submitted_xml(%(request_id)s, %(source_system)s) AS xml;
 
+-- document_of_request --
+-- The document of a request: that of its newest COMPLETED batch, nulls if it has none.
+SELECT r.status, r.document_type, r.document_name, r.erased_at IS NOT NULL AS is_erased,
+       b.batch_key, b.dms_document_id, b.document_sha256
+FROM document_requests r
+LEFT JOIN LATERAL (
+    SELECT batch_key, dms_document_id, document_sha256 FROM thunderhead_batches
+    WHERE request_id = r.request_id AND status = 'COMPLETED' AND dms_document_id IS NOT NULL
+    ORDER BY attempt DESC LIMIT 1) AS b ON true
+WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s;
+
+-- note_document_fetched --
+-- Note that a client fetched its document. Keep the SHA-256, size and number of pages if they are new. No row: the
+-- request is erased.
+WITH mine AS (
+    SELECT request_id FROM document_requests WHERE request_id = %(request_id)s AND erased_at IS NULL FOR KEY SHARE
+), learnt AS (
+    UPDATE thunderhead_batches b
+    SET document_sha256 = %(sha256)s::bytea, document_bytes = %(size)s::bigint, document_pages = %(pages)s::integer
+    FROM mine WHERE b.batch_key = %(batch_key)s AND b.document_sha256 IS DISTINCT FROM %(sha256)s::bytea
+)
+INSERT INTO request_timeline (request_id, event, actor, detail)
+SELECT request_id, 'DOCUMENT_FETCHED', %(actor)s,
+       jsonb_build_object('sha256', encode(%(sha256)s::bytea, 'hex'), 'bytes', %(size)s::bigint)
+FROM mine RETURNING request_id;
+
 -- hold_request --
 -- Lock a request until the transaction ends. This is a separate statement, because a statement sees other rows as they
 -- were when it began. So only the next statement sees all rows as they are under the lock.
@@ -160,6 +188,30 @@ SELECT r.stage,
            SELECT FROM request_errors e WHERE e.request_id = r.request_id AND e.revision = r.revision
            AND e.category = 'CANCELLED') AS is_cancelled
 FROM document_requests r WHERE r.request_id = %(request_id)s;
+
+-- newest_event --
+-- The newest final event of a request, nulls if it has none.
+SELECT r.revision, e.event_id, e.revision AS event_revision
+FROM document_requests r
+LEFT JOIN LATERAL (
+    SELECT event_id, revision FROM final_events WHERE request_id = r.request_id ORDER BY revision DESC LIMIT 1) AS e ON true
+WHERE r.request_id = %(request_id)s AND r.source_system = %(source_system)s;
+
+-- operation_of_client --
+-- A bulk operation of this source system, with the number of its requests by answer.
+SELECT o.operation_id, o.action, o.state, o.counted, o.worked, o.done, utc_text(o.created_at) AS created_at,
+       utc_text(o.ended_at) AS ended_at, (
+           SELECT coalesce(json_object_agg(answer, number), '{}') FROM (
+               SELECT answer, count(*) AS number FROM bulk_operation_answers
+               WHERE operation_id = o.operation_id GROUP BY answer) AS answers) AS answers
+FROM bulk_operations o
+WHERE o.operation_id = %(operation_id)s AND o.door = 'api' AND o.selection ->> 'source_system' = %(source_system)s;
+
+-- count_queued --
+-- The number of a source system's queued requests. The count stops at `most`.
+SELECT count(*) AS number FROM (
+    SELECT FROM document_requests
+    WHERE source_system = %(source_system)s AND status = 'QUEUED' LIMIT %(most)s) AS queued;
 
 -- count_open_requests --
 -- The number of open requests by status, and the age of the oldest one in seconds, counted from the instant that its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from include.oms.words.refusals import ComeAgain, Refusal
 
 MOST_FAULTS = 100
 """Faults told in one answer: what a person can work through. A hostile call could hold a hundred thousand."""
+
+LONGEST_RETRY_AFTER_SECONDS = 60
+"""The longest wait that a client is asked for: an outage or a pause may end at any time."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -139,6 +143,47 @@ class OwnRun(Refusal):
     """The client that opened a run must not release it."""
 
     problem = PROBLEMS["own-run"]
+
+
+class MatchesAll(Refusal):
+    """The filter of an action matches everything, and that is not confirmed."""
+
+    problem = PROBLEMS["matches-all"]
+
+
+class NoEventYet(StateConflict):
+    """The request has not ended, so it has no event."""
+
+    problem = PROBLEMS["no-event-yet"]
+
+
+class DocumentNotReady(StateConflict):
+    """The request has no document: it has not ended, or not COMPLETED."""
+
+    problem = PROBLEMS["document-not-ready"]
+
+
+class Erased(Refusal):
+    """The request is past its retention: it has neither content nor document any more."""
+
+    problem = PROBLEMS["erased"]
+
+
+class DocumentUnusable(Refusal):
+    """Thunderhead answers, but not with the whole document."""
+
+    problem = PROBLEMS["document-unusable"]
+
+
+class ThunderheadOutOfReach(ComeAgain):
+    """Thunderhead is out, paused or busy. ``asked_seconds``: the wait that it asks for; None if it names none."""
+
+    problem = PROBLEMS["thunderhead-unavailable"]
+
+    def __init__(self, detail: str, asked_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        if asked_seconds is not None:
+            self.retry_after_seconds = max(ceil(min(asked_seconds, LONGEST_RETRY_AFTER_SECONDS)), 1)
 
 
 class DatabaseOutOfReach(ComeAgain):

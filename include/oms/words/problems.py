@@ -114,6 +114,23 @@ _ANSWERS = (
         CausedBy.CLIENT, "Send the missing requests, and close the run again. If the control total is wrong, close it "
         "with the right one in `expected`.", False),
     _answered(
+        409, "document-not-ready", "The request has no document yet",
+        "Only a COMPLETED request has a document. `request` has its present state.",
+        CausedBy.CLIENT, "Wait for the final event. A request that ended FAILED or STOPPED has no document.", False),
+    _answered(
+        409, "matches-all", "The filter matches all queued requests",
+        "The filter of the cancel call has no condition, or it matches all queued requests of the source system. "
+        "Nothing was withdrawn.",
+        CausedBy.CLIENT, "If you want to withdraw all of them, repeat the call with `confirm_all=true`.", False),
+    _answered(
+        409, "no-event-yet", "The request has no event yet",
+        "A request has a final event when it has ended. `request` has its present state.",
+        CausedBy.CLIENT, "Wait for the final event.", False),
+    _answered(
+        410, "erased", "The request has been erased",
+        "The request is past its retention. Its content is erased, and OMS no longer has its document or event.",
+        CausedBy.CLIENT, "If you still need the document, ask those who operate your archive of documents.", False),
+    _answered(
         413, "too-large", "The call is larger than the limit",
         "The body is larger than 1 MiB, that of a bulk call than 8 MiB (unless configured otherwise), or a bulk call "
         "holds more than 500 requests.",
@@ -154,6 +171,15 @@ _ANSWERS = (
         "OMS has an unexpected error. The log has it under the call's `request_id`.",
         CausedBy.OMS, "Report the `request_id`. You may repeat the call, because a correlation id makes one document.",
         True),
+    _answered(
+        502, "document-unusable", "Thunderhead does not give the whole document",
+        "Thunderhead no longer has the document, or its answer is cut off, no PDF, or larger than 64 MiB.",
+        CausedBy.THUNDERHEAD, "Repeat the call later. If the answer stays the same, report its `request_id`.", True),
+    _answered(
+        503, "thunderhead-unavailable", "Thunderhead is out of reach",
+        "Thunderhead does not answer, is paused by an operator, or has too many calls. The document cannot be fetched "
+        "now.",
+        CausedBy.THUNDERHEAD, "Repeat the same call after `Retry-After` seconds.", True),
     _answered(
         503, "database-unavailable", "The OMS Database is out of reach",
         "The database did not answer in time. Nothing was stored, unless the connection broke while the request was "

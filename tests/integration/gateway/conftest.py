@@ -20,7 +20,7 @@ from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import ROOT, create_database, database_url
 from include.services.issuer.tokens import ensure_key_pair, make_token
 from oms_intake.settings import IntakeSettings
-from tests.integration.intake.conftest import ReferenceDataServer, ServedIntake
+from tests.integration.intake.conftest import ReferenceDataServer, ServedIntake, ThunderheadServer
 
 GATEWAY = ROOT / "include" / "gateway"
 WHERE = f"{os.environ['PATH']}:/usr/sbin"  # as the start script looks
@@ -52,9 +52,10 @@ def database(postgres_url: str, template_database: str) -> str:
 
 @pytest.fixture(scope="session")
 def served_intake(database: str, client_key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedIntake]:
-    reference_data = ReferenceDataServer()
+    reference_data, thunderhead = ReferenceDataServer(), ThunderheadServer()
     settings = IntakeSettings(
         database_url=database,
+        thunderhead_url=thunderhead.url,
         reference_data_url=reference_data.url,
         jwt_public_key_file=client_key.with_name("jwt-public.pem"),
         intake_workers=1,
@@ -65,6 +66,7 @@ def served_intake(database: str, client_key: Path, tmp_path_factory: pytest.Temp
     yield served
     served.stop()
     reference_data.stop()
+    thunderhead.stop()
 
 
 class Gateway:

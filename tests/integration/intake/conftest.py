@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from reportlab.pdfgen.canvas import Canvas
 
 from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import ROOT, as_role
@@ -86,6 +88,61 @@ class ReferenceDataServer:
 @pytest.fixture
 def reference_data() -> Iterator[ReferenceDataServer]:
     server = ReferenceDataServer()
+    yield server
+    server.stop()
+
+
+def a_pdf(pages: int = 2) -> bytes:
+    file = io.BytesIO()
+    canvas = Canvas(file)
+    for number in range(pages):
+        canvas.drawString(100, 100, f"page {number}")
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+PDF = a_pdf()
+
+
+class ThunderheadServer:
+    """Gives documents. Change what it answers while it runs."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.headers = 200, PDF, {"Content-Type": "application/pdf"}
+        self.promised: int | None = None  # Content-Length; None: what is sent
+        self.asked: list[tuple[str, str | None]] = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.asked.append((self.path, self.headers["Authorization"]))
+                self.send_response(server.status)
+                length = len(server.body) if server.promised is None else server.promised
+                for name, value in {**server.headers, "Content-Length": str(length)}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(server.body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+@pytest.fixture
+def thunderhead() -> Iterator[ThunderheadServer]:
+    server = ThunderheadServer()
     yield server
     server.stop()
 

@@ -20,7 +20,7 @@ def foreign(arcade: FlaskClient) -> int:
 
 
 @pytest.mark.parametrize(
-    "door", ["", "/timeline", "/content", "/content?format=json", "/content?format=xml", "/cancel"]
+    "door", ["", "/timeline", "/content", "/content?format=json", "/content?format=xml", "/document", "/cancel"]
 )
 def test_another_systems_request_looks_as_if_it_were_not_there(cibt: FlaskClient, foreign: int, door: str) -> None:
     method = "POST" if door == "/cancel" else "GET"

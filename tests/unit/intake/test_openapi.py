@@ -45,7 +45,7 @@ def test_every_schema_is_one() -> None:
 def test_every_answer_has_a_schema() -> None:
     for path in SERVED["paths"].values():
         for method in path.keys() & {"get", "post"}:
-            assert all("content" in answer for answer in path[method]["responses"].values())
+            assert all("content" in it for status, it in path[method]["responses"].items() if status != "304")
 
 
 def test_what_the_gateway_may_answer_is_told() -> None:
