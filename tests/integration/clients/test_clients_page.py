@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,10 +20,11 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from include.oms.testing.postgres import ROOT
 from include.oms.words.model import Category
 from include.oms.words.problems import PROBLEMS
 from tests.integration.clients.markdown import Example, examples, page, rows
-from tests.integration.intake.conftest import ServedIntake
+from tests.integration.intake.conftest import PDF, ServedIntake
 
 PAGE = page("clients.md")
 EXAMPLES = examples(PAGE)
@@ -40,7 +42,8 @@ def environment(served_intake: ServedIntake, token_of: Callable[..., str]) -> di
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     release = token_of(subject="second-pair-of-eyes", scopes=["runs:release"])
     tokens = {"OMS_TOKEN": token_of(), "OMS_RELEASE_TOKEN": release}
-    return {**os.environ, "PATH": path, "OMS_INTAKE_URL": served_intake.url, **tokens}
+    own = {"PATH": path, "PYTHONPATH": str(ROOT / "clients/python")}
+    return {**os.environ, **own, "OMS_INTAKE_URL": served_intake.url, **tokens}
 
 
 def python_example(using: str) -> str:
@@ -71,7 +74,7 @@ def assert_shows(printed: Any, shown: Any) -> None:
 
 def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str], tmp_path: Path) -> None:
     pairs = shell_examples()
-    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 10
+    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 12
     script = f"\necho; echo '{NEXT}'\n".join(example.text for example, _ in pairs)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -86,17 +89,39 @@ def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str],
         assert_shows(json.loads(printed), shown)
 
 
-def test_the_python_example_follows_a_request_to_its_end(
+END = """
+    WITH ended AS (
+        UPDATE document_requests SET status = 'COMPLETED', revision = 1, ended_at = now(), attempts = 1
+        WHERE request_correlation_id = 'CLIENTS-PYTHON-1' RETURNING request_id)
+    INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status, thunderhead_batch_id,
+        dms_document_id, unsure_since, submitted_at, ended_at)
+    SELECT request_id, 1, 'OMS-PYTHON', '1', 'COMPLETED', 1, 7, NULL, now(), now() FROM ended"""
+
+
+def test_the_python_example_follows_a_request_to_its_document(
     environment: dict[str, str], tmp_path: Path, database: str
 ) -> None:
     """The jobs are not there; the test brings the request to its end."""
-    with running(python_example("httpx"), tmp_path, environment) as client:
+    with running(python_example("wait_for_end"), tmp_path, environment) as client:
         with psycopg.connect(database, autocommit=True) as db:
-            end = """UPDATE document_requests SET status = 'COMPLETED', revision = 1, ended_at = now()
-                     WHERE request_correlation_id = 'CLIENTS-PYTHON-1'"""
-            wait_for(lambda: db.execute(end).rowcount == 1, client)
+            wait_for(lambda: db.execute(END).rowcount == 1, client)
         output, _ = client.communicate(timeout=20)
-    assert (client.returncode, output) == (0, "CLIENTS-PYTHON-1 is COMPLETED []\n")
+    assert client.returncode == 0
+    first, second = output.splitlines()
+    assert first == "CLIENTS-PYTHON-1 is COMPLETED []"
+    assert re.fullmatch(rf"IVZRECPA-[0-9]+\.pdf has {len(PDF)} bytes", second)
+    assert (tmp_path / "letter.pdf").read_bytes() == PDF
+
+
+def test_the_other_calls_from_python_print_what_the_page_shows(environment: dict[str, str], tmp_path: Path) -> None:
+    (written,) = re.findall(r"^cat >request.json <<'END'\n(.*?)^END$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "request.json").write_text(written)
+    (shown,) = [example.text for example in EXAMPLES if example.language == "text"]
+    program = python_example("cancel_all")
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (ran.stdout, ran.returncode) == (shown, 0), ran.stderr
 
 
 @pytest.mark.parametrize("way", ["as one of a group", "of all partitions"])
