@@ -75,7 +75,7 @@ def news(consumer: Consumer, ends: KeepsEnds, *, source_system: str | None = Non
         if event and source_system in (None, event["data"]["source_system"]) and ends.is_news(event):
             yield event
             ends.keep(event)
-        consumer.commit(message)
+        consumer.commit(message=message)
 
 
 def _event(message: Message) -> FinalEvent | None:
