@@ -74,7 +74,7 @@ def assert_shows(printed: Any, shown: Any) -> None:
 
 def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str], tmp_path: Path) -> None:
     pairs = shell_examples()
-    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 12
+    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 13
     script = f"\necho; echo '{NEXT}'\n".join(example.text for example, _ in pairs)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
