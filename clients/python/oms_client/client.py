@@ -19,12 +19,15 @@ from oms_client.model import (
     DocumentRequest,
     Filter,
     NewDocumentRequest,
+    NewRun,
     Operation,
     ReplayedEvent,
+    Run,
     TimelineEntry,
 )
 
 PATH = "/v1/document-requests"
+RUNS = "/v1/runs"
 OPEN = ("QUEUED", "PROCESSING")
 CALL_SECONDS = 40.0  # longer than the gateway's limit for a call
 LONGEST_WAIT_SECONDS = 60.0  # between two attempts, whatever an answer asks for
@@ -136,6 +139,25 @@ class OmsClient:
     def replay(self, request_id: int) -> ReplayedEvent:
         """Have the newest final event of a request published once more, with the same id."""
         return cast(ReplayedEvent, self._json("POST", f"{PATH}/{request_id}/events/replay"))
+
+    # -- Runs --------------------------------------------------------------------------------------
+
+    def open_run(self, run: NewRun) -> Run:
+        """Open a run. Requests join it by its ``run_id``. The same call again returns its present state."""
+        return cast(Run, self._json("POST", RUNS, json=run))
+
+    def run(self, run_id: int) -> Run:
+        """A run, with its requests counted now."""
+        return cast(Run, self._json("GET", f"{RUNS}/{run_id}"))
+
+    def close_run(self, run_id: int, *, expected: int | None = None) -> Run:
+        """Close a run, with another control total if ``expected`` is given. Raises Refused if requests are missing."""
+        what = {} if expected is None else {"json": {"expected": expected}}
+        return cast(Run, self._json("POST", f"{RUNS}/{run_id}/close", **what))
+
+    def release_run(self, run_id: int) -> Run:
+        """Release a held run that another client has opened. Needs the scope ``runs:release``."""
+        return cast(Run, self._json("POST", f"{RUNS}/{run_id}/release"))
 
     # -- Calls -------------------------------------------------------------------------------------
 

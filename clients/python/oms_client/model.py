@@ -24,6 +24,7 @@ class NewDocumentRequest(TypedDict):
     document_content: dict[str, Any]
     document_metadata: NotRequired[list[Pair]]
     priority: NotRequired[Literal["HIGH", "NORMAL", "LOW"]]
+    run_id: NotRequired[int]
     not_before: NotRequired[str]
 
 
@@ -66,6 +67,7 @@ class DocumentRequest(TypedDict):
     document_language: str
     document_metadata: list[Pair]
     priority: str
+    run_id: int | None
     not_before: str | None
     status: Status
     stage: str
@@ -135,6 +137,44 @@ class ReplayedEvent(TypedDict):
     revision: int
 
 
+class NewRun(TypedDict):
+    """A run to open."""
+
+    name: str
+    expected: int
+    hold: NotRequired[bool]
+    proofs: NotRequired[int]
+    deadline: NotRequired[str]
+
+
+class Run(TypedDict):
+    """Requests that belong together, with their control total, counted now."""
+
+    run_id: int
+    name: str
+    source_system: str
+    state: Literal["OPEN", "CLOSED", "COMPLETED"]
+    expected: int
+    received: int
+    missing: int
+    surplus: int
+    statuses: dict[Status, int]
+    red: int
+    withdrawn: int
+    oldest_open_at: str | None
+    hold: bool
+    proofs: int
+    deadline: str
+    late: bool
+    opened_by: str
+    opened_at: str
+    released_by: str | None
+    released_at: str | None
+    closed_by: str | None
+    closed_at: str | None
+    completed_at: str | None
+
+
 class Filter(TypedDict, total=False):
     """The filter of a search. All that is given must match."""
 
@@ -142,6 +182,7 @@ class Filter(TypedDict, total=False):
     document_type: str
     document_name: str
     request_correlation_id: str
+    run_id: int
     metadata: list[str]  # KEY:VALUE
     created_from: str
     created_to: str
