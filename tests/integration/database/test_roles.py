@@ -22,7 +22,7 @@ QUERIES = {**load("include.oms"), **load("include.services.reference_data")}
 DOMAIN = "include/oms"
 # Where each part's statements are named.
 CALLERS = {
-    "oms_intake": ["oms_intake", f"{DOMAIN}/intake"],
+    "oms_intake": ["oms_intake", f"{DOMAIN}/intake", f"{DOMAIN}/outside/rate_limit.py"],
     "oms_console": [
         "plugins", f"{DOMAIN}/operators", f"{DOMAIN}/outside", f"{DOMAIN}/ending/final_status.py",
         f"{DOMAIN}/ending/retrigger.py",
