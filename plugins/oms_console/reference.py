@@ -1,4 +1,4 @@
-"""Reference data and document configurations, read and edited through the Reference Data API, which checks them.
+"""Reference data, configurations and schemas, read and edited through the Reference Data API, which checks them.
 
 A change names the row as the page has seen it. If somebody else has changed it meanwhile, nothing is changed, and the
 answer shows the present row.
@@ -24,10 +24,13 @@ from plugins.oms_console.rights import EDIT, READ, GetUserDep
 router = APIRouter(dependencies=READ)
 
 MEDIA_TYPES = ("application/json", "application/problem+json")
-Kind = Literal["reference-data", "document-configurations"]
+Kind = Literal["reference-data", "document-configurations", "document-schemas"]
 Row = Annotated[dict[str, Any], Body()]
 
-CHOSEN_FROM = {"footerId": "FOOTER_ID", "appDocSpec": "APP_DOC_SPEC", "code": "DOC_CONFIG_CODE"}
+CHOSEN_FROM: dict[str, dict[str, str]] = {
+    "document-configurations": {"footerId": "FOOTER_ID", "appDocSpec": "APP_DOC_SPEC", "code": "DOC_CONFIG_CODE"},
+    "document-schemas": {"documentName": "DOCUMENT_NAME"},
+}
 VALUES = {
     "BATCH_CONFIG_ID": (re.compile(r"[1-9][0-9]{0,18}"), "a whole number, such as 1200"),
     "TOPIC_NAME": (re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}"), "a Kafka topic: letters, digits, . _ -"),
@@ -51,8 +54,8 @@ class Changed(Seen):
 
 @router.get("/reference/{kind}")
 async def rows(kind: Kind, of_type: Annotated[str, Query(alias="type", pattern="^[A-Z_]{0,40}$")] = "") -> Response:
-    """All document configurations, or the reference data of a type that is in force today."""
-    return await _passed_on("GET", kind if kind == "document-configurations" else f"{kind}/type/{of_type}")
+    """All document configurations or schemas, or the reference data of a type that is in force today."""
+    return await _passed_on("GET", f"{kind}/type/{of_type}" if kind == "reference-data" else kind)
 
 
 @router.get("/reference/{kind}/{row_id}")
@@ -88,20 +91,18 @@ async def end(kind: Kind, row_id: int, said: Seen, user: GetUserDep) -> Response
 
 
 async def _check(kind: Kind, row: dict[str, Any], seen: dict[str, Any] | None = None) -> None:
-    """Check that a configuration names known reference data and has a valid value for its code. Raises 422.
+    """Check that a row names known reference data, and that a configuration has a valid value for its code. Raises 422.
 
     A field that is not changed is not checked.
     """
-    if kind != "document-configurations":
-        return
-    for name, of_type in CHOSEN_FROM.items():
+    for name, of_type in CHOSEN_FROM.get(kind, {}).items():
         if seen and row.get(name) == seen.get(name):
             continue
         answer = await _passed_on("GET", f"reference-data/type/{of_type}")
         known = [it["refDataValue"] for it in json.loads(bytes(answer.body))] if answer.status_code == 200 else None
         if known is not None and row.get(name) not in known:
             raise HTTPException(422, f"{name} must be one of {', '.join(known)}")
-    if row.get("code") in VALUES:
+    if kind == "document-configurations" and row.get("code") in VALUES:
         pattern, what = VALUES[row["code"]]
         if not pattern.fullmatch(str(row.get("value", ""))):
             raise HTTPException(422, f"the value of {row['code']} must be {what}")
@@ -137,7 +138,7 @@ async def _changed(
 
 def _too_late(now: Response) -> Response:
     row = json.loads(bytes(now.body))
-    said = ", ".join(f"{name} {value}" for name, value in row.items() if name != "id")
+    said = ", ".join(f"{name} {value}" for name, value in row.items() if name not in ("id", "schema"))
     return problem(409, f"Somebody has changed this row since you saw it. It is now: {said}.", now=row)
 
 

@@ -15,11 +15,13 @@ import { number, plural } from "./words.js";
  * @property {string[]} [offered] texts that are offered; others are taken, too
  * @property {boolean} [required]
  * @property {string} [help]
+ * @property {number} [lines] a text of several lines
  */
 
 /** @param {Field} field */
 function input(field) {
   const common = { id: `form-${field.name}`, name: field.name, required: field.required ?? false };
+  if (field.lines) return el("textarea", { ...common, rows: field.lines, value: field.value ?? "", spellcheck: false });
   if (!field.options) {
     return el("input", {
       ...common,

@@ -1,5 +1,5 @@
 // @ts-check
-// Reference data and document configurations: accepted values, and the settings of each document.
+// Reference data, document configurations and schemas: accepted values, each document's settings, and its content.
 import { change, get } from "./api.js";
 import { ask, tellAll } from "./dialog.js";
 import { difference } from "./difference.js";
@@ -8,6 +8,7 @@ import { at } from "./links.js";
 import { keepFresh } from "./refresh.js";
 import { table } from "./table.js";
 import { instant } from "./times.js";
+import { number } from "./words.js";
 
 const TYPES = [
   "SOURCE_SYSTEM",
@@ -28,13 +29,33 @@ const DATES = [
     help: "The first day on which it is no longer in force. Empty: no end.",
   },
 ];
-/** @type {Record<string, string>} what each is chosen from */
-const LISTS = { footerId: "FOOTER_ID", appDocSpec: "APP_DOC_SPEC", code: "DOC_CONFIG_CODE" };
+/** @type {Record<string, Record<string, string>>} what each field of a kind is chosen from */
+const LISTS = {
+  "document-configurations": { footerId: "FOOTER_ID", appDocSpec: "APP_DOC_SPEC", code: "DOC_CONFIG_CODE" },
+  "document-schemas": { documentName: "DOCUMENT_NAME" },
+};
+const SCHEMAS = "DOCUMENT_SCHEMA"; // shown beside the reference types, though it is a kind of its own
 const CONFIGURATION = [
   { name: "footerId", label: "Footer" },
   { name: "appDocSpec", label: "Document" },
   { name: "code", label: "Code" },
   { name: "value", label: "Value" },
+  ...DATES,
+];
+const SCHEMA = [
+  { name: "documentName", label: "Document" },
+  {
+    name: "mode",
+    label: "Mode",
+    options: ["refuse", "warn"],
+    help: "refuse: a content that breaks the schema is answered 422. warn: it is stored, counted and logged.",
+  },
+  {
+    name: "schema",
+    label: "JSON Schema",
+    lines: 16,
+    help: "Draft 2020-12, for document_content; 64 KiB at most. $ref stays inside; patterns have no look-around.",
+  },
   ...DATES,
 ];
 const VALUE = [{ name: "refDataValue", label: "Value" }, { name: "description", label: "Description" }, ...DATES];
@@ -44,15 +65,15 @@ const NO_END = "4712-12-31";
 const today = () => new Date().toISOString().slice(0, 10);
 const isOver = (/** @type {any} */ row) => row.effectToDat <= today();
 const nameOf = (/** @type {any} */ row) =>
-  row.refDataValue ?? `${row.code} of ${row.appDocSpec} with footer ${row.footerId}`;
+  row.refDataValue ?? row.documentName ?? `${row.code} of ${row.appDocSpec} with footer ${row.footerId}`;
 
 /** What says the same about the same thing. */
 const isSameThing = (/** @type {any} */ a, /** @type {any} */ b) =>
-  a.refDataValue !== undefined
-    ? a.refDataValue === b.refDataValue
+  ["refDataValue", "documentName"].some((name) => a[name] !== undefined)
+    ? a.refDataValue === b.refDataValue && a.documentName === b.documentName
     : a.footerId === b.footerId && a.appDocSpec === b.appDocSpec && a.code === b.code;
 
-const textOf = (/** @type {any} */ row) => row.value ?? row.description;
+const textOf = (/** @type {any} */ row) => row.value ?? row.description ?? row.mode;
 
 /**
  * The rows that a new row ends on its first day.
@@ -68,6 +89,18 @@ export function endedBy(rows, said) {
   );
 }
 
+/**
+ * A schema as it was typed.
+ * @param {string} text
+ */
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`The schema is no JSON: ${/** @type {Error} */ (error).message}`);
+  }
+}
+
 /** @param {any} row what of a row can be written */
 const content = ({ id: _id, ...row }) => row;
 
@@ -77,22 +110,23 @@ const content = ({ id: _id, ...row }) => row;
  */
 export async function reference(page, { me }) {
   const asked = new URLSearchParams(location.search).get("type") ?? "";
+  const areSchemas = asked === SCHEMAS;
   const type = TYPES.includes(asked) ? asked : "";
-  const kind = type ? "reference-data" : "document-configurations";
-  const fields = type ? VALUE : CONFIGURATION;
+  const kind = areSchemas ? "document-schemas" : type ? "reference-data" : "document-configurations";
+  const fields = areSchemas ? SCHEMA : type ? VALUE : CONFIGURATION;
   const path = `reference/${kind}`;
   const pick = el(
     "nav",
     { class: "pick", "aria-label": "Kinds" },
-    ["", ...TYPES].map((one) =>
+    ["", SCHEMAS, ...TYPES].map((one) =>
       el(
         "a",
         {
           class: "button plain",
           href: at("reference", { type: one }),
-          "aria-current": one === type ? "true" : undefined,
+          "aria-current": one === (areSchemas ? SCHEMAS : type) ? "true" : undefined,
         },
-        one ? one.replaceAll("_", " ").toLowerCase() : "document configurations",
+        one === SCHEMAS ? "document schemas" : one ? one.replaceAll("_", " ").toLowerCase() : "document configurations",
       ),
     ),
   );
@@ -103,7 +137,10 @@ export async function reference(page, { me }) {
   const show = async () => {
     rows = await get(`${path}?type=${type}`);
     const columns = [
-      ...fields.map(({ name, label }) => ({ head: label, cell: (/** @type {any} */ row) => row[name] })),
+      ...fields.map(({ name, label }) => ({
+        head: label,
+        cell: (/** @type {any} */ row) => (name === "schema" ? `${number(row.sizeBytes)} bytes` : row[name]),
+      })),
       { head: "", cell: buttons },
     ];
     draw(
@@ -113,6 +150,8 @@ export async function reference(page, { me }) {
         : empty("None is in force", "Add the first one."),
     );
   };
+  /** @param {any} row the whole row: a list has no schemas */
+  const whole = (row) => (areSchemas ? get(`${path}/${row.id}`) : row);
   /** @param {any} row @param {any} seen */
   const put = (row, seen) => change("PUT", `${path}/${row.id}`, { row: content(row), seen });
   /** @param {any} seen */
@@ -133,19 +172,21 @@ export async function reference(page, { me }) {
   const lists = async () =>
     Object.fromEntries(
       await Promise.all(
-        Object.entries(LISTS).map(async ([name, of]) => [
+        Object.entries(LISTS[kind] ?? {}).map(async ([name, of]) => [
           name,
           (await get(`reference/reference-data?type=${of}`)).map((/** @type {any} */ row) => row.refDataValue),
         ]),
       ),
     );
 
-  /** @param {any} row null: a new one */
-  const edit = async (row) => {
-    const options = type ? {} : await lists();
+  /** @param {any} listed null: a new one */
+  const edit = async (listed) => {
+    const row = listed && (await whole(listed));
+    const options = await lists();
     const said = (/** @type {any} */ values) => ({
       ...(type ? { refDataType: type } : {}),
       ...Object.fromEntries(Object.entries(values).filter(([, value]) => value !== "")),
+      ...(areSchemas ? { schema: read(values.schema) } : {}),
     });
     const tell = (/** @type {any} */ values) =>
       row
@@ -158,7 +199,7 @@ export async function reference(page, { me }) {
           );
     const act = async (/** @type {any} */ values) => {
       if (row) return { row: await change("PUT", `${path}/${row.id}`, { row: said(values), seen: row }) };
-      const ended = endedBy(rows, values);
+      const ended = await Promise.all(endedBy(rows, values).map(whole));
       return { ended, row: await change("POST", path, said(values)) };
     };
     const done = await ask({
@@ -168,8 +209,8 @@ export async function reference(page, { me }) {
       act,
       fields: fields.map((field) => ({
         ...field,
-        value: row?.[field.name],
-        options: options[field.name],
+        value: field.name === "schema" && row ? JSON.stringify(row.schema, null, 2) : row?.[field.name],
+        options: options[field.name] ?? /** @type {any} */ (field).options,
         required: !OPTIONAL.has(field.name),
       })),
     });
@@ -181,8 +222,9 @@ export async function reference(page, { me }) {
       return null;
     });
   };
-  /** @param {any} row */
-  const stop = async (row) => {
+  /** @param {any} listed */
+  const stop = async (listed) => {
+    const row = await whole(listed);
     const done = await ask({
       title: `End ${nameOf(row)} today?`,
       go: "End",

@@ -599,6 +599,36 @@ async def test_a_configuration_keeps_its_history(console: Console, reference_api
             console.db.execute(statement)
 
 
+async def test_a_schema_is_edited_as_it_was_seen_and_keeps_its_history(
+    console: Console, reference_api: list[tuple[str, str]]
+) -> None:
+    path, row = (
+        "reference/document-schemas",
+        {"documentName": "POSHOOFF", "mode": "warn", "schema": {"required": ["a"]}},
+    )
+    assert (await console.post(path, **row | {"documentName": "NONE"})).status_code == 422
+    bad = await console.post(path, **row | {"schema": {"items": {"pattern": "(?=a)"}}})
+    assert (bad.status_code, bad.json()["errors"][0]["pointer"]) == (422, "/schema/items/pattern")
+    seen = (await console.post(path, **row)).json()
+    assert [(it["documentName"], it["sizeBytes"]) for it in await console.get(path)] == [("POSHOOFF", 18)]
+    assert await console.get(f"{path}/{seen['id']}") == seen
+
+    async def put(**changed: Any) -> httpx.Response:
+        body = {"row": {name: value for name, value in seen.items() if name != "id"} | changed, "seen": seen}
+        return await console.http.put(f"/api/{path}/{seen['id']}", json=body, headers=JSON)
+
+    assert (await put(mode="refuse")).status_code == 200
+    late = await put(schema={})
+    assert (late.status_code, "mode refuse" in late.json()["title"], "required" in late.json()["title"]) == (
+        409,
+        True,
+        False,
+    )
+    second, first = await console.get(f"{path}/{seen['id']}/history")
+    assert (first["before"], second["before"]["mode"], second["after"]["mode"]) == (None, "warn", "refuse")
+    assert [entry[1] for entry in console.trail()] == ["add_reference_row", "change_reference_row"]
+
+
 async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(
     console: Console, reference_api: list[tuple[str, str]]
 ) -> None:

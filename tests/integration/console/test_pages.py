@@ -107,6 +107,34 @@ def test_a_configuration_is_chosen_checked_told_and_undone(console: Console, pag
     assert console.db.execute(in_force).fetchall() == [("1000",)]
 
 
+def test_a_schema_is_written_refused_with_its_place_changed_and_undone(
+    console: Console, pages: Pages, reference_api: None
+) -> None:
+    pages.open("reference?type=DOCUMENT_SCHEMA")
+    pages.click("button.main", "Add")
+    pages.see("#form-documentName option[value='POSHOOFF']").click()
+    pages.see("#form-mode option[value='warn']").click()
+    pages.see("#form-schema").send_keys('{"type": "strng"}')
+    pages.click("dialog button.main", "Add")
+    pages.see("dialog .note.bad", "/schema/type")
+    pages.fill("#form-schema", '{"type": "object"')
+    pages.click("dialog button.main", "Add")
+    pages.see("dialog .note.bad", "The schema is no JSON")
+    pages.see("#form-schema").send_keys("}")
+    pages.click("dialog button.main", "Add")
+    pages.see("table td", "17 bytes")
+    pages.click("table button", "Change")
+    pages.see("#form-mode option[value='refuse']").click()
+    pages.click("dialog button.main", "Change")
+    in_force = "SELECT mode, schema FROM document_schemas WHERE CURRENT_DATE < effect_to_dat"
+    pages.see("table td", "refuse")
+    assert console.db.execute(in_force).fetchall() == [("refuse", {"type": "object"})]
+    pages.photograph("schema")
+    pages.click("#said button", "Undo")
+    pages.see("#said", "Undone")
+    assert console.db.execute(in_force).fetchall() == [("warn", {"type": "object"})]
+
+
 # -- the tab of a run -----------------------------------------------------------------------------
 
 
