@@ -18,3 +18,13 @@ INSERT INTO request_metadata (request_id, key, value) VALUES (%(request_id)s, %(
 -- insert_timeline_entry --
 -- Its first timeline entry.
 INSERT INTO request_timeline (request_id, event, actor) VALUES (%(request_id)s, 'ACCEPTED', 'client:bench');
+
+-- insert_bench_document --
+-- A document name of the bench.
+INSERT INTO reference_data (ref_data_type, ref_data_value) VALUES ('DOCUMENT_NAME', %(document_name)s)
+ON CONFLICT DO NOTHING;
+
+-- insert_bench_schema --
+-- The schema of its content.
+INSERT INTO document_schemas (document_name, schema) VALUES (%(document_name)s, %(schema)s::json)
+ON CONFLICT DO NOTHING;

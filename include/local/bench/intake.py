@@ -8,6 +8,10 @@ import sys
 import time
 from itertools import count
 from statistics import median
+from typing import Any
+
+import httpx
+import psycopg
 
 from include.local.bench.figures import Figure, Section, paired_ratio, spread
 from include.local.bench.load import PLACEHOLDER, Measured, Order, measure
@@ -18,6 +22,7 @@ from include.local.order import Say
 from include.local.part import Listen, LocalError, Part
 from include.local.probes import http_answers
 from include.local.system import System
+from include.oms.base.queries import load
 
 CONNECTIONS = (16, 64)
 ROUNDS = 3  # for each number of connections, either side
@@ -25,13 +30,17 @@ ROUND_SECONDS = 2.0
 WARM_UP_SECONDS = 2.0
 LEAST_RATIO = 1.0
 LARGEST_P99_RATIO = 1.3
+FIELDS = 40  # properties of the schema
+DOCUMENT_NAME = "BENCHDOC"  # in force in this system only, so that its schema holds up no other part
+IN_FORCE_SECONDS = 90.0  # the intake asks again after 30 s
+IN_A_ROW = 20  # refusals that show the schema in all processes of the intake
 OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
 
-HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits for its disk, and the real Reference \
-Data API. Beside it: a bare Flask endpoint on the same gunicorn configuration and the same tables. It makes only the \
-same INSERTs, row by row in one transaction. The load generator is a separate process, with one call in flight for \
-each connection. {ROUNDS} rounds of {ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' \
-own ratios."""
+HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits for its disk, and the real Reference Data API, \
+which has a JSON Schema of {FIELDS} properties for the content. Beside it: a bare Flask endpoint on the same gunicorn \
+configuration and the same tables. It makes only the same INSERTs, row by row in one transaction. The load generator \
+is a separate process, with one call in flight for each connection. {ROUNDS} rounds of {ROUND_SECONDS:g} s for each \
+side, in turn. The ratio is the median of the rounds' own ratios."""
 
 
 class IntakeSystem(System):
@@ -49,6 +58,7 @@ def bench_intake(settings: BenchSettings, say: Say) -> Section:
             "intake": system.env["OMS_INTAKE_URL"] + PATH,
             "floor": f"http://127.0.0.1:{settings.bench_floor_port}{PATH}",
         }
+        _put_schema(system, sides["intake"])
         rounds = _Rounds(sides, system.env["OMS_TOKEN"])
         for name in sides:
             rounds.run(name, max(CONNECTIONS), WARM_UP_SECONDS)
@@ -102,11 +112,48 @@ def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
 def _bodies() -> list[str]:
     """The demo's requests of the client CIBT, each to be sent under many correlation ids."""
     lines = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
-    return [
-        json.dumps({**line["request"], "request_correlation_id": PLACEHOLDER})
-        for line in lines
-        if line["source_system"] == "CIBT"
+    return [_body(line["request"]) for line in lines if line["source_system"] == "CIBT"]
+
+
+def _body(request: dict[str, Any]) -> str:
+    content = {**request["document_content"], "Fields": {name: value for name, (_, value) in _fields().items()}}
+    changes = {"document_name": DOCUMENT_NAME, "document_content": content, "request_correlation_id": PLACEHOLDER}
+    return json.dumps(request | changes)
+
+
+def _fields() -> dict[str, tuple[dict[str, Any], Any]]:
+    """Each property of the schema, and a value that fits it."""
+    kinds: list[tuple[dict[str, Any], Any]] = [
+        ({"type": "string", "minLength": 1, "maxLength": 100}, "Harbour & Sons Ltd"),
+        ({"type": "number", "minimum": 0, "multipleOf": 0.01}, 1250.25),
+        ({"type": "string", "format": "date"}, "2027-01-31"),
+        ({"type": "string", "pattern": "^[A-Z]{2}[0-9]{4}$"}, "GB1234"),
+        ({"enum": ["EUR", "GBP", "USD"]}, "GBP"),
     ]
+    return {f"field_{nth}": kinds[nth % len(kinds)] for nth in range(FIELDS)}
+
+
+def _put_schema(system: System, url: str) -> None:
+    """Put the schema in force, and wait until all processes of the intake know it. Raises LocalError if they do not."""
+    fields = _fields()
+    properties = {name: schema for name, (schema, _) in fields.items()}
+    rules = {"type": "object", "required": list(fields), "properties": properties, "additionalProperties": False}
+    schema = {"type": "object", "required": ["Fields"], "properties": {"Fields": rules}}
+    with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
+        values = {"document_name": DOCUMENT_NAME, "schema": json.dumps(schema)}
+        for name in ("insert_bench_document", "insert_bench_schema"):
+            connection.execute(load(__package__)[name], values)
+    broken = json.loads(_bodies()[0])
+    del broken["document_content"]["Fields"]
+    deadline, refused = time.monotonic() + IN_FORCE_SECONDS, 0
+    headers = {"Authorization": f"Bearer {system.env['OMS_TOKEN']}"}
+    while refused < IN_A_ROW:
+        if time.monotonic() > deadline:
+            raise LocalError(f"After {IN_FORCE_SECONDS:.0f} s the intake does not refuse what breaks the schema.")
+        answer = httpx.post(url, params={"validate_only": "true"}, json=broken, headers=headers)
+        is_refused = "/document_content/Fields" in answer.text
+        refused = refused + 1 if is_refused else 0
+        time.sleep(0 if is_refused else 0.5)
 
 
 def _floor(settings: BenchSettings) -> Part:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
@@ -83,7 +84,7 @@ _SAYS = {
 }
 _LONGEST_LIMIT = 200  # characters of a limit in a message
 
-_contents = msgspec.json.Decoder(float_hook=Decimal)  # no digit is lost
+_quickly, _exactly = msgspec.json.Decoder(), msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Mode(StrEnum):
@@ -128,8 +129,11 @@ class ContentSchema:
 
     def faults(self, content: bytes | msgspec.Raw) -> Iterator[Broken]:
         """What breaks the schema in a content, which is JSON. The caller decides how many it wants."""
+        with suppress(msgspec.DecodeError):  # a number too large for a float
+            if self._whole.is_valid(_quickly.decode(content)):
+                return
         try:
-            value = _contents.decode(content)
+            value = _exactly.decode(content)
         except (msgspec.DecodeError, ArithmeticError, ValueError):  # of numbers that Python has no room for
             yield Broken((), "holds a number that is too long to be checked", ())
             return
