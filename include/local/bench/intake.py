@@ -36,11 +36,11 @@ IN_FORCE_SECONDS = 90.0  # the intake asks again after 30 s
 IN_A_ROW = 20  # refusals that show the schema in all processes of the intake
 OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
 
-HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits for its disk, and the real Reference Data \
-API, which has a JSON Schema of {FIELDS} properties for the content. Beside it: a bare Flask endpoint on the same gunicorn \
-configuration and the same tables. It makes only the same INSERTs, row by row in one transaction. The load generator \
-is a separate process, with one call in flight for each connection. {ROUNDS} rounds of {ROUND_SECONDS:g} s for each \
-side, in turn. The ratio is the median of the rounds' own ratios."""
+HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits for its disk, and the real Reference \
+Data API, which has a JSON Schema of {FIELDS} properties for the content. Beside it: a bare Flask endpoint on the \
+same gunicorn configuration and the same tables. It makes only the same INSERTs, row by row in one transaction. The \
+load generator is a separate process, with one call in flight for each connection. {ROUNDS} rounds of \
+{ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' own ratios."""
 
 
 class IntakeSystem(System):

@@ -1,7 +1,8 @@
 """The JSON Schema (2020-12) that a document's content must satisfy: bounded when it is written, quick when it is used.
 
 The Reference Data API refuses a schema that ``ContentSchema`` refuses; the intake compiles it once and checks contents
-with it. Measured: 4 us for a content of 40 values, and 4 us to read it (jsonschema: 160 us).
+with it. Measured: 2 us for a content of 40 values, 10 us with ``multipleOf`` on 8 of them, and 2 us to read it
+(jsonschema: 160 us).
 
 What bounds the work, whoever wrote the schema and whoever sends the content:
 
