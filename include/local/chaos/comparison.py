@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -15,6 +16,9 @@ from include.local.chaos.orders import Order
 from include.local.chaos.reader import Message
 from include.local.chaos.rows import Rows
 from include.local.demo.comparison import SCHEMA
+
+RUN_SCHEMA = SCHEMA.with_name("run-completed-event.schema.json")
+TOTALS = ("expected", "received", "completed", "failed", "stopped", "withdrawn")
 
 Accepted = Mapping[tuple[str, str], set[int]]
 
@@ -28,6 +32,7 @@ class Verdict:
     misordered: list[str]
     violations: list[str]  # of the event's schema
     blamed: list[str]  # requests whose end differs from their own fate
+    runs: list[str]  # runs that have not completed, or whose event says something else
 
     def numbers(self) -> dict[str, int]:
         """The number of each kind."""
@@ -37,11 +42,12 @@ class Verdict:
             "misordered": len(self.misordered),
             "schema violations": len(self.violations),
             "blamed for another's fault": len(self.blamed),
+            "runs told wrongly": len(self.runs),
         }
 
     def sentences(self) -> list[str]:
         """All of it."""
-        return [*self.lost, *self.doubled, *self.misordered, *self.violations, *self.blamed]
+        return [*self.lost, *self.doubled, *self.misordered, *self.violations, *self.blamed, *self.runs]
 
 
 def compare(
@@ -50,8 +56,9 @@ def compare(
     rows: Rows,
     batches: Sequence[Mapping[str, Any]],
     messages: Sequence[Message],
+    run_messages: Sequence[Message] = (),
 ) -> Verdict:
-    """Compare. ``batches`` is Thunderhead's ledger; ``messages`` are in the order in which they were read."""
+    """Compare. ``batches`` is Thunderhead's ledger; messages are in the order in which they were read."""
     by_order = {order.key: order for order in orders}
     return Verdict(
         lost=[
@@ -63,6 +70,7 @@ def compare(
         misordered=list(_misordered(messages)),
         violations=list(_violations(messages)),
         blamed=list(_blamed(by_order, rows)),
+        runs=list(_runs(rows, run_messages)),
     )
 
 
@@ -155,7 +163,7 @@ def _misordered(messages: Sequence[Message]) -> Iterator[str]:
 def _violations(messages: Sequence[Message]) -> Iterator[str]:
     for message in {(it.key, it.value): it for it in messages}.values():
         content = message.content()
-        for error in _validator().iter_errors(content):
+        for error in _validator(SCHEMA).iter_errors(content):
             yield f"An event of request {message.key} is not as its schema says: {error.message[:200]}"
         if isinstance(content, dict) and content.get("subject") != message.key:
             yield f"An event of request {content.get('subject')} has the key {message.key}."
@@ -168,6 +176,26 @@ def _blamed(orders: Mapping[tuple[str, str], Order], rows: Rows) -> Iterator[str
             yield f"Request {row.request_id} had to end {order.expected}, and ended {row.status}: {row.last_error}."
 
 
+def _runs(rows: Rows, messages: Sequence[Message]) -> Iterator[str]:
+    """Each run has completed, and has one event, which counts what the rows count."""
+    for run in rows.runs:
+        if run.completed_at is None:
+            yield f"Run {run.run_id} has not completed: {run.missing} missing."
+            continue
+        told = {it.value: it for it in messages if it.key == f"run-{run.run_id}"}
+        if len(told) != 1:
+            yield f"Run {run.run_id} has {len(told)} events."
+        for content in (it.content() for it in told.values()):
+            yield from (
+                f"The event of run {run.run_id} is not as its schema says: {error.message[:200]}"
+                for error in _validator(RUN_SCHEMA).iter_errors(content)
+            )
+            counts = {name: getattr(run, name) for name in TOTALS}
+            said = content.get("data", {}) if isinstance(content, dict) else {}
+            if counts != {name: said.get(name) for name in TOTALS}:
+                yield f"Run {run.run_id} has {counts}, and its event says {said}."
+
+
 def _revision(message: Message) -> int | None:
     content = message.content()
     data = content.get("data") if isinstance(content, dict) else None
@@ -176,5 +204,5 @@ def _revision(message: Message) -> int | None:
 
 
 @cache
-def _validator() -> Any:
-    return Draft202012Validator(json.loads(SCHEMA.read_text()), format_checker=FormatChecker())
+def _validator(schema: Path) -> Any:
+    return Draft202012Validator(json.loads(schema.read_text()), format_checker=FormatChecker())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ class Progress(NamedTuple):
     stored: int
     ended: int
     events_waiting: int
+    runs_open: int
 
 
 class Rows(NamedTuple):
@@ -28,6 +29,7 @@ class Rows(NamedTuple):
     batches: list[Any]
     events: list[Any]
     happened: dict[str, int]  # number of timeline entries by event
+    runs: Sequence[Any] = ()
 
 
 class RedSlice(NamedTuple):
@@ -57,7 +59,8 @@ def progress(url: str) -> Progress | None:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM document_requests) AS stored,"
                 " (SELECT count(*) FROM document_requests WHERE ended_at IS NOT NULL) AS ended,"
-                " (SELECT count(*) FROM final_events WHERE published_at IS NULL) AS waiting"
+                " (SELECT count(*) FROM final_events WHERE published_at IS NULL) AS waiting,"
+                " (SELECT count(*) FROM runs WHERE completed_at IS NULL) AS runs_open"
             ).fetchone()
     except psycopg.Error:
         return None
@@ -76,8 +79,13 @@ def read_rows(url: str) -> Rows:
             connection.execute("SELECT request_id, batch_name, status FROM thunderhead_batches").fetchall(),
             connection.execute(
                 "SELECT request_id, revision, event_id::text, event, set_aside_reason FROM final_events"
+                " WHERE run_id IS NULL"
             ).fetchall(),
             dict(connection.execute("SELECT event, count(*) FROM request_timeline GROUP BY event").fetchall()),
+            connection.execute(
+                "SELECT run_id, completed_at, missing, expected, received, completed, failed, stopped, withdrawn"
+                " FROM run_progress"
+            ).fetchall(),
         )
 
 

@@ -13,6 +13,7 @@ from include.local.chaos.orders import Parcel, parcels
 from include.local.chaos.plan import Injection, plan
 from include.local.chaos.reader import Reader
 from include.local.chaos.rows import Progress, Rows, progress, read_rows
+from include.local.chaos.runs import Runs
 from include.local.chaos.sender import Sender
 from include.local.chaos.settings import ChaosSettings, chaos_settings
 from include.local.chaos.simulator import Simulator
@@ -65,24 +66,31 @@ class Run:
         self._url = system.addresses.database_url
         self._simulator = Simulator(system.addresses)
         self._reader = Reader(system.addresses.kafka, system.settings.kafka_topic)
-        self._sender = Sender(system.env["OMS_INTAKE_URL"], client_tokens(system.settings), self._parcels)
+        url, tokens = system.env["OMS_INTAKE_URL"], client_tokens(system.settings)
+        self._orders = [order for parcel in self._parcels for order in parcel.orders]
+        self._runs = Runs(url, tokens, self._orders, seed)
+        self._sender = Sender(url, tokens, self._parcels, run_ids=self._runs.ids)
         self._injector = Injector(system, self._reader, self._simulator, self._look)
         self._injected, self._left_out = Counter[str](), Counter[str]()
         self._began = self._told_at = time.monotonic()
         self._chaos_ends = self._began + minutes * 60
-        self._last = Progress(0, 0, 0)
+        self._last = Progress(0, 0, 0, 0)
 
     def drive(self) -> Verdict:
         """Hand in and break, heal, compare, report."""
         self._simulator.misbehave()
+        self._runs.open()
         with self._reader, self._sender:
             self._break_it()
             self._heal_it()
+            with Reader(self._system.addresses.kafka, self._system.settings.kafka_run_topic) as of_runs:
+                of_runs.catch_up(CATCH_UP_SECONDS)
             rows = read_rows(self._url)
             verdict = compare(
-                (order for parcel in self._parcels for order in parcel.orders),
-                self._sender.accepted, rows, self._simulator.batches(), self._reader.messages,
+                [*self._orders, *self._runs.late], self._sender.accepted, rows, self._simulator.batches(),
+                self._reader.messages, of_runs.messages,
             )  # fmt: skip
+            verdict.runs.extend(self._runs.faults)
             self._report(verdict, rows)
         return verdict
 
@@ -108,6 +116,7 @@ class Run:
         """Stop the faults. Wait until all requests have ended and are published, and for late effects."""
         say(f"{self._seconds:5.0f} s  no more faults")
         self._simulator.behave()
+        self._sender.accepted |= self._runs.close()
         patience = SETTLE_SECONDS + self._requests * SETTLE_SECONDS_A_REQUEST
         deadline = time.monotonic() + patience
         while not self._is_settled() and time.monotonic() < deadline:
@@ -121,7 +130,9 @@ class Run:
 
     def _is_settled(self) -> bool:
         now = progress(self._url)
-        return now is not None and self._sender.is_through and now.stored == now.ended and now.events_waiting == 0
+        if now is None or not self._sender.is_through:
+            return False
+        return now.stored == now.ended and now.events_waiting == now.runs_open == 0
 
     def _look(self) -> None:
         """Check the system once: report parts that died, and now and then the progress."""

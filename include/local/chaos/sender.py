@@ -30,15 +30,20 @@ class Sender:
     """
 
     def __init__(
-        self, url: str, tokens: Mapping[str, str], parcels: Sequence[Parcel], verify: ssl.SSLContext | bool = True
-    ) -> None:
-        """``tokens`` by source system; ``verify`` is what is trusted where the URL is one of TLS."""
+        self, url: str, tokens: Mapping[str, str], parcels: Sequence[Parcel], verify: ssl.SSLContext | bool = True,
+        run_ids: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
+        """``tokens`` by source system; ``verify`` is what is trusted where the URL is one of TLS.
+
+        ``run_ids``: the runs that the requests join, by source system; it may be filled before the first release.
+        """
         self.accepted: dict[tuple[str, str], set[int]] = {}  # every id the intake gave, by the order's key
         self.refused: list[str] = []
         self.unforeseen: list[str] = []  # answers 500: repeated like others, but the contract has none
         self.counts = Counter[str]()
         self._url, self._verify = url, verify
         self._tokens = tokens
+        self._run_ids = {} if run_ids is None else run_ids
         self._parcels = parcels
         self._released = self._taken = self._done = 0  # parcels
         self._stop, self._lock = Event(), Lock()
@@ -102,7 +107,9 @@ class Sender:
     def _call(self, client: httpx.Client, parcel: Parcel) -> httpx.Response | None:
         """The answer; None without an answer, or if it asks to call again later."""
         path = f"{PATH}/bulk" if parcel.is_bulk else PATH
-        bodies: list[dict[str, Any]] = [order.request for order in parcel.orders]
+        run_id = self._run_ids.get(parcel.orders[0].source_system)
+        joins = {} if run_id is None else {"run_id": run_id}
+        bodies: list[dict[str, Any]] = [order.request | joins for order in parcel.orders]
         headers = {"Authorization": f"Bearer {self._tokens[parcel.orders[0].source_system]}"}
         try:
             answer = client.post(path, json=bodies if parcel.is_bulk else bodies[0], headers=headers)

@@ -40,8 +40,15 @@ ROWS = Rows([request()], [SimpleNamespace(request_id=7, batch_name="OMS-7-1")], 
 TWICE = ROWS._replace(requests=[request(revision=2)], events=[row_of_event(1), row_of_event(2)])
 
 
-def judged(*, accepted: Any = ACCEPTED, rows: Rows = ROWS, batches: Any = (BATCH,), messages: Any = None) -> Verdict:
-    return compare([ORDER], accepted, rows, batches, [message()] if messages is None else messages)
+def judged(
+    *,
+    accepted: Any = ACCEPTED,
+    rows: Rows = ROWS,
+    batches: Any = (BATCH,),
+    messages: Any = None,
+    run_messages: Any = (),
+) -> Verdict:
+    return compare([ORDER], accepted, rows, batches, [message()] if messages is None else messages, run_messages)
 
 
 def test_all_is_well() -> None:
@@ -115,3 +122,36 @@ def test_what_is_not_as_the_schema_says_is_noticed(broken: Message) -> None:
 def test_who_is_blamed_for_anothers_fault_is_noticed() -> None:
     verdict = judged(rows=ROWS._replace(requests=[request(status="FAILED", last_error="SUBMISSION X y")]))
     assert verdict.blamed == ["Request 7 had to end COMPLETED, and ended FAILED: SUBMISSION X y."]
+
+
+TOTALS = {"expected": 1, "received": 1, "completed": 1, "failed": 0, "stopped": 0, "withdrawn": 0}
+RUN = SimpleNamespace(run_id=3, completed_at="2026-01-01", missing=0, **TOTALS)
+
+
+def of_run(**data: Any) -> Message:
+    event = {
+        "specversion": "1.0", "id": "00000000-0000-3000-8000-000000000003", "source": "/oms/document-monitoring",
+        "type": "oms.run.completed.v1", "subject": "3", "time": "2026-01-01T00:00:00Z",
+        "datacontenttype": "application/json",
+        "data": {"run_id": 3, "name": "CHAOS-1", "source_system": "CIBT", "opened_at": "2026-01-01T00:00:00Z",
+                 "closed_at": "2026-01-01T00:00:00Z"} | TOTALS | data,
+    }  # fmt: skip
+    return Message("run-3", json.dumps(event).encode(), 0)
+
+
+def test_a_run_that_has_told_its_end_once_is_well() -> None:
+    assert judged(rows=ROWS._replace(runs=[RUN]), run_messages=[of_run(), of_run()]).sentences() == []
+
+
+RUNS_TOLD_WRONGLY = {
+    "not told": ([RUN], []),
+    "told twice": ([RUN], [of_run(), of_run(name="CHAOS-2")]),
+    "other totals": ([RUN], [of_run(completed=0, failed=1)]),
+    "another shape": ([RUN], [of_run(closed_at=None)]),
+    "not completed": ([SimpleNamespace(**vars(RUN) | {"completed_at": None, "missing": 1})], []),
+}
+
+
+@pytest.mark.parametrize(("runs", "messages"), RUNS_TOLD_WRONGLY.values(), ids=RUNS_TOLD_WRONGLY)
+def test_a_run_that_is_told_wrongly_is_noticed(runs: Any, messages: list[Message]) -> None:
+    assert judged(rows=ROWS._replace(runs=runs), run_messages=messages).numbers()["runs told wrongly"]
