@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from flask import Blueprint, Response, request
 
 from include.oms.intake.refusals import Fault
 from include.oms.words.problems import PROBLEMS
@@ -35,8 +34,10 @@ def readyz() -> Response:
 
 @probes.get("/metrics")
 def metrics() -> Response:
-    """Prometheus text."""
-    return Response(metrics_text(parts().settings, parts().database), content_type=CONTENT_TYPE_LATEST)
+    """Prometheus' text, or OpenMetrics."""
+    accept = request.headers.get("Accept", "")
+    text, content_type = metrics_text(parts().settings, parts().database, accept)
+    return Response(text, content_type=content_type)
 
 
 @probes.get("/auth/verify")

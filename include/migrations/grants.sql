@@ -12,7 +12,7 @@ GRANT INSERT, SELECT (event_seq, request_id, revision, event_id, published_at, s
 ON final_events TO oms_intake;  -- a client's call to publish again
 GRANT SELECT, INSERT, UPDATE (expected, closed_by, closed_at, completed_at) ON runs TO oms_intake;
 GRANT SELECT ON run_progress TO oms_intake;
-GRANT SELECT ON watchers, request_holds, bulk_operation_answers TO oms_intake;
+GRANT SELECT ON watchers, request_holds, bulk_operation_answers, end_counts TO oms_intake;
 GRANT INSERT, UPDATE (above_request_id, released_by, released_at) ON request_holds TO oms_intake;  -- of its runs
 GRANT INSERT, SELECT (operation_id, action, selection, door, origin, state, counted, worked, done, created_at, ended_at)
 ON bulk_operations TO oms_intake;  -- a client's cancel by filter
@@ -22,7 +22,7 @@ GRANT EXECUTE ON FUNCTION submitted_xml TO oms_intake;
 -- oms_jobs --
 -- Workers, triggerer and publisher.
 GRANT SELECT, UPDATE ON document_requests, outside_systems, watchers TO oms_jobs;
-GRANT SELECT, INSERT, UPDATE ON age_alarms, archived_documents, daily_duties, reconciliations, thunderhead_batches TO oms_jobs;
+GRANT SELECT, INSERT, UPDATE ON age_alarms, archived_documents, daily_duties, end_counts, reconciliations, thunderhead_batches TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE (description) ON request_errors TO oms_jobs;  -- the erasure
 GRANT SELECT, INSERT, UPDATE (detail) ON request_timeline TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_alarms, final_events, slices TO oms_jobs;
@@ -70,5 +70,6 @@ GRANT SELECT (request_id, job, due_at, tries, slice_id, done_at) ON job_items TO
 GRANT SELECT (run_id, source_system, expected, proofs, deadline, opened_at, closed_at, completed_at) ON runs TO oms_reader;
 GRANT SELECT (window_from, window_to, made_at, adds_up, counts) ON reconciliations TO oms_reader;
 GRANT SELECT ON
-    thunderhead_batches, slices, reference_data, document_configurations, document_schemas, age_alarms, daily_duties
+    thunderhead_batches, slices, reference_data, document_configurations, document_schemas, age_alarms, daily_duties,
+    end_counts
 TO oms_reader;

@@ -27,6 +27,7 @@ from psycopg.rows import DictRow
 
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
+from include.oms.ending.promise import BUCKET_SECONDS, MOST_COUNTED_PAIRS
 from include.oms.ending.runs import complete_run
 from include.oms.ending.topics import topic_fault
 
@@ -223,7 +224,10 @@ class _Publishing:
         }
         if take_events:
             done = [delivery.event_seq for delivery in deliveries if delivery.acknowledged]
-            self._connection.execute(query("mark_published"), {"event_seqs": done})
+            self._connection.execute(
+                query("mark_published"),
+                {"event_seqs": done, "bounds": list(BUCKET_SECONDS), "most_pairs": MOST_COUNTED_PAIRS},
+            )
             self._connection.execute(query("topics_take_events"), {"topics": list(take_events)})
         if shut:
             self._connection.execute(

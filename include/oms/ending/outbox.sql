@@ -34,8 +34,45 @@ WITH due AS (
 SELECT * FROM claimed ORDER BY event_seq;
 
 -- mark_published --
--- The broker has acknowledged these.
-UPDATE final_events SET published_at = now(), lease_token = NULL, lease_until = NULL WHERE event_seq = ANY (%(event_seqs)s);
+-- The broker has acknowledged these. Count the ends that they tell, once each, and for the first end of a request the
+-- seconds from its acceptance: from `not_before` or its run's release, if that was later. The counts become metrics, so
+-- pairs of document type and source system beyond `most_pairs` count as 'other'.
+WITH marked AS (
+    UPDATE final_events e SET published_at = now(), lease_token = NULL, lease_until = NULL, counted = true
+    FROM (SELECT event_seq, counted FROM final_events WHERE event_seq = ANY (%(event_seqs)s)) was
+    WHERE e.event_seq = was.event_seq
+    RETURNING e.request_id, e.revision, e.traceparent, e.event->'data'->>'status' AS status, was.counted AS is_counted
+), ended AS (
+    SELECT r.document_type, r.source_system, m.status, split_part(m.traceparent, '-', 2) AS trace_id, m.revision > 1 AS is_later,
+           greatest(extract(epoch FROM now() - greatest(r.created_at, r.not_before, h.released_at)), 0)::float AS seconds
+    FROM marked m JOIN document_requests r USING (request_id)
+    LEFT JOIN request_holds h ON h.run_id = r.run_id AND r.request_id > coalesce(h.above_request_id, 0)
+    WHERE NOT m.is_counted AND m.status IS NOT NULL
+), measured AS (
+    SELECT document_type, source_system, status, trace_id, CASE WHEN is_later THEN 0 ELSE seconds END AS seconds,
+           CASE WHEN is_later THEN 0 ELSE (%(bounds)s::float[] || 'Infinity'::float)[
+               width_bucket(seconds, %(bounds)s::float[]) + 1] END AS within_seconds
+    FROM ended
+), known AS (
+    SELECT DISTINCT document_type, source_system FROM end_counts
+), labelled AS (
+    SELECT CASE WHEN l.is_known THEN m.document_type ELSE 'other' END AS document_type,
+           CASE WHEN l.is_known THEN m.source_system ELSE 'other' END AS source_system,
+           m.status, m.within_seconds, m.seconds, m.trace_id
+    FROM measured m CROSS JOIN LATERAL (
+        SELECT (SELECT count(*) FROM known) < %(most_pairs)s OR EXISTS (
+            SELECT FROM known k WHERE k.document_type = m.document_type AND k.source_system = m.source_system) AS is_known) l
+)
+INSERT INTO end_counts AS c (
+    document_type, source_system, status, within_seconds, number, seconds, trace_id, trace_seconds, traced_at)
+SELECT document_type, source_system, status, within_seconds, count(*), sum(seconds),
+       max(trace_id), (array_agg(seconds ORDER BY trace_id DESC NULLS LAST))[1], CASE WHEN count(trace_id) > 0 THEN now() END
+FROM labelled GROUP BY document_type, source_system, status, within_seconds
+ORDER BY document_type, source_system, status, within_seconds  -- so that two publishers never wait for each other in a ring
+ON CONFLICT (document_type, source_system, status, within_seconds) DO UPDATE
+SET number = c.number + excluded.number, seconds = c.seconds + excluded.seconds,
+    trace_id = coalesce(excluded.trace_id, c.trace_id), traced_at = coalesce(excluded.traced_at, c.traced_at),
+    trace_seconds = CASE WHEN excluded.trace_id IS NULL THEN c.trace_seconds ELSE excluded.trace_seconds END;
 
 -- put_back_events --
 -- Return events that were not acknowledged. An event that failed by itself backs off, longer each time, and is set aside

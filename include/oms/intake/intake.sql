@@ -212,10 +212,3 @@ WHERE o.operation_id = %(operation_id)s AND o.door = 'api' AND o.selection ->> '
 SELECT count(*) AS number FROM (
     SELECT FROM document_requests
     WHERE source_system = %(source_system)s AND status = 'QUEUED' LIMIT %(most)s) AS queued;
-
--- count_open_requests --
--- The number of open requests by status, and the age of the oldest one in seconds, counted from the instant that its
--- client wants it from: a request for next week is not old. A back-off does not begin the count anew.
-SELECT status, count(*) AS number,
-       greatest(extract(epoch FROM now() - min(greatest(created_at, not_before))), 0)::float AS oldest_seconds
-FROM document_requests WHERE status IN ('QUEUED', 'PROCESSING') GROUP BY status;

@@ -45,6 +45,37 @@ def test_metrics(cibt: FlaskClient, stranger: FlaskClient, db: psycopg.Connectio
     assert now["oms_oldest_open_request_seconds", queued] < 60
 
 
+def test_the_promise_has_its_metrics_with_exemplars(
+    cibt: FlaskClient, stranger: FlaskClient, db: psycopg.Connection[Any]
+) -> None:
+    cibt.post(PATH, json=a_request("DUE"))
+    cibt.post(PATH, json=a_request("RED"))
+    cibt.post("/v1/runs", json={"name": "JUNE", "expected": 1, "deadline": "2026-01-01T00:00:00Z"})
+    db.execute(
+        "UPDATE document_requests SET status = 'FAILED', revision = 1, ended_at = now()"
+        " WHERE request_correlation_id = 'RED'"
+    )
+    db.execute("UPDATE outside_systems SET open_until = now() + interval '1 h' WHERE system = 'KAFKA'")
+    db.execute(
+        """INSERT INTO end_counts VALUES
+           ('INVOICE', 'CIBT', 'COMPLETED', 10, 3, 21, '0af7651916cd43dd8448eb211c80319c', 7.5, now()),
+           ('INVOICE', 'CIBT', 'FAILED', 'Infinity', 1, 4000, NULL, NULL, NULL),
+           ('INVOICE', 'CIBT', 'COMPLETED', 0, 2, 0, NULL, NULL, NULL)"""
+    )
+    now, pair = samples(stranger), frozenset({"INVOICE", "CIBT"})
+    assert (now["oms_due_requests", pair], now["oms_red_requests", pair]) == (1, 1)
+    assert now["oms_breaker_open", frozenset({"KAFKA", "*"})] == 1
+    assert now["oms_open_runs", frozenset({"true"})] == 1
+    assert now["oms_ends_total", pair | {"COMPLETED"}] == 5
+    seconds = "oms_accepted_to_event_seconds"
+    assert [now[f"{seconds}_bucket", pair | {le}] for le in ("5.0", "10.0", "3600.0", "+Inf")] == [0, 3, 3, 4]
+    assert now[f"{seconds}_sum", pair] == 4021
+    openmetrics = stranger.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert openmetrics.mimetype == "application/openmetrics-text"
+    assert '# {trace_id="0af7651916cd43dd8448eb211c80319c"} 7.5' in openmetrics.text
+    assert openmetrics.text.endswith("# EOF\n")
+
+
 def test_a_request_for_later_does_not_make_the_queue_old(
     cibt: FlaskClient, stranger: FlaskClient, db: psycopg.Connection[Any]
 ) -> None:

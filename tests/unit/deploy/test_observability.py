@@ -18,7 +18,7 @@ from include.local.settings import ROOT
 FOLDER = ROOT / "include" / "deploy" / "observability"
 PROMETHEUS = FOLDER / "prometheus"
 DASHBOARDS = sorted((FOLDER / "grafana" / "dashboards").glob("*.json"))
-HISTOGRAM = ("_bucket", "_count", "_sum")
+SUFFIXES = ("_bucket", "_count", "_sum", "_total")
 
 
 def _load(name: str) -> Any:
@@ -31,7 +31,7 @@ def _known_metrics() -> set[str]:
 
     source = Path(metrics.__file__).read_text()
     ours = set(re.findall(r'"(oms_\w+)"', source))
-    ours |= {f"{name}{suffix}" for name in ours for suffix in HISTOGRAM}
+    ours |= {f"{name}{suffix}" for name in ours for suffix in SUFFIXES}
     spec = find_spec("airflow")
     assert spec is not None
     assert spec.origin
@@ -42,8 +42,13 @@ def _known_metrics() -> set[str]:
 
 def _expressions() -> list[str]:
     panels = [panel for file in DASHBOARDS for panel in json.loads(file.read_text())["panels"]]
-    alerts = [rule for group in _load("prometheus/alerts.yml")["groups"] for rule in group["rules"]]
-    return [it["expr"] for panel in panels for it in panel["targets"]] + [rule["expr"] for rule in alerts]
+    rules = [rule for group in _load("prometheus/alerts.yml")["groups"] for rule in group["rules"]]
+    return [it["expr"] for panel in panels for it in panel["targets"]] + [rule["expr"] for rule in rules]
+
+
+def _alerts() -> list[Any]:
+    rules = [rule for group in _load("prometheus/alerts.yml")["groups"] for rule in group["rules"]]
+    return [rule for rule in rules if "alert" in rule]
 
 
 def test_every_metric_that_is_shown_or_watched_is_there() -> None:
@@ -60,7 +65,7 @@ def test_every_dashboard_is_of_one_kind() -> None:
         assert "id" not in dashboard, "Grafana numbers what it provisions"
         assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
         assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {"prometheus"}
-    assert len(set(uids)) == len(DASHBOARDS) == 2
+    assert len(set(uids)) == len(DASHBOARDS) == 3
 
 
 def test_data_sources_and_targets_are_services(compose: dict[str, Any]) -> None:
@@ -83,9 +88,8 @@ def test_the_collectors_pipelines_are_made_of_what_it_has() -> None:
 
 
 def test_every_alert_names_its_runbook() -> None:
-    for group in _load("prometheus/alerts.yml")["groups"]:
-        for rule in group["rules"]:
-            assert (ROOT / rule["annotations"]["runbook"]).exists(), rule["alert"]
+    for rule in _alerts():
+        assert (ROOT / rule["annotations"]["runbook"]).exists(), rule["alert"]
 
 
 def test_prometheus_own_tool_has_nothing_to_say(tmp_path: Path) -> None:
@@ -104,6 +108,14 @@ def test_alerts_fire_when_they_should_and_never_by_themselves(tmp_path: Path) ->
     calls = "oms_intake_call_seconds_count"
     checks = f'{calls}{{route="/healthz",code="200"}}'
     heartbeat = "airflow_scheduler_heartbeat_total"
+
+    def ends(late: float, of: float, **more: str) -> list[tuple[str, str]]:
+        """So many ends a minute, some of them later than was promised."""
+        labels = ",".join(f'{name}="{value}"' for name, value in {"document_type": "INVOICE", **more}.items())
+        seconds = "oms_accepted_to_event_seconds"
+        in_time, all_of_them = f'{seconds}_bucket{{le="300.0",{labels}}}', f"{seconds}_count{{{labels}}}"
+        return [(in_time, f"0+{of - late}x40"), (all_of_them, f"0+{of}x40")]
+
     cases = {
         "Airflow sends nothing": ([("up{job='intake'}", "1x40")], set()),
         "all is well": ([(heartbeat, "0+1x40"), (f'{calls}{{route="/v1/x",code="202"}}', "0+60x40")], set()),
@@ -113,12 +125,24 @@ def test_alerts_fire_when_they_should_and_never_by_themselves(tmp_path: Path) ->
             [(f'{calls}{{route="/v1/x",code="500"}}', "0+1x40"), (checks, "0+600x40")],
             {"IntakeFails"},
         ),
+        "ends are told in time, but for one in fifty": (ends(1, 50), set()),
+        "one end in ten is late": (ends(5, 50), {"PromiseBurnsSlowly"}),
+        "every second end is late": (ends(25, 50), {"PromiseBurnsFast", "PromiseBurnsSlowly"}),
+        "a few late ends of a few": (ends(0.1, 0.2), set()),
+        "another document type is late": (
+            [*ends(0, 500), *ends(25, 50, document_type="POLICY")],
+            {"PromiseBurnsFast", "PromiseBurnsSlowly"},
+        ),
+        "two intakes answer the same": (
+            [*ends(5, 50, instance="a"), *ends(5, 50, instance="b")],
+            {"PromiseBurnsSlowly"},
+        ),
         "a check that fails is no client's call": (
             [(f'{calls}{{route="/v1/x",code="202"}}', "0+60x40"), (checks.replace("200", "503"), "0+60x40")],
             set(),
         ),
     }
-    names = {rule["alert"] for group in _load("prometheus/alerts.yml")["groups"] for rule in group["rules"]}
+    names = {rule["alert"] for rule in _alerts()}
     tests = [
         {
             "name": what,
