@@ -6,15 +6,17 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
 from include.local.settings import ROOT
-from tests.e2e.topology.image import lay_out
+from tests.e2e.topology.image import is_ours, lay_out
 
 DOCKERFILES = sorted((ROOT / "include" / "deploy").glob("*/Dockerfile"))
 WITH_PYTHON = [file for file in DOCKERFILES if (file.parent / "requirements.txt").exists()]
@@ -108,6 +110,15 @@ def test_a_lock_is_that_of_its_file(file: Path) -> None:
     if file != ROOT / "requirements.in":  # its lock is a constraint of the others: those know no extras
         extras = {name: {extra.strip() for extra in said.split(",")} for name, said, _, _ in entries}
         assert [it for it in asked if not it.extras <= extras[_normal(it.name)]] == []
+
+
+def test_every_image_is_the_version_that_the_list_gives_a_reason_for(compose: dict[str, Any]) -> None:
+    said = tomllib.loads((ROOT / "include" / "deploy" / "images.toml").read_text())
+    assert all(it["why"] and it["looked_up"] for it in said.values())
+    pinned = {service["image"] for service in compose["services"].values() if not is_ours(service)}
+    for file in DOCKERFILES:
+        pinned |= set(re.findall(r"^FROM (\S+)", file.read_text(), re.MULTILINE))
+    assert pinned == {f"{name}:{it['version']}" for name, it in said.items()}
 
 
 def _lines(file: Path) -> list[str]:
