@@ -61,13 +61,14 @@ def _fetch(version: str, folder: Path) -> None:
 class ApacheKafka:
     """A broker of the pinned release, on loopback, with its data in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Lay it out. Raises NoKafka."""
+    def __init__(self, folder: Path, node: int = 1, ports: Mapping[int, tuple[int, int]] | None = None) -> None:
+        """Lay it out: alone, or as one of those whose ports, for clients and controllers, are given. Raises NoKafka."""
         if not shutil.which("java"):
             raise NoKafka("Java, which runs Apache Kafka, is not installed (Debian: default-jre-headless)")
         self._folder, self._classes = folder, f"{jars(pinned_version())}/*"
         self._process: subprocess.Popen[bytes] | None = None
-        port, controller = free_port(), free_port()
+        ports = ports or {node: (free_port(), free_port())}
+        port, controller = ports[node]
         self.bootstrap = f"127.0.0.1:{port}"
         for name in ("defaults", "mounted", "configuration"):
             (folder / name).mkdir()
@@ -76,16 +77,16 @@ class ApacheKafka:
             *("--mounted-configs-dir", folder / "mounted", "--final-configs-dir", folder / "configuration"),
             said={
                 "CLUSTER_ID": "5L6g3nShT-eMCtK--X86sw",
-                "KAFKA_NODE_ID": "1",
+                "KAFKA_NODE_ID": str(node),
                 "KAFKA_PROCESS_ROLES": "broker,controller",
                 "KAFKA_LISTENERS": f"PLAINTEXT://{self.bootstrap},CONTROLLER://127.0.0.1:{controller}",
                 "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://{self.bootstrap}",
                 "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
                 "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-                "KAFKA_CONTROLLER_QUORUM_VOTERS": f"1@127.0.0.1:{controller}",
+                "KAFKA_CONTROLLER_QUORUM_VOTERS": ",".join(f"{it}@127.0.0.1:{at}" for it, (_, at) in ports.items()),
                 "KAFKA_LOG_DIRS": str(folder / "data"),
-                "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
-                "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+                "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": str(len(ports)),
+                "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": str(len(ports)),
                 "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
                 "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",  # nobody waits for members who do not come
                 "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
@@ -94,9 +95,17 @@ class ApacheKafka:
 
     def start(self) -> None:
         """Run it until it answers. Raises KafkaException where it does not, with its log's end in a note."""
+        self.launch()
+        self.await_answer()
+
+    def launch(self) -> None:
+        """Run it. One of several answers only when most of them run."""
         command = self._command("kafka.Kafka", self._folder / "configuration" / "server.properties")
         with (self._folder / "broker.log").open("ab") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
+
+    def await_answer(self) -> None:
+        """Raises KafkaException where it does not answer, with its log's end in a note."""
         try:
             AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=START_SECONDS)
         except KafkaException as error:
