@@ -105,7 +105,7 @@ def test_the_python_example_follows_a_request_to_its_document(
     with running(python_example("wait_for_end"), tmp_path, environment) as client:
         with psycopg.connect(database, autocommit=True) as db:
             wait_for(lambda: db.execute(END).rowcount == 1, client)
-        output, _ = client.communicate(timeout=20)
+        output, _ = client.communicate(timeout=60)
     assert client.returncode == 0
     first, second = output.splitlines()
     assert first == "CLIENTS-PYTHON-1 is COMPLETED []"

@@ -99,11 +99,11 @@ class Gateway:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         url = f"https://localhost:{self.port}"
-        return httpx.Client(base_url=url, headers=headers, verify=self.context, trust_env=False, timeout=20)
+        return httpx.Client(base_url=url, headers=headers, verify=self.context, trust_env=False, timeout=60)
 
     def noted(self, call_id: str) -> dict[str, Any]:
         """The one line that its log has about a call; written when the answer is already on its way."""
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while not (lines := [line for line in self._lines() if line["call_id"] == call_id]):
             assert time.monotonic() < until, "the call is not in the log"
             time.sleep(0.01)
@@ -116,11 +116,11 @@ class Gateway:
     def stop(self) -> None:
         """End it; raises AssertionError where it does not."""
         self._process.terminate()
-        assert self._process.wait(10) == 0, self.output.read_text()
+        assert self._process.wait(30) == 0, self.output.read_text()
 
     def _wait_until_up(self) -> None:
         """It listens while it checks its configuration, too, but notes its pid only when it is there to stay."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while not (self._pid.is_file() and self._pid.read_text()):
             is_coming = time.monotonic() < until and self._process.poll() is None
             assert is_coming, self.output.read_text()

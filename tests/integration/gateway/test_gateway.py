@@ -236,7 +236,7 @@ def test_an_address_holds_so_many_calls_and_no_more(start_gateway: Start, record
 
 
 def test_a_body_that_drips_has_an_end(start_gateway: Start, recorder: Recorder) -> None:
-    gateway = start_gateway(recorder.url, reload_seconds=1, call_seconds=1)
+    gateway = start_gateway(recorder.url, reload_seconds=1, call_seconds=5)
     plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
     head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer any\r\nContent-Length: 1000\r\n\r\n"
     with gateway.context.wrap_socket(plain, server_hostname="localhost") as client:
@@ -407,12 +407,12 @@ def test_slow_headers_are_not_waited_for_for_ever(gateway: Gateway) -> None:
     began_at = time.monotonic()
     answer = raw_slowly(gateway)
     assert answer in (b"", b"HTTP/1.1 408")
-    assert 8 < time.monotonic() - began_at < 20
+    assert 8 < time.monotonic() - began_at < 60
 
 
 def raw_slowly(gateway: Gateway) -> bytes:
     """The beginning of what is answered to a call that never ends."""
-    plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=25)
+    plain = socket.create_connection(("127.0.0.1", gateway.port), timeout=60)
     with gateway.context.wrap_socket(plain, server_hostname="localhost") as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         try:

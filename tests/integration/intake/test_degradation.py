@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from tests.integration.intake.conftest import ReferenceDataServer, a_request, count_rows
 
 PATH = "/v1/document-requests"
-QUICKLY_SECONDS = 5  # pool and statement time-outs of these tests are 1 and 2 s
+QUICKLY_SECONDS = 20  # pool and statement time-outs of these tests are 1 and 2 s
 
 
 @contextmanager
@@ -118,10 +118,9 @@ def test_a_database_that_is_gone(make_intake: Any, intake_settings: Any, token: 
         with quickly():
             answer = intake.test_client().open(path, method=method, json=a_request(), headers=headers)
             assert_unavailable(answer, "database")
-    began_at = time.monotonic()
-    for _ in range(10):  # an outage that is known is not waited for again and again
-        assert_unavailable(intake.test_client().get(PATH, headers=headers), "database")
-    assert time.monotonic() - began_at < 5
+    with quickly():
+        for _ in range(40):  # an outage that is known is not waited for again and again
+            assert_unavailable(intake.test_client().get(PATH, headers=headers), "database")
     ready = intake.test_client().get("/readyz")
     assert [fault["pointer"] for fault in ready.json["errors"]] == ["database"]
     assert intake.test_client().get("/healthz").status_code == 200

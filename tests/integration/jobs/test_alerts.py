@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_string
 from pathlib import Path
-from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,9 +125,8 @@ async def test_a_webhook_in_trouble_is_a_line_in_the_log(
     hook: Webhook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with hook.served(monkeypatch):
-        started_at = monotonic()
-        await call_back(NeedsAPerson("x"))
-        assert monotonic() - started_at < 5
+        async with asyncio.timeout(20):  # it hangs for 30
+            await call_back(NeedsAPerson("x"))
     assert "nobody could be told" in caplog.text
 
 

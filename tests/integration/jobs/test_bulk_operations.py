@@ -227,7 +227,7 @@ async def test_the_watchers_are_woken(oms: Oms) -> None:
     await oms.connection.execute("UPDATE watchers SET waiting = true")
     await oms.connection.execute("LISTEN oms_work")
     await drive(oms, selection(stage="GENERATION"))
-    heard = [it.payload async for it in oms.connection.notifies(timeout=5, stop_after=2)]
+    heard = [it.payload async for it in oms.connection.notifies(timeout=60, stop_after=2)]
     assert set(heard) == set(Job)
 
 

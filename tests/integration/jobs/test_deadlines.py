@@ -270,6 +270,6 @@ async def test_the_watcher_fires_where_there_is_something_to_say_or_nobody_knows
                 await asyncio.wait_for(anext(events), 0.5)
         else:
             for _ in range(2):
-                await asyncio.wait_for(anext(events), 10)
+                await asyncio.wait_for(anext(events), 60)
     finally:
         await events.aclose()  # type: ignore[attr-defined]

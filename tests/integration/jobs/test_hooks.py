@@ -30,7 +30,8 @@ from include.oms.words.errors import OutcomeUnknown, Unavailable
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = Settings(submit_timeout_seconds=0.5, poll_timeout_seconds=0.5, concurrency=4)
-BOUNDS: dict[str, Any] = {"timeout_seconds": 0.5, "max_bytes": 1000}
+BOUNDS: dict[str, Any] = {"timeout_seconds": 30, "max_bytes": 1000}
+HASTY = BOUNDS | {"timeout_seconds": 0.5}
 
 
 def answer(status: str, body: str = '{"title": "t"}', *headers: str) -> bytes:
@@ -126,7 +127,7 @@ async def test_what_may_have_arrived_is_said_and_not_sent_again(
 ) -> None:
     async with listening(says=says, then=then) as it, thunderhead(connect, it.url) as call:
         with pytest.raises(error):
-            await call("POST", "/v1/batches", json={"batchName": "n"}, **BOUNDS)
+            await call("POST", "/v1/batches", json={"batchName": "n"}, **(HASTY if error is TimeoutError else BOUNDS))
         with pytest.raises(OutcomeUnknown):
             await Thunderhead(OpenDoor(System.THUNDERHEAD, call, SETTINGS), SETTINGS).submit(
                 batch_name="n", batch_config_id="1", xml="<a/>"
@@ -165,12 +166,12 @@ async def test_nobody_listening_surely_never_arrived(connect: Connect) -> None:
 async def test_calls_in_flight_are_as_many_as_the_setting_says(connect: Connect) -> None:
     says = answer("200 OK", "", "Content-Length: 999")
     async with listening(says=says, then="drips") as it, thunderhead(connect, it.url) as call:
-        calls = [asyncio.create_task(call("GET", "/", **BOUNDS | {"timeout_seconds": 30})) for _ in range(9)]
-        async with asyncio.timeout(10):
+        calls = [asyncio.create_task(call("GET", "/", **BOUNDS)) for _ in range(9)]
+        async with asyncio.timeout(20):
             while it.connections < SETTINGS.concurrency:  # noqa: ASYNC110 - the server counts
                 await asyncio.sleep(0.01)
         with pytest.raises(TimeoutError):
-            await call("GET", "/", **BOUNDS)
+            await call("GET", "/", **HASTY)
         assert it.connections == SETTINGS.concurrency
         for each in calls:
             each.cancel()

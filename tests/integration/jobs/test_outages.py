@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from time import monotonic
 
 import pytest
 
@@ -118,10 +118,9 @@ async def test_a_retry_after_is_followed_for_an_hour_at_most(oms: Oms) -> None:
 async def test_one_hanging_request_holds_up_nobody(oms: Oms) -> None:
     await oms.queued(10)
     oms.thunderhead.submit_answers = [hang]
-    started = monotonic()
-    (report,) = await oms.run_processing()
+    async with asyncio.timeout(20):  # it hangs for 30
+        (report,) = await oms.run_processing()
     assert report.counts["submitted"] == 9
-    assert monotonic() - started < oms.settings.submit_timeout_seconds + 1
 
 
 async def test_a_request_that_breaks_thunderhead_alone_does_not_stop_the_others(oms: Oms) -> None:

@@ -19,6 +19,8 @@ from include.oms.base.settings import Settings
 from include.oms.ending.outbox import producer_config, publish_waiting_events
 from include.oms.testing.kafka import broker, free_port
 
+PATIENCE_SECONDS = 30
+
 
 @pytest.fixture
 def outbox(oms_database_url: str) -> Iterator[Connection[DictRow]]:
@@ -29,8 +31,8 @@ def outbox(oms_database_url: str) -> Iterator[Connection[DictRow]]:
 
 @pytest.fixture
 def settings() -> Settings:
-    """A topic of this test's own, and little patience."""
-    return Settings(kafka_topic=f"events-{uuid4().hex}", publish_timeout_seconds=2)
+    """A topic of this test's own."""
+    return Settings(kafka_topic=f"events-{uuid4().hex}", publish_timeout_seconds=PATIENCE_SECONDS)
 
 
 def ended(outbox: Connection[DictRow], revisions: int = 1, **more: Any) -> int:
@@ -56,7 +58,10 @@ def ended(outbox: Connection[DictRow], revisions: int = 1, **more: Any) -> int:
 
 def producer(bootstrap: str, **more: Any) -> Callable[[], Producer]:
     """As the jobs make it."""
-    config = producer_config(Settings(publish_timeout_seconds=2)) | {"bootstrap.servers": bootstrap, "log_level": 0}
+    config = producer_config(Settings(publish_timeout_seconds=PATIENCE_SECONDS)) | {
+        "bootstrap.servers": bootstrap,
+        "log_level": 0,
+    }
     return lambda: Producer(config | more)
 
 
@@ -65,7 +70,7 @@ def read(bootstrap: str, topic: str, n: int) -> list[tuple[int, Any]]:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid4().hex, "auto.offset.reset": "earliest"})
     consumer.assign([TopicPartition(topic, 0, 0)])  # by hand: joining a group takes the local broker 23 s
     try:
-        messages = consumer.consume(n, timeout=20)
+        messages = consumer.consume(n, timeout=60)
         return [(int(m.key() or b""), json.loads(m.value() or b"")) for m in messages]
     finally:
         consumer.close()
@@ -75,7 +80,7 @@ def create_topic(bootstrap: str, *topics: str) -> None:
     """Topics with one partition, so that their order is the order of all."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for created in admin.create_topics([NewTopic(topic, 1, 1) for topic in topics]).values():
-        created.result(timeout=10)
+        created.result(timeout=60)
 
 
 def test_events_arrive_in_order_and_are_marked(
@@ -103,7 +108,8 @@ def test_events_wait_while_the_broker_is_down(outbox: Connection[DictRow], setti
     port = free_port()
     for _ in range(5):
         ended(outbox)
-    down = publish_waiting_events(outbox, producer(f"127.0.0.1:{port}"), settings)
+    hasty = settings.model_copy(update={"publish_timeout_seconds": 1})
+    down = publish_waiting_events(outbox, producer(f"127.0.0.1:{port}"), hasty)
     assert (down.acknowledged, down.waiting, down.set_aside) == (0, 5, 0)
 
     with broker(port, tmp_path / "broker.log") as bootstrap:
@@ -154,7 +160,7 @@ def test_a_topic_by_mistake_is_not_created_and_holds_up_nobody(
 
     assert (done.acknowledged, done.waiting, done.set_aside) == (1, 20, 0)
     assert [key for key, _ in read(kafka_bootstrap, settings.kafka_topic, 1)] == [good]
-    assert mistake not in AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(timeout=10).topics
+    assert mistake not in AdminClient({"bootstrap.servers": kafka_bootstrap}).list_topics(timeout=60).topics
     refused = outbox.execute("SELECT topic, last_error FROM event_topics WHERE refused_since IS NOT NULL").fetchall()
     assert refused == [{"topic": mistake, "last_error": "Broker: Unknown topic or partition"}]
 

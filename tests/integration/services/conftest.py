@@ -22,7 +22,7 @@ class Thunderhead:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.http = httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
+        self.http = httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
 
     def tell(self, **control: Any) -> None:
         """Documents are made at once where nothing else is told."""

@@ -18,7 +18,7 @@ import httpx
 from include.oms.testing.kafka import free_port
 
 ROOT = Path(__file__).parents[3]
-READY_SECONDS = 20
+READY_SECONDS = 60
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Service:
     def stop(self) -> int:
         """SIGTERM, as a supervisor sends it; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def running(module: str, port_setting: str, **settings: str) -> Iterator[Service
         process.wait()
 
 
-def eventually(look: Callable[[], T], seconds: float = 10) -> T:
+def eventually(look: Callable[[], T], seconds: float = 30) -> T:
     """What ``look`` answers as soon as it is true. Raises where it is not by then."""
     give_up_at = time.monotonic() + seconds
     while not (seen := look()):

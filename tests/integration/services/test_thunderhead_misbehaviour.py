@@ -71,7 +71,7 @@ def test_a_submit_that_hangs_has_its_effect(thunderhead: Thunderhead) -> None:
 
 def test_calls_too_many_at_a_time_are_refused(thunderhead: Thunderhead) -> None:
     before = thunderhead.http.get("/control/calls").json()
-    thunderhead.tell(most_in_flight=2, latency_seconds=0.3, limit_retry_after_seconds=2)
+    thunderhead.tell(most_in_flight=2, latency_seconds=1.5, limit_retry_after_seconds=2)
     with ThreadPoolExecutor(6) as callers:
         answers = list(callers.map(lambda _: thunderhead.http.get("/v1/batches?batchName=a"), range(6)))
     assert {answer.status_code for answer in answers} == {200, 429}
@@ -120,7 +120,7 @@ def test_the_rate_limit_says_when_to_come_back_in_both_forms(thunderhead: Thunde
     assert "1" in limited
     dates = [parsedate_to_datetime(text) for text in limited if text != "1"]
     assert dates
-    assert all(abs((date - datetime.now(UTC)).total_seconds()) < 3 for date in dates)
+    assert all(abs((date - datetime.now(UTC)).total_seconds()) < 30 for date in dates)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +132,10 @@ def test_an_outage_that_answers(thunderhead: Thunderhead, mode: str, status: int
     answer = thunderhead.post("MIS-5-1")
     assert answer.status_code == status
     if mode == "retry_after_seconds":
-        assert 58 <= int(answer.headers["retry-after"]) <= 60
+        assert 30 <= int(answer.headers["retry-after"]) <= 60
     elif mode == "retry_after_date":
         left = parsedate_to_datetime(answer.headers["retry-after"]) - datetime.now(UTC)
-        assert 55 < left.total_seconds() <= 61
+        assert 30 < left.total_seconds() <= 61
     else:
         assert "retry-after" not in answer.headers
     assert thunderhead.http.get("/healthz").status_code == 200
@@ -155,9 +155,10 @@ def test_an_outage_in_which_nobody_answers(thunderhead: Thunderhead) -> None:
 
 
 def test_an_outage_ends_by_itself(thunderhead: Thunderhead) -> None:
-    thunderhead.tell(outage={"mode": "refuse", "seconds": 0.3})
+    thunderhead.tell(outage={"mode": "refuse", "seconds": 60})
     assert thunderhead.http.get("/v1/batches?batchName=a").status_code == 503
-    eventually(lambda: thunderhead.http.get("/v1/batches?batchName=a").status_code == 200, 3)
+    thunderhead.tell(outage={"mode": "refuse", "seconds": 0.3})
+    eventually(lambda: thunderhead.http.get("/v1/batches?batchName=a").status_code == 200)
 
 
 def test_fates_by_name_prefix_and_configuration(thunderhead: Thunderhead) -> None:
