@@ -100,8 +100,8 @@ diagrams: .venv/.runtime ## Draw docs/diagrams anew, with plantuml.
 venv: .venv/.runtime ## Set up .venv with what the system runs on. All that need it do so by themselves.
 venv-dev: .venv/.dev ## Set up .venv with the tools of the tests, too.
 
-lock: .venv/.runtime ## Pin requirements*.in anew into requirements*.txt, with hashes.
-	$(PIP) install uv
+lock: .venv/.runtime ## Pin what is new in requirements*.in, with hashes; what is pinned stays. Newer pins: remove the old lines first.
+	$(PIP) install uv==0.13.9  # one version: others may write all lines in another way
 	$(LOCK) requirements.in --output-file requirements.txt
 	$(LOCK) $(EXTRAS) requirements-dev.in --output-file requirements-dev.txt
 	for image in airflow services; do \

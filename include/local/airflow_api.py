@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 import httpx
@@ -23,6 +25,12 @@ READ_SECONDS = 20  # for files of other jobs, once both jobs are known
 def airflow_url(settings: LocalSettings) -> str:
     """Address of Airflow's UI and API."""
     return f"http://127.0.0.1:{settings.airflow_port}"
+
+
+def why_unread(file: str, stack_trace: str) -> str:
+    """Why Airflow cannot read a file, in one line: the file, the last of its lines in the trace, the error."""
+    lines = re.findall(rf'File ".*{re.escape(PurePath(file).name)}", line (\d+)', stack_trace)
+    return f"{file}{f', line {lines[-1]}' if lines else ''} cannot be read: {stack_trace.strip().splitlines()[-1]}"
 
 
 class AirflowApi:
@@ -112,7 +120,7 @@ class AirflowApi:
             errors, dags = self._import_errors(client), self._dags(client)
         read = {dag["relative_fileloc"] for dag in dags.values()} | {it["filename"] for it in errors}
         return [
-            *(f"{it['filename']} cannot be read: {it['stack_trace'].strip().splitlines()[-1]}" for it in errors),
+            *(why_unread(it["filename"], it["stack_trace"]) for it in errors),
             *(f"{file} makes no DAG: call the function under @dag" for file in sorted(set(files) - read)),
             *(f"{dag_id} is paused: make resume" for dag_id in JOBS if dags.get(dag_id, {}).get("is_paused")),
         ]

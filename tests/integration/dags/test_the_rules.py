@@ -68,7 +68,7 @@ def test_stock_operators_helpers_and_two_dags_in_a_file_are_fine(said: list[str]
 @pytest.mark.parametrize(
     "line",
     [
-        "mend the error that each line ends with: ['dags/broken.py: SyntaxError: invalid syntax",
+        "broken.py, line 1 cannot be read: SyntaxError: invalid syntax",
         "[without_doc] - AssertionError: without_doc has no doc: write a docstring in its file and pass doc_md=__doc__",
         "endless may run for ever: give it a dagrun_timeout, or an execution_timeout to ['waits']",
         "[talks] - AssertionError: dags/talks.py was not read to its end, or talks to somebody while it is read",
