@@ -7,7 +7,7 @@ from flask import Flask
 from oms_intake.authentication import end_call
 from oms_intake.bodies import discard_unread_body
 from oms_intake.calls import watch_calls
-from oms_intake.documentation import documentation, swagger_ui
+from oms_intake.documentation import documentation
 from oms_intake.documents import documents
 from oms_intake.errors import handle_errors
 from oms_intake.operations import operations
@@ -31,6 +31,6 @@ def create_app(settings: IntakeSettings) -> Flask:
     app.teardown_request(end_call)
     watch_calls(app)
     trace_calls(app, settings)
-    for blueprint in (requests, documents, operations, runs, probes, documentation, swagger_ui):
+    for blueprint in (requests, documents, operations, runs, probes, documentation):
         app.register_blueprint(blueprint)
     return app

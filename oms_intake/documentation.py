@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
 
-from flask import Blueprint, Response, abort, redirect, render_template
+from flask import Blueprint, Response, abort, redirect, render_template, send_from_directory
 from flask.typing import ResponseReturnValue
-from flask_swagger_ui import get_swaggerui_blueprint
 from markupsafe import Markup, escape
 
 from include.oms.words.problems import PROBLEMS
@@ -17,12 +18,9 @@ from oms_intake.parts import parts
 
 documentation = Blueprint("documentation", __name__, template_folder="templates")
 
-swagger_ui = get_swaggerui_blueprint(
-    "/docs",
-    "/openapi.json",
-    # Given, so that it is not made from the Host header: the page writes it into a script.
-    {"app_name": "Document Request API", "oauth2RedirectUrl": "/docs/oauth2-redirect.html", "validatorUrl": None},
-)
+STATIC = Path(__file__).with_name("static")
+OUR_FILES = ("docs.css", "docs.js")
+SWAGGER_UI = Path(str(files("flask_swagger_ui"))) / "dist"
 
 
 @documentation.app_template_filter("code")
@@ -36,6 +34,18 @@ def code(text: str) -> Markup:
 def home() -> ResponseReturnValue:
     """The page to browse the API."""
     return redirect("/docs/")
+
+
+@documentation.get("/docs/")
+def docs() -> str:
+    """The contract in Swagger UI, which is served from here: the page needs no other host."""
+    return render_template("docs.html")
+
+
+@documentation.get("/docs/<name>")
+def docs_file(name: str) -> Response:
+    """A script or style of that page: our own, or Swagger UI's."""
+    return send_from_directory(STATIC if name in OUR_FILES else SWAGGER_UI, name)
 
 
 @documentation.get("/openapi.json")

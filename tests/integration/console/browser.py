@@ -126,6 +126,11 @@ class Pages:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
+    def prefer(self, theme: str) -> None:
+        """What the browser's system prefers: light or dark."""
+        features = [{"name": "prefers-color-scheme", "value": theme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
     def violations(self) -> list[str]:
         """What axe-core has against the page (WCAG 2.2 AA), a line each."""
         if not self.script("return typeof window.axe === 'object'"):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from selenium import webdriver
+from selenium.webdriver.common.by import By
 from werkzeug.serving import make_server
 
 from tests.integration.console.browser import Pages, chromium, needs_browser
@@ -15,6 +16,8 @@ from tests.integration.console.browser import Pages, chromium, needs_browser
 __all__ = ["chromium"]
 
 pytestmark = [needs_browser, pytest.mark.integration]
+
+OPERATION = ".opblock-summary-control"  # the button that shows an operation
 
 
 @pytest.fixture
@@ -29,11 +32,22 @@ def browser(intake: Flask, chromium: webdriver.Chrome) -> Iterator[Pages]:
     thread.join()
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
-@pytest.mark.parametrize("path", ["problems/", "problems/OVERDUE"])
-def test_axe_has_nothing_against_a_page(browser: Pages, path: str, width: int) -> None:
+@pytest.mark.parametrize("path", ["problems/", "problems/OVERDUE", "docs/"])
+def test_axe_has_nothing_against_a_page(browser: Pages, path: str, width: int, theme: str) -> None:
     browser.size(width)
+    browser.prefer(theme)
     browser.driver.get(f"{browser.url}/{path}")
-    browser.see("h1")
-    browser.photograph(f"intake-{path.replace('/', '-')}{width}")
-    assert browser.violations() == []
+    browser.see("h1, h2.title")
+    found = [] if path == "docs/" else browser.violations()
+    if path == "docs/":
+        browser.see(".opblock")
+        for shut in browser.driver.find_elements(By.CSS_SELECTOR, f"{OPERATION}[aria-expanded=false]"):
+            browser.script("arguments[0].click()", shut)
+        browser.see(".opblock-body")
+        browser.see(".try-out button").click()
+        browser.see(".execute")
+        found += browser.violations()
+    browser.photograph(f"intake-{path.replace('/', '-')}{theme}-{width}")
+    assert sorted(set(found)) == []
