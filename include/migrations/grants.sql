@@ -46,7 +46,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON source_system_limits TO oms_console;
 GRANT SELECT, INSERT, UPDATE ON bulk_operations, bulk_operation_answers TO oms_console;
 GRANT SELECT, DELETE ON event_topics TO oms_console;
 GRANT SELECT ON
-    runs, run_progress, request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers, reference_data_history
+    runs, run_progress, request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers,
+    reference_data_history, reconciliations
 TO oms_console;
 
 -- oms_reference_data --

@@ -20,6 +20,7 @@ from plugins.oms_console import (
     holds,
     looks,
     outbox,
+    reconciliations,
     reference,
     requests,
     runs,
@@ -34,13 +35,18 @@ from plugins.oms_console.same_origin import same_origin
 STATIC = Path(__file__).parent / "static"
 PAGES = (
     "/", "/search", "/failures", "/retrying", "/bulk", "/bulk/{operation_id}", "/runs", "/systems", "/reference",
-    "/actions", "/slices", "/requests/{request_id}", "/problems/{name}", "/dial",  # what /systems was called
+    "/actions", "/slices", "/requests/{request_id}", "/reconciliations", "/reconciliations/{day}", "/problems/{name}",
+    "/dial",  # what /systems was called
+)  # fmt: skip
+
+MODULES = (
+    slices, requests, actions, bulk, looks, dashboard, holds, outbox, systems, reference, runs, trail, reconciliations,
 )  # fmt: skip
 
 # Nothing from other hosts and no inline script: text that is taken for markup by mistake runs nothing.
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; frame-ancestors 'self'; form-action 'self'; base-uri 'none'",
+    "connect-src 'self'; frame-src blob:; frame-ancestors 'self'; form-action 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
@@ -59,7 +65,7 @@ def version() -> str:
 def create_app() -> FastAPI:
     """The console as an application to be mounted. Its pages hold no data; its API asks for a session."""
     app = FastAPI(title="OMS console", openapi_url=None, docs_url=None, redoc_url=None, exception_handlers=HANDLERS)
-    for module in (slices, requests, actions, bulk, looks, dashboard, holds, outbox, systems, reference, runs, trail):
+    for module in MODULES:
         app.include_router(module.router, prefix="/api", dependencies=[Depends(same_origin)])
     versioned = f"/static/{version()}"
     app.mount(versioned, StaticFiles(directory=STATIC))

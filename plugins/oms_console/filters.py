@@ -10,7 +10,17 @@ from psycopg.rows import DictRow
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from starlette.datastructures import QueryParams
 
-from include.oms.operators.selection import LARGEST_ID, MetadataValue, Name, Selection, State, select_requests
+from include.oms.operators.selection import (
+    FIRST_PAGE,
+    LARGEST_ID,
+    MetadataValue,
+    Name,
+    Place,
+    Selected,
+    Selection,
+    State,
+    select_requests,
+)
 from include.oms.words.model import RED_ENDS, Category, Stage, Status
 from include.oms.words.names import trimmed
 
@@ -125,8 +135,7 @@ def without_personal_data(params: QueryParams) -> bytes:
 
 
 async def chosen(
-    connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int, before: int = LARGEST_ID
-) -> list[int]:
-    """The ids of a page, newest first: ``limit`` at most, all below ``before``."""
-    page = await select_requests(connection, wanted.selection(), limit=limit, before=before)
-    return [it.request_id for it in page]
+    connection: AsyncConnection[DictRow], wanted: Filter, *, limit: int, place: Place = FIRST_PAGE
+) -> list[Selected]:
+    """A page of the requests of the filter, from ``place`` on: ``limit`` at most."""
+    return await select_requests(connection, wanted.selection(), limit=limit, place=place)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, HTTPException, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.oms.base import database
 from include.oms.base.settings import settings
@@ -26,6 +26,7 @@ QUERIES = {
     "xml": "look_at_xml",
     "pdf": "look_at_document",
 }
+OF_AN_ATTEMPT = ("xml", "pdf")
 MEDIA_TYPES = {
     "json": "application/json",
     "metadata": "application/json",
@@ -45,6 +46,14 @@ class Look(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     what: Literal["json", "metadata", "errors", "xml", "pdf"]
+    attempt: Annotated[int, Field(gt=0, le=2**31 - 1)] | None = None
+    """Whose XML or document; None: of the last that has one."""
+
+    @model_validator(mode="after")
+    def _of_an_attempt(self) -> Self:
+        if self.attempt and self.what not in OF_AN_ATTEMPT:
+            raise ValueError("an attempt has its XML and its document alone")
+        return self
 
 
 @router.post("/requests/{request_id}/looks")
@@ -52,10 +61,12 @@ async def look(request_id: int, asked: Look, user: GetUserDep) -> Response:
     """The payload, the metadata, the XML that Thunderhead got, or the document."""
     if not 0 < request_id <= LARGEST_ID:
         raise HTTPException(404, "there is no such request")
+    of_attempt = {"attempt": asked.attempt} if asked.what in OF_AN_ATTEMPT else {}
+    subject = f"{asked.what} of attempt {asked.attempt}" if asked.attempt else asked.what
     async with asynccontextmanager(connection)() as db, db.transaction():
-        rows = await database.rows(db, QUERIES[asked.what], request_id=request_id, actor=actor(user))
+        rows = await database.rows(db, QUERIES[asked.what], request_id=request_id, actor=actor(user), **of_attempt)
         if rows:
-            await audit(db, user, "look", request_id=request_id, subject=asked.what)
+            await audit(db, user, "look", request_id=request_id, subject=subject)
     if not rows:
         raise HTTPException(404, MISSING["pdf" if asked.what == "pdf" else "content"])
     if asked.what == "pdf":  # the database connection is closed before, because Thunderhead may be slow

@@ -8,12 +8,13 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
+from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from include.oms.base import database
 from include.oms.base.settings import settings
-from include.oms.operators.selection import LARGEST_ID
+from include.oms.operators.selection import FIRST_PAGE, LARGEST_ID, Order, Place, Selected
 from include.oms.words.names import trimmed
 from include.oms.words.problems import PROBLEMS
 from plugins.oms_console.audit import audit
@@ -28,7 +29,21 @@ EXPORT_PAGE = 1000
 
 router = APIRouter(dependencies=READ)
 
-Before: TypeAlias = Annotated[int, Query(gt=0, le=LARGEST_ID)]
+BEGUN_SHOWN = 20
+
+
+def the_place(
+    order: Order = Order.NEWEST,
+    after: Annotated[int | None, Query(gt=0, le=LARGEST_ID)] = None,
+    ended_at: AwareDatetime | None = None,
+) -> Place:
+    """Where the page begins. ``after`` and ``ended_at`` are what the page before has answered."""
+    if order is Order.ENDED and (after is None) != (ended_at is None):
+        raise HTTPException(422, "a page in the order of the ends begins after a request and its end")
+    return Place(order, after, ended_at)
+
+
+PageBegins: TypeAlias = Annotated[Place, Depends(the_place)]
 
 
 def the_filter(request: Request, user: GetUserDep) -> Filter:
@@ -48,35 +63,44 @@ Wanted: TypeAlias = Annotated[Filter, Depends(the_filter)]
 
 
 @router.get("/requests")
-async def search(
-    wanted: Wanted, user: GetUserDep, request: Request, db: Db, before: Before = LARGEST_ID
-) -> dict[str, Any]:
-    """A page of requests, newest first, and the id below which the next page starts.
+async def search(wanted: Wanted, place: PageBegins, user: GetUserDep, request: Request, db: Db) -> dict[str, Any]:
+    """A page of requests in an order, and where the next page begins.
 
     Metadata is personal data: a search by it is kept in the audit trail, but not its refreshes.
     """
     if wanted.personal and "if-none-match" not in request.headers:
         await audit(db, user, f"search_by_{wanted.personal}", subject=wanted.in_words())
-    ids = await chosen(db, wanted, limit=PAGE + 1, before=before)
-    rows = await database.rows(db, "list_requests", request_ids=ids[:PAGE])
-    return {"items": rows, "before": ids[PAGE - 1] if len(ids) > PAGE else None}
+    found = await chosen(db, wanted, limit=PAGE + 1, place=place)
+    items = await listed(db, found[:PAGE])
+    last = found[PAGE - 1] if len(found) > PAGE else None
+    is_by_end = place.order is Order.ENDED
+    following = {"after": last.request_id} | ({"ended_at": last.ended_at} if is_by_end else {}) if last else None
+    return {"items": items, "next": following}
+
+
+async def listed(db: AsyncConnection[DictRow], found: list[Selected]) -> list[DictRow]:
+    """What a list shows of these requests, in their order."""
+    rows = await database.rows(db, "list_requests", request_ids=[it.request_id for it in found])
+    by_id = {row["request_id"]: row for row in rows}
+    return [by_id[it.request_id] for it in found if it.request_id in by_id]
 
 
 @router.get("/requests/total")
 async def total(wanted: Wanted, db: Db) -> dict[str, Any]:
     """Count the requests of the filter, up to a bound."""
-    ids = await chosen(db, wanted, limit=MOST_COUNTED + 1)
-    return {"number": min(len(ids), MOST_COUNTED), "is_bound": len(ids) > MOST_COUNTED}
+    found = await chosen(db, wanted, limit=MOST_COUNTED + 1)
+    return {"number": min(len(found), MOST_COUNTED), "is_bound": len(found) > MOST_COUNTED}
 
 
 @router.get("/find")
 async def find(db: Db, q: Annotated[str, Query(min_length=1, max_length=300)]) -> dict[str, Any]:
-    """What a pasted text is, as filters of the search: ids and names that exist."""
+    """What a pasted text is, as filters of the search: ids and names that exist, or else those that begin with it."""
     text = trimmed(q)
-    (found,) = await database.rows(
-        db, "what_is_it", text=text, number=int(text) if text.isdecimal() and int(text) <= LARGEST_ID else None
-    )
-    return {"kinds": [kind for kind, is_one in found.items() if is_one], "text": text}
+    number = int(text) if text.isdecimal() and int(text) <= LARGEST_ID else None
+    (found,) = await database.rows(db, "what_is_it", text=text, number=number)
+    kinds = [kind for kind, is_one in found.items() if is_one]
+    begun = [] if kinds else await database.rows(db, "what_begins_with", text=text, digits=number, limit=BEGUN_SHOWN)
+    return {"kinds": kinds, "text": text, "begins": begun}
 
 
 @router.get("/failures")
@@ -114,10 +138,10 @@ async def export(wanted: Wanted, user: GetUserDep, db: Db) -> StreamingResponse:
 async def _all(wanted: Filter) -> AsyncIterator[list[DictRow]]:
     """Page by page, on a connection of its own: the call's own is closed before the body is sent."""
     async for db in connection():
-        before = LARGEST_ID
-        while ids := await chosen(db, wanted, limit=EXPORT_PAGE, before=before):
-            yield await database.rows(db, "list_requests", request_ids=ids)
-            before = ids[-1]
+        place = FIRST_PAGE
+        while found := await chosen(db, wanted, limit=EXPORT_PAGE, place=place):
+            yield await listed(db, found)
+            place = Place(request_id=found[-1].request_id)
 
 
 @router.get("/requests/{request_id}")

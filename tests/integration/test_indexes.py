@@ -23,6 +23,7 @@ PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT 
 BY_CHOICE = {
     "select_requests",  # any filter, or none: newest first
     "what_is_it",  # the first entry of an index, once for each source system
+    "what_begins_with",  # the same
     "days_not_reconciled",  # the first entry of an index, once a day
     "last_request_id",  # the last entry of an index, once after a restore
     "leave_ids_behind",  # the same

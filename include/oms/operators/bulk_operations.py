@@ -25,7 +25,7 @@ from include.oms.base import database
 from include.oms.ending.final_status import End, bring_to_end
 from include.oms.ending.retrigger import retrigger_requests
 from include.oms.operators.audit import Door, keep_action
-from include.oms.operators.selection import LARGEST_ID, Selected, Selection, State, pages, select_requests
+from include.oms.operators.selection import LARGEST_ID, Place, Selected, Selection, State, pages, select_requests
 from include.oms.outside.pace import Pace
 from include.oms.slices.early_wake import wake_jobs
 from include.oms.words.errors import OmsError
@@ -363,7 +363,8 @@ async def _work_piece(connection: AsyncConnection[DictRow], leased: Leased, size
         limit = min(size, leased.counted - held[0]["worked"])  # never more than were counted
         if limit <= 0:
             return []
-        page = await select_requests(connection, leased.selection, limit=limit, before=held[0]["next_before"])
+        place = Place(request_id=held[0]["next_before"])
+        page = await select_requests(connection, leased.selection, limit=limit, place=place)
         if not page:
             return []
         results = await _act(connection, leased, page)

@@ -79,6 +79,52 @@ FROM run_progress
 WHERE run_id < %(before)s AND (NOT %(open_only)s::boolean OR completed_at IS NULL)
 ORDER BY run_id DESC LIMIT %(limit)s;
 
+-- what_begins_with --
+-- Ids and names that begin with a text: a kind, named as the search's filter, and the whole id or name. `digits` is the
+-- text as a number, or null. Of a Thunderhead batch's name the request's id is taken: PREFIX-request-attempt.
+WITH RECURSIVE systems AS (  -- every source system, one index probe each
+    (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.source_system FROM document_requests r
+            WHERE r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
+    FROM systems s WHERE s.source_system IS NOT NULL
+), begun AS (  -- the numbers that begin with these digits: 47, 470 to 479, 4700 to 4799 ...
+    SELECT digits * power AS first, (digits + 1) * power - 1 AS last, kind
+    FROM (VALUES (%(digits)s::numeric, 'id'),
+                 ((regexp_match(%(text)s, '-([1-9][0-9]{0,17})$'))[1]::numeric, 'name'),
+                 ((regexp_match(%(text)s, '-([1-9][0-9]{0,17})-[0-9]*$'))[1]::numeric, 'whole')) given (digits, kind)
+    CROSS JOIN LATERAL (SELECT 10::numeric ^ n AS power FROM generate_series(0, 18) AS n
+                        WHERE kind <> 'whole' OR n = 0) powers
+    WHERE digits > 0 AND (digits + 1) * power <= 9223372036854775807
+)
+(SELECT 'request_id' AS kind, f.request_id::text AS text FROM begun b CROSS JOIN LATERAL (
+    SELECT request_id FROM document_requests
+    WHERE request_id BETWEEN b.first::bigint AND b.last::bigint
+    ORDER BY request_id DESC LIMIT %(limit)s) f
+ WHERE b.kind = 'id' ORDER BY f.request_id DESC LIMIT %(limit)s)
+UNION ALL
+(SELECT 'batch_id', f.thunderhead_batch_id::text FROM begun b CROSS JOIN LATERAL (
+    SELECT thunderhead_batch_id FROM thunderhead_batches
+    WHERE thunderhead_batch_id BETWEEN b.first::bigint AND b.last::bigint
+    ORDER BY thunderhead_batch_id DESC LIMIT %(limit)s) f
+ WHERE b.kind = 'id' ORDER BY f.thunderhead_batch_id DESC LIMIT %(limit)s)
+UNION ALL
+(SELECT 'correlation_id', f.request_correlation_id FROM systems s CROSS JOIN LATERAL (
+    SELECT request_correlation_id FROM document_requests r
+    WHERE r.source_system = s.source_system
+      AND r.request_correlation_id ~>=~ %(text)s AND r.request_correlation_id ~<~ (%(text)s || chr(1114111))
+    LIMIT %(limit)s) f
+ ORDER BY 2 LIMIT %(limit)s)
+UNION ALL
+(SELECT 'batch_name', f.batch_name FROM begun b CROSS JOIN LATERAL (
+    SELECT batch_name FROM (
+        SELECT request_id, batch_name FROM thunderhead_batches
+        WHERE request_id BETWEEN b.first::bigint AND b.last::bigint
+        ORDER BY request_id DESC LIMIT 1000) newest  -- a name with another beginning is looked for among these
+    WHERE starts_with(batch_name, %(text)s) LIMIT %(limit)s) f
+ WHERE b.kind <> 'id' ORDER BY 2 LIMIT %(limit)s)
+LIMIT %(limit)s;
+
 -- list_requests --
 -- These requests for a list, each with its last error and its newest batch, without payload and metadata.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
@@ -191,24 +237,26 @@ WITH found AS (
 SELECT content FROM found WHERE content IS NOT NULL;
 
 -- look_at_xml --
--- The XML that was last submitted to Thunderhead. The timeline keeps who looked.
+-- The XML that was submitted to Thunderhead: of one attempt, or of the last. The timeline keeps who looked.
 WITH found AS (
-    SELECT x.xml AS content FROM thunderhead_batches b JOIN batch_payloads x USING (batch_key)
-    WHERE b.request_id = %(request_id)s ORDER BY b.attempt DESC LIMIT 1
+    SELECT x.xml AS content, b.attempt FROM thunderhead_batches b JOIN batch_payloads x USING (batch_key)
+    WHERE b.request_id = %(request_id)s AND b.attempt = coalesce(%(attempt)s::integer, b.attempt)
+    ORDER BY b.attempt DESC LIMIT 1
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
-    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "xml"}' FROM found
+    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, jsonb_build_object('what', 'xml', 'attempt', attempt) FROM found
 )
 SELECT content FROM found;
 
 -- look_at_document --
--- The id of the request's newest document. The timeline keeps who looked.
+-- The id of a request's document: of one attempt, or of the newest. The timeline keeps who looked.
 WITH found AS (
-    SELECT dms_document_id FROM thunderhead_batches
-    WHERE request_id = %(request_id)s AND dms_document_id IS NOT NULL ORDER BY attempt DESC LIMIT 1
+    SELECT dms_document_id, attempt FROM thunderhead_batches
+    WHERE request_id = %(request_id)s AND dms_document_id IS NOT NULL AND attempt = coalesce(%(attempt)s::integer, attempt)
+    ORDER BY attempt DESC LIMIT 1
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
-    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, '{"what": "pdf"}' FROM found
+    SELECT %(request_id)s, 'LOOKED_AT', %(actor)s, jsonb_build_object('what', 'pdf', 'attempt', attempt) FROM found
 )
 SELECT dms_document_id FROM found;
 
@@ -374,3 +422,16 @@ RETURNING source_system;
 -- The changes of one row of reference data or configuration, newest first.
 SELECT utc_text(at) AS at, changed_by, before, after FROM reference_data_history
 WHERE kind = %(kind)s AND row_id = %(row_id)s ORDER BY entry_id DESC LIMIT 100;
+
+-- reconciliations --
+-- The newest daily reconciliations. Each number of discrepancies is complete.
+SELECT to_char(window_from AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, utc_text(window_from) AS window_from,
+       utc_text(window_to) AS window_to, utc_text(made_at) AS made_at, dag_run_id, adds_up, counts
+FROM reconciliations ORDER BY window_from DESC, window_to DESC LIMIT %(limit)s;
+
+-- reconciliation_of --
+-- The reconciliation of one window, with the first discrepancies of each kind.
+SELECT utc_text(window_from) AS window_from, utc_text(window_to) AS window_to, utc_text(made_at) AS made_at, dag_run_id,
+       adds_up, counts, discrepancies, ARRAY(
+           SELECT DISTINCT it->>'kind' FROM jsonb_array_elements(discrepancies) AS listed (it)) AS kinds
+FROM reconciliations WHERE window_from = %(window_from)s AND window_to = %(window_to)s;

@@ -40,6 +40,36 @@ class State(StrEnum):
     SET_ASIDE = "set_aside"  # a final event was refused for good
 
 
+class Order(StrEnum):
+    """The orders of a search. Each has an index."""
+
+    NEWEST = "newest"  # the newest request first
+    OLDEST = "oldest"  # the oldest request first
+    ENDED = "ended"  # the last end first; open requests are left out
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page of a selection begins: after this request, in this order. Without a request it is the first page."""
+
+    order: Order = Order.NEWEST
+    request_id: int | None = None
+    ended_at: datetime | None = None  # of the request, in the order ENDED
+
+    def values(self) -> dict[str, Any]:
+        """The values of the query ``select_requests`` that say where it begins."""
+        return {
+            "order": self.order,
+            "before": LARGEST_ID if self.request_id is None or self.order is not Order.NEWEST else self.request_id,
+            "after": self.request_id if self.order is Order.OLDEST else None,
+            "ended_before": self.ended_at,
+            "ended_before_id": self.request_id,
+        }
+
+
+FIRST_PAGE = Place()
+
+
 class Selection(BaseModel):
     """A filter on requests. A field that is None does not filter; all others must match."""
 
@@ -70,7 +100,7 @@ class Selection(BaseModel):
     ended_to: AwareDatetime | None = None  # exclusive
 
     def values(self) -> dict[str, Any]:
-        """The values of the query ``select_requests``, without ``limit``, ``before`` and ``newest``."""
+        """The values of the query ``select_requests`` that filter."""
         values = self.model_dump(exclude={"metadata"})
         pairs = self.metadata or ()
         keys, texts = [key for key, _ in pairs] or None, [text for _, text in pairs] or None
@@ -97,17 +127,18 @@ class Selected:
 
 
 async def select_requests(
-    connection: AsyncConnection[DictRow], selection: Selection, *, limit: int, before: int = LARGEST_ID
+    connection: AsyncConnection[DictRow], selection: Selection, *, limit: int, place: Place = FIRST_PAGE
 ) -> list[Selected]:
-    """A page of a selection, newest first: ``limit`` requests at most, all with ids below ``before``."""
+    """A page of a selection: ``limit`` requests at most, from ``place`` on, in its order."""
     cursor = connection.cursor(row_factory=class_row(Selected))
-    values = selection.values() | {"limit": limit, "before": before}
+    values = selection.values() | place.values() | {"limit": limit}
 
     async def page(newest: int | None) -> list[Selected]:
         await cursor.execute(query("select_requests"), values | {"newest": newest}, prepare=False)
         return await cursor.fetchall()
 
-    if selection.metadata or selection.category:  # a million may match, and the newest usually fill the page
+    # A million may match, and the newest usually fill the page.
+    if place.order is Order.NEWEST and (selection.metadata or selection.category):
         found = await page(limit + NEWEST_LOOKED_AT)
         if len(found) == limit:
             return found
@@ -118,7 +149,7 @@ async def pages(
     connection: AsyncConnection[DictRow], selection: Selection, *, page_size: int
 ) -> AsyncIterator[list[Selected]]:
     """All pages of a selection. A request is returned once, even if it changes in the meantime."""
-    before = LARGEST_ID
-    while page := await select_requests(connection, selection, limit=page_size, before=before):
+    place = FIRST_PAGE
+    while page := await select_requests(connection, selection, limit=page_size, place=place):
         yield page
-        before = page[-1].request_id
+        place = Place(request_id=page[-1].request_id)

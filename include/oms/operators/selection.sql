@@ -1,5 +1,5 @@
 -- select_requests --
--- A page of the requests of a selection, newest first, each with its last error. A filter that is NULL matches every
+-- A page of the requests of a selection in one of three orders, each with its last error. A filter that is NULL matches every
 -- request. The statement is never prepared: PostgreSQL plans it with its values, so that the filters in use find their
 -- index. Metadata and error category are looked up among the `newest` requests that have them; NULL: among all.
 -- The console's list, counts, export and retrigger use this query, and so does document_retrigger.
@@ -14,7 +14,10 @@ SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type,
        r.status, r.stage, e.category, r.revision, r.attempts, r.created_at, r.ended_at
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
-WHERE r.request_id < %(before)s::bigint
+WHERE r.request_id < %(before)s::bigint AND (%(after)s::bigint IS NULL OR r.request_id > %(after)s::bigint)
+  AND (%(order)s::text <> 'ended' OR r.ended_at IS NOT NULL)
+  AND (%(ended_before)s::timestamptz IS NULL
+       OR (r.ended_at, r.request_id) < (%(ended_before)s::timestamptz, %(ended_before_id)s::bigint))
   AND (%(request_ids)s::bigint[] IS NULL OR r.request_id = ANY (%(request_ids)s::bigint[]))
   AND (%(correlation_ids)s::text[] IS NULL
        OR r.request_correlation_id = ANY (%(correlation_ids)s::text[])
@@ -82,7 +85,10 @@ WHERE r.request_id < %(before)s::bigint
       SELECT FROM unnest(%(keys)s::text[], %(values)s::text[]) AS wanted (key, value)
       WHERE NOT EXISTS (SELECT FROM request_metadata m WHERE m.request_id = r.request_id
                         AND m.key = wanted.key AND m.value = wanted.value)))
-ORDER BY r.request_id DESC LIMIT %(limit)s;
+-- What is not the wanted order becomes a constant, which the planner leaves out: an index gives the rows in this order.
+ORDER BY CASE WHEN %(order)s::text = 'ended' THEN r.ended_at END DESC,
+         CASE WHEN %(order)s::text = 'oldest' THEN r.request_id END,
+         r.request_id DESC LIMIT %(limit)s;
 
 -- database_time --
 -- The time of the database's clock, which also sets ended_at.

@@ -110,13 +110,16 @@ async def days_to_make_up_for(connection: AsyncConnection[DictRow], before: date
 
 
 async def store(connection: AsyncConnection[DictRow], done: Reconciliation, *, dag_run_id: str) -> None:
-    """Store the report; it replaces an earlier one of the same window."""
+    """Store the report; it replaces an earlier one of the same window.
+
+    The counts also have the complete number of each kind of discrepancy.
+    """
     await database.execute(
         connection,
         "store_reconciliation",
         dag_run_id=dag_run_id,
         adds_up=done.adds_up,
-        counts=Jsonb({name: done.counts[name] for name in WHAT_IS_COUNTED}),
+        counts=Jsonb({**{name: done.counts[name] for name in WHAT_IS_COUNTED}, **done.found.numbers}),
         discrepancies=Jsonb([asdict(it) for it in done.found.listed]),
         report=done.report(),
         **done.window.values(),

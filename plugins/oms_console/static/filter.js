@@ -3,7 +3,7 @@
 
 const LISTS = new Set(["status"]);
 const FLAGS = new Set(["withdrawn"]);
-const OF_THE_PAGE = new Set(["before", "n"]);
+const OF_THE_PAGE = new Set(["order", "after", "ended_at", "n"]);
 
 /**
  * The filter as the API's bodies have it. Ids stay texts: no digit of a long one is lost.

@@ -7,6 +7,7 @@ import { el, fill, note } from "./dom.js";
 import { failures } from "./failures.js";
 import { at, loginLink, showAddress } from "./links.js";
 import { problem } from "./problem.js";
+import { reconciliations } from "./reconciliations.js";
 import { reference } from "./reference.js";
 import { request } from "./request.js";
 import { retrying } from "./retrying.js";
@@ -28,6 +29,7 @@ const VIEWS = {
   bulk: ["Bulk operations", bulk],
   systems: ["Outside systems", systems],
   reference: ["Reference data", reference],
+  reconciliations: ["Reconciliation", reconciliations],
   actions: ["Operator actions", trail],
 };
 /** @type {Record<string, View>} */

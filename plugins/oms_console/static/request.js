@@ -1,18 +1,16 @@
 // @ts-check
 // One request: what happened to it, across intake, jobs, Thunderhead and operators.
-import { get, send } from "./api.js";
+import { get } from "./api.js";
 import { cancel, publishAgain, reopen, resolve, retriggerRows, retryNow } from "./actions.js";
-import { copyButton, draw, el, empty, fill, note, plainButton, say } from "./dom.js";
-import { parse, pretty } from "./json.js";
+import { attempts, sideBySide } from "./attempts.js";
+import { copyButton, draw, el, empty, fill, note, plainButton } from "./dom.js";
 import { addressOf, at, instanceLink, isFramed, taskInstanceLink } from "./links.js";
+import { personal } from "./looks.js";
 import { withCode } from "./problem.js";
 import { keepFresh } from "./refresh.js";
 import { table } from "./table.js";
 import { dueIn, instant, withTimes } from "./times.js";
 import { badge, isRed, isWithdrawn, number, whatRetriggerDoes } from "./words.js";
-
-/** @type {Record<string, string>} */
-const EXTENSIONS = { json: "json", xml: "xml", pdf: "pdf", metadata: "metadata.json" };
 
 /**
  * @param {any} shown
@@ -145,36 +143,6 @@ function timeline(shown) {
   );
 }
 
-/** @param {any} batch its document id, or what its request waits for */
-const documentOf = (batch) =>
-  batch.document_id_missing_since
-    ? [
-        "waits for the document id: Thunderhead says COMPLETED without one since ",
-        instant(batch.document_id_missing_since),
-      ]
-    : batch.dms_document_id;
-
-/** @param {any} shown */
-function attempts(shown) {
-  if (!shown.batches.length)
-    return empty("Nothing has been sent to Thunderhead", "A batch appears here with the first submission.");
-  const of = (/** @type {string} */ name) => (/** @type {any} */ batch) => batch[name];
-  return table(
-    [
-      { head: "Attempt", cell: of("attempt") },
-      { head: "Batch name", cell: (batch) => [batch.batch_name, copyButton(batch.batch_name, "the batch name")] },
-      { head: "Thunderhead's id", cell: of("thunderhead_batch_id") },
-      { head: "Status", cell: of("status") },
-      { head: "Config", cell: of("batch_config_id") },
-      { head: "Submitted", cell: (batch) => instant(batch.submitted_at) },
-      { head: "Ended", cell: (batch) => instant(batch.ended_at) },
-      { head: "Document", cell: documentOf },
-      { head: "Last held by", cell: instanceLink },
-    ],
-    shown.batches,
-  );
-}
-
 /** @param {any} shown */
 function errors(shown) {
   if (!shown.errors.length) return empty("No error", "Nothing has gone wrong with it so far.");
@@ -216,91 +184,20 @@ function events(shown) {
 }
 
 /**
- * @param {any} shown
- * @param {any} me
- * @param {() => void} changed
- * @param {Element} place where a text that was asked for stands
- */
-function personal(shown, me, changed, place) {
-  if (!me.may.act)
-    return note("quiet", "Payload, metadata, error texts and document are personal data. Your role may not see them.");
-  const look = async (/** @type {string} */ what, /** @type {boolean} */ isSaved) => {
-    try {
-      const answer = await send("POST", `requests/${shown.request_id}/looks`, { what });
-      if (isSaved) save(await answer.blob(), `request-${shown.request_id}.${EXTENSIONS[what]}`);
-      else
-        fill(place, el("pre", { tabIndex: 0, role: "region", "aria-label": what }, laidOut(await answer.text(), what)));
-      changed();
-    } catch (error) {
-      say(/** @type {Error} */ (error).message);
-    }
-  };
-  const button = (/** @type {string} */ text, /** @type {string} */ what, /** @type {boolean} */ isSaved, can = true) =>
-    plainButton(text, () => look(what, isSaved), { disabled: !can });
-  const hasBatch = shown.batches.length > 0;
-  return [
-    el(
-      "p",
-      { class: "quiet" },
-      "Personal data. Each look is an entry in the timeline, with your name.",
-      shown.metadata_keys.length ? ` Metadata: ${shown.metadata_keys.join(", ")}.` : "",
-    ),
-    el(
-      "div",
-      { class: "bar" },
-      button("Show metadata", "metadata", false, shown.metadata_keys.length > 0),
-      button("Show JSON", "json", false, shown.has_content),
-      button("Show error texts", "errors", false, shown.errors.length > 0),
-      button("Show XML", "xml", false, hasBatch),
-      button("Download JSON", "json", true, shown.has_content),
-      button("Download XML", "xml", true, hasBatch),
-      button(
-        "Download PDF",
-        "pdf",
-        true,
-        shown.batches.some((/** @type {any} */ batch) => batch.dms_document_id),
-      ),
-    ),
-  ];
-}
-
-/**
- * @param {string} text
- * @param {string} what
- */
-function laidOut(text, what) {
-  if (what === "metadata")
-    return Object.entries(parse(text))
-      .map(([key, value]) => `${key}: ${value}`)
-      .join("\n");
-  if (what === "errors")
-    return parse(text)
-      .map((/** @type {any} */ one) => `${one.at} attempt ${one.attempt}, ${one.category}: ${one.description}`)
-      .join("\n");
-  return what === "json" ? pretty(text) : text;
-}
-
-/**
- * @param {Blob} blob
- * @param {string} name
- */
-function save(blob, name) {
-  const link = el("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-/**
  * @param {Element} page
  * @param {{ me: any, id: string }} of
  */
 export async function request(page, { me, id }) {
   const parts = Object.fromEntries(
-    ["head", "why", "facts", "data", "timeline", "attempts", "errors", "events"].map((name) => [name, el("div")]),
+    ["head", "why", "facts", "data", "timeline", "attempts", "both", "errors", "events"].map((name) => [
+      name,
+      el("div"),
+    ]),
   );
   const place = el("div");
   const section = (/** @type {string} */ title, /** @type {string} */ idOf, /** @type {any[]} */ ...content) =>
     el("section", { id: idOf }, el("h2", {}, title), content);
+  const both = sideBySide(parts.both, me);
   let isFirst = true;
   const show = async () => {
     const shown = await get(`requests/${encodeURIComponent(id)}`);
@@ -310,6 +207,7 @@ export async function request(page, { me, id }) {
     draw(parts.data, personal(shown, me, show, place));
     draw(parts.timeline, timeline(shown));
     draw(parts.attempts, attempts(shown));
+    both(shown);
     draw(parts.errors, errors(shown));
     draw(parts.events, events(shown));
     if (!isFirst) return;
@@ -324,7 +222,7 @@ export async function request(page, { me, id }) {
         el("div", {}, parts.facts, section("Payload, metadata, document", "data", parts.data, place)),
         section("Timeline", "timeline", parts.timeline),
       ),
-      section("Attempts at Thunderhead", "batches", parts.attempts),
+      section("Attempts at Thunderhead", "batches", parts.attempts, parts.both),
       section("Errors", "errors", parts.errors),
       section("Final events", "events", parts.events),
     );

@@ -36,6 +36,8 @@ const KINDS = {
 };
 /** Filters that a link brings; the form keeps them, and a chip takes each away. */
 const HIDDEN = ["cause", "document_name", "document_type"];
+/** @type {Record<string, string>} */
+const ORDERS = { newest: "Newest first", oldest: "Oldest first", ended: "Last ended first" };
 const PERSONAL = new Set(["metadata", "error_text"]);
 /** @type {[string, string, string[] | Record<string, string>][]} */
 const CHOICES = [
@@ -141,7 +143,7 @@ function oneBox() {
     const text = new FormData(event.target).get("q");
     if (!text) return;
     try {
-      const { kinds, text: cleaned } = await get(`find?${new URLSearchParams({ q: String(text) })}`);
+      const { kinds, text: cleaned, begins } = await get(`find?${new URLSearchParams({ q: String(text) })}`);
       if (kinds.length === 1) location.assign(at("search", { [kinds[0]]: cleaned }));
       else if (kinds.length)
         fill(
@@ -153,7 +155,22 @@ function oneBox() {
             kinds.map((/** @type {string} */ kind) => link(kind, cleaned)),
           ),
         );
-      else fill(answer, el("p", { class: "quiet" }, "No request, batch, client or document has this id or name."));
+      else if (begins.length)
+        fill(
+          answer,
+          el(
+            "ul",
+            { class: "begins", "aria-label": `What begins with ${cleaned}` },
+            begins.map((/** @type {any} */ one) =>
+              el("li", {}, KINDS[one.kind], " ", el("a", { href: at("search", { [one.kind]: one.text }) }, one.text)),
+            ),
+          ),
+        );
+      else
+        fill(
+          answer,
+          el("p", { class: "quiet" }, "No request, batch, client or document has this id or name, or begins with it."),
+        );
     } catch (error) {
       fill(answer, note("bad", /** @type {Error} */ (error).message));
     }
@@ -161,7 +178,7 @@ function oneBox() {
   return el(
     "form",
     { class: "find", role: "search", "aria-label": "Find by any id or name", onsubmit: find },
-    el("label", { for: "q" }, "Any id or name"),
+    el("label", { for: "q" }, "Any id or name, or its beginning"),
     el("input", {
       id: "q",
       name: "q",
@@ -275,7 +292,7 @@ export async function search(page, { me }) {
   /** @type {any} */
   let total = null;
   const first = Number(params.get("n") ?? 1);
-  const view = () => draw(results, found.items.length ? [bar(), list(), pages()] : nothing());
+  const view = () => draw(results, found.items.length ? [bar(), orders(), list(), pages()] : nothing());
   const nothing = () =>
     empty(
       "No request matches",
@@ -314,25 +331,42 @@ export async function search(page, { me }) {
         "Export as CSV",
       ),
     );
+  const order = params.get("order") ?? "newest";
+  const orders = () =>
+    el(
+      "div",
+      { class: "pick", role: "group", "aria-label": "Order" },
+      Object.entries(ORDERS).map(([key, text]) =>
+        el(
+          "a",
+          {
+            class: "button plain",
+            href: `${at("search")}?${inOrder(key)}`,
+            "aria-current": key === order ? "true" : undefined,
+          },
+          text,
+        ),
+      ),
+    );
+  const inOrder = (/** @type {string} */ key, /** @type {Record<string, any>} */ more = {}) =>
+    new URLSearchParams([...filter, ["order", key], ...Object.entries(more)]);
   const list = () => requestList(found.items, { mayAct: me.may.act, selected, redraw: view, changed: show });
   const pages = () =>
     el(
       "nav",
       { class: "pages", "aria-label": "Pages" },
-      params.get("before") ? el("a", { class: "button plain", href: `${at("search")}?${filter}` }, "Newest") : null,
-      found.before
+      params.get("after")
+        ? el("a", { class: "button plain", href: `${at("search")}?${inOrder(order)}` }, "First page")
+        : null,
+      found.next
         ? el(
             "a",
             {
               class: "button plain",
               rel: "next",
-              href: `${at("search")}?${new URLSearchParams([
-                ...filter,
-                ["before", found.before],
-                ["n", String(first + PAGE)],
-              ])}`,
+              href: `${at("search")}?${inOrder(order, { ...found.next, n: first + PAGE })}`,
             },
-            "Older",
+            "Next page",
           )
         : null,
     );

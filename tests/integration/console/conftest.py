@@ -15,6 +15,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
+from psycopg.types.json import Jsonb
 
 from include.jobs import doors
 from include.oms.base import database as oms_database
@@ -88,6 +89,30 @@ class Console:
                 [request_id, job, slice_id],
             )
         return int(slice_id)
+
+    def batch(self, request_id: int, attempt: int, status: str = "COMPLETED", *, xml: str = "", **columns: Any) -> None:
+        """An attempt of the request at Thunderhead, with what was submitted."""
+        row = {
+            "request_id": request_id, "attempt": attempt, "batch_name": f"OMS-{request_id}-{attempt}",
+            "batch_config_id": "1", "status": status,
+        } | columns  # fmt: skip
+        (key,) = self.db.execute(
+            f"INSERT INTO thunderhead_batches ({', '.join(row)}) VALUES ({', '.join(f'%({name})s' for name in row)})"
+            " RETURNING batch_key",
+            row,
+        ).fetchone() or (0,)
+        if xml:
+            self.db.execute("INSERT INTO batch_payloads (batch_key, xml) VALUES (%s, %s)", [key, xml])
+
+    def reconciliation(self, day: str, *found: dict[str, Any], **counts: int) -> None:
+        """The report of a UTC day, with these discrepancies."""
+        self.db.execute(
+            """INSERT INTO reconciliations (window_from, window_to, dag_run_id, adds_up, counts, discrepancies, report)
+               VALUES (%(day)s::date::timestamp AT TIME ZONE 'UTC',
+                       (%(day)s::date + interval '1 day') AT TIME ZONE 'UTC',
+                       'scheduled__1', %(adds_up)s, %(counts)s, %(found)s, '')""",
+            {"day": day, "adds_up": not found, "counts": Jsonb(counts), "found": Jsonb(found)},
+        )
 
     def trail(self) -> list[tuple[str, ...]]:
         """Who did what to what and why, as the audit trail has it, oldest first."""

@@ -13,7 +13,8 @@ import pytest
 from include.oms.base import database
 from include.oms.base.settings import settings
 from include.oms.ending.retrigger import retrigger_slice
-from include.oms.operators.selection import State
+from include.oms.operators.selection import Order, State
+from include.oms.upkeep.discrepancies import Kind
 from include.oms.words.model import Category, Stage, Status
 from plugins.oms_console import requests
 from plugins.oms_console.app import STATIC
@@ -195,15 +196,24 @@ async def test_each_filter_finds_exactly_what_it_says(console: Console, wanted: 
     assert not (await console.get("requests", **wanted, request_id=mine + 100))["items"]
 
 
-async def test_pages_follow_each_other_without_gap_or_double(console: Console) -> None:
-    ids = [console.request() for _ in range(120)]
-    seen, before = [], None
-    while True:
-        page = await console.get("requests", **({"before": before} if before else {}))
+@pytest.mark.parametrize("order", Order)
+async def test_pages_follow_each_other_without_gap_or_double(console: Console, order: Order) -> None:
+    ids = [console.request("FAILED") for _ in range(120)]
+    console.db.execute("UPDATE document_requests SET ended_at = now() - (request_id / 7) % 10 * interval '1 h'")
+    wanted = {
+        Order.NEWEST: ids[::-1],
+        Order.OLDEST: ids,
+        Order.ENDED: sorted(ids, key=lambda it: (it // 7 % 10, -it)),
+    }
+    seen, place = [], {}
+    while place is not None:
+        page = await console.get("requests", order=order, **place)
         seen += [row["request_id"] for row in page["items"]]
-        if (before := page["before"]) is None:
-            break
-    assert seen == ids[::-1]
+        place = page["next"]
+    assert seen == wanted[order]
+    open_one = console.request()
+    found = await console.get("requests", order=order, request_id=open_one)
+    assert bool(found["items"]) == (order is not Order.ENDED)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +337,9 @@ async def test_a_database_that_is_out_is_told_in_a_sentence(console: Console, mo
     assert "nobody" not in answer.text
 
 
-@pytest.mark.parametrize("enum", [Category, Status, Stage, State])
+@pytest.mark.parametrize("enum", [Category, Status, Stage, State, Kind, Order])
 def test_the_pages_know_every_word(enum: type[StrEnum]) -> None:
-    words = (STATIC / "words.js").read_text("utf-8") + (STATIC / "search.js").read_text("utf-8")
+    words = "".join((STATIC / f"{name}.js").read_text("utf-8") for name in ("words", "search", "reconciliations"))
     assert [word for word in enum if not re.search(rf"\b{word}\b", words)] == []
 
 
@@ -365,6 +375,33 @@ async def test_a_text_from_outside_is_shown_on_an_audited_look(console: Console)
     assert answer.json()[0]["description"] == IBAN
     assert console.timeline(mine) == [("LOOKED_AT", "airflow:ada")]
     assert console.trail() == [("airflow:ada", "look", "errors", None)]
+
+
+async def test_a_look_at_one_attempt_shows_its_xml(console: Console) -> None:
+    mine = console.request("FAILED")
+    console.batch(mine, 1, "FAILED", xml="<first/>")
+    console.batch(mine, 2, "FAILED", xml="<second/>")
+    for attempt, text in ((1, "<first/>"), (2, "<second/>"), (None, "<second/>")):
+        more = {"attempt": attempt} if attempt else {}
+        assert (await console.post(f"requests/{mine}/looks", what="xml", **more)).text == text
+    assert [subject for _, _, subject, _ in console.trail()] == ["xml of attempt 1", "xml of attempt 2", "xml"]
+    assert (await console.post(f"requests/{mine}/looks", what="xml", attempt=3)).status_code == 404
+    assert (await console.post(f"requests/{mine}/looks", what="json", attempt=1)).status_code == 422
+    assert len(console.timeline(mine)) == 3
+
+
+async def test_reconciliations_are_listed_and_a_day_tells_what_does_not_add_up(console: Console) -> None:
+    wrong = {"kind": "ORPHAN", "request_id": 7, "batch_name": "OMS-7-1", "detail": "not known here"}
+    console.reconciliation("2026-11-25", requests_in=3, ends=3, events=3)
+    console.reconciliation("2026-11-26", wrong, requests_in=5, ORPHAN=101)
+    console.log_in("viewer")
+    days = await console.get("reconciliations")
+    assert [(row["day"], row["adds_up"]) for row in days] == [("2026-11-26", False), ("2026-11-25", True)]
+    shown = await console.get("reconciliations/2026-11-26")
+    assert (shown["kinds"], shown["discrepancies"]) == ({"ORPHAN": 101}, [wrong])
+    assert (shown["window_from"][:16], shown["counts"]["requests_in"]) == ("2026-11-26T00:00", 5)
+    assert (await console.http.get("/api/reconciliations/2026-11-24")).status_code == 404
+    assert (await console.http.get("/api/reconciliations/yesterday")).status_code == 422
 
 
 async def test_failures_are_groups_by_cause_document_and_client(console: Console) -> None:
@@ -409,6 +446,12 @@ async def test_the_one_box_knows_what_was_pasted(console: Console) -> None:
         "CIBT": ["source_system"], "POSHOOFF": ["document_name"], "INVOICE": ["document_type"], "x": [], "9" * 30: [],
     }  # fmt: skip
     assert {text: (await console.get("find", q=text))["kinds"] for text in wanted} == wanted
+    begins = {
+        "A-": [("correlation_id", "A-1")], "OMS-1-": [("batch_name", "OMS-1-1")], "OMS-1": [("batch_name", "OMS-1-1")],
+        "7": [("batch_id", "77")], "a-": [], "S-1": [], "A%": [], "0": [], "1" * 18: [],
+    }  # fmt: skip
+    for text, expected in begins.items():
+        assert [(it["kind"], it["text"]) for it in (await console.get("find", q=text))["begins"]] == expected, text
     found = await console.get("requests", batch_name="OMS-1-1", created_to="2100-01-01T00:00:00Z")
     assert [row["request_id"] for row in found["items"]] == [mine]
     ended = await console.get("requests", ended_from="2000-01-01T00:00:00Z", ended_to="2100-01-01T00:00:00Z")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pypdf
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -36,6 +38,30 @@ def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         headers = {"Authorization": f"Bearer {token}"}
         monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: (url, headers))
         yield
+
+
+@pytest.fixture
+def thunderhead(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Thunderhead that has a document for every id."""
+    with listening(Document()) as url:
+        monkeypatch.setenv("AIRFLOW_CONN_THUNDERHEAD_API", url)
+        yield url
+
+
+class Document:
+    """Answers every call with a PDF of one page."""
+
+    def __init__(self) -> None:
+        writer, file = pypdf.PdfWriter(), io.BytesIO()
+        writer.add_blank_page(300, 300)
+        writer.write(file)
+        self.content = file.getvalue()
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        headers = [(b"content-type", b"application/pdf")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.content})
 
 
 # -- a stale page undoes nothing ------------------------------------------------------------------
@@ -368,6 +394,80 @@ def test_a_request_leads_to_its_problems_page_and_has_an_address(console: Consol
     assert "`" not in pages.see("main").text
 
 
+def test_the_one_box_offers_what_begins_with_the_text(console: Console, pages: Pages) -> None:
+    for name in ("SPRING-1", "SPRING-2", "OTHER"):
+        console.request(request_correlation_id=name)
+    pages.open("search")
+    pages.see("#q").send_keys("SPRING-" + Keys.ENTER)
+    pages.see(".begins", "SPRING-1")
+    pages.photograph("begins-with")
+    pages.click(".begins a", "SPRING-2")
+    pages.see(".count", "1–1 of 1")
+
+
+def test_a_search_is_sorted_and_its_pages_keep_the_order(console: Console, pages: Pages) -> None:
+    ids = [console.request() for _ in range(51)]
+    pages.open("search")
+    pages.click(".pick a", "Oldest first")
+    pages.see(".pick a[aria-current]", "Oldest first")
+    assert pages.see("tbody tr:first-child a").text == str(ids[0])
+    pages.photograph("sorted")
+    pages.click("a[rel=next]", "Next page")
+    pages.see(".count", "51–51 of 51")
+    pages.see("tbody tr:first-child a", str(ids[-1]))
+    pages.see(".pick a[aria-current]", "Oldest first")
+
+
+def test_two_attempts_stand_side_by_side(console: Console, pages: Pages) -> None:
+    mine = console.request("FAILED")
+    for attempt, name in ((1, "Ada"), (2, "Bob"), (3, "Bob")):
+        console.batch(mine, attempt, "FAILED", xml=f"<letter><to>{name}</to><n>1</n></letter>")
+        console.db.execute(
+            "INSERT INTO request_errors (request_id, revision, attempt, stage, category, description)"
+            " VALUES (%s, 1, %s, 'GENERATION', 'PROCESSING_ERROR', 'x')",
+            [mine, attempt],
+        )
+    pages.open(f"requests/{mine}")
+    pages.see("table[aria-label='Two attempts side by side']", "PROCESSING_ERROR at GENERATION")
+    pages.see("select[aria-label='The attempt on the left'] option[value='1']").click()
+    pages.see("table[aria-label='Two attempts side by side'] td", f"OMS-{mine}-1")
+    pages.click("button", "Show both XMLs")
+    pages.see("pre[aria-label='XML of attempt 3'] mark", "<to>Bob</to>")
+    assert [it.text for it in pages.driver.find_elements(By.TAG_NAME, "mark")] == ["<to>Ada</to>", "<to>Bob</to>"]
+    assert [it[2] for it in console.trail()] == ["xml of attempt 1", "xml of attempt 3"]
+    pages.photograph("side-by-side")
+    assert pages.violations() == []
+
+
+def test_a_document_is_shown_in_the_page_on_an_audited_look(console: Console, pages: Pages, thunderhead: str) -> None:
+    mine = console.request("COMPLETED")
+    console.batch(mine, 1, dms_document_id=77)
+    pages.open(f"requests/{mine}")
+    pages.click("button", "Show PDF")
+    frame = pages.see("iframe.pdf")
+    assert str(frame.get_attribute("src")).startswith("blob:")
+    assert console.trail() == [("airflow:ada", "look", "pdf", None)]
+    pages.photograph("pdf")
+    refused = [it["message"] for it in pages.driver.get_log("browser") if "Content Security Policy" in it["message"]]
+    assert refused == []
+
+
+def test_a_day_that_does_not_add_up_leads_to_its_requests(console: Console, pages: Pages) -> None:
+    mine = console.request(created_at="2026-11-26T12:00:00Z")
+    console.reconciliation(
+        "2026-11-26", {"kind": "IN_NOBODYS_HANDS", "request_id": mine, "batch_name": None, "detail": "nobody has it"},
+        requests_in=1, IN_NOBODYS_HANDS=1,
+    )  # fmt: skip
+    pages.open("reconciliations")
+    pages.see("td", "1 discrepancy")
+    pages.click("td a", "2026-11-26")
+    pages.see("h2", "IN_NOBODYS_HANDS (1)")
+    assert pages.see("table[aria-label='IN_NOBODYS_HANDS'] a").text == str(mine)
+    pages.photograph("reconciliation")
+    pages.click("table[aria-label='Figures'] a", "1")
+    pages.see(".count", "1–1 of 1")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("it.dueIn(new Date().toISOString())", "due now"), ("it.duration(119)", "119 s"), ("it.duration(7300)", "2 h")],
@@ -379,7 +479,7 @@ def test_words_of_times(pages: Pages, text: str, said: str) -> None:
 
 def test_a_filter_in_the_address_is_the_filter_of_the_api(pages: Pages) -> None:
     pages.open("search")
-    query = f"status=FAILED&status=STOPPED&withdrawn=false&request_id={LONG}&before=7&n=51&document="
+    query = f"status=FAILED&status=STOPPED&withdrawn=false&request_id={LONG}&after=7&n=51&order=oldest&document="
     made = pages.module("filter.js", "return it.filterOf(new URLSearchParams(given[0]))", query)
     assert made == {"status": ["FAILED", "STOPPED"], "withdrawn": False, "request_id": str(LONG)}
 
@@ -425,18 +525,20 @@ def busy(console: Console) -> int:
     console.error(mine, "VALIDATION_ERROR", "the template needs a date of birth")
     slice_id = console.slice("document_processing", "run", 0, mine)
     console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [slice_id, mine])
-    console.db.execute(
-        "INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status)"
-        " VALUES (%s, 1, 'OMS-1-1', '1', 'FAILED')",
-        [mine],
-    )
+    console.batch(mine, 1, "FAILED")
+    console.batch(mine, 2, "FAILED")
+    wrong = {"kind": "ORPHAN", "request_id": mine, "batch_name": f"OMS-{mine}-1", "detail": "not known here"}
+    console.reconciliation("2026-11-25", requests_in=3)
+    console.reconciliation("2026-11-26", wrong, requests_in=5, ORPHAN=1)
     return mine
 
 
 PAGES = {
     "dashboard": "", "search": "search", "failures": "failures", "retrying": "retrying", "bulk": "bulk",
     "operation": "bulk/1", "runs": "runs", "systems": "systems", "reference": "reference", "request": "requests/{id}",
-    "problem": "problems/OVERDUE", "actions": "actions", "run": "slices?dag_id=document_processing&run_id=run",
+    "problem": "problems/OVERDUE", "actions": "actions",
+    "reconciliations": "reconciliations", "reconciliation": "reconciliations/2026-11-26",
+    "run": "slices?dag_id=document_processing&run_id=run",
 }  # fmt: skip
 
 

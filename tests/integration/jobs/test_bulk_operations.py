@@ -34,7 +34,7 @@ from include.oms.operators.bulk_operations import (
     operations,
     work_operation,
 )
-from include.oms.operators.selection import Selection, pages, select_requests
+from include.oms.operators.selection import Order, Place, Selection, pages, select_requests
 from include.oms.testing.made import days_ago, ended
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
@@ -287,7 +287,7 @@ async def test_what_is_counted_is_what_is_driven(oms: Oms, made: list[dict[str, 
 async def test_it_serves_a_search_of_any_status_page_by_page(oms: Oms) -> None:
     ids = [await ended(oms, status) for status in ("COMPLETED", "FAILED")] + await oms.queued(2)
     first = await select_requests(oms.connection, Selection(), limit=3)
-    rest = await select_requests(oms.connection, Selection(), limit=3, before=first[-1].request_id)
+    rest = await select_requests(oms.connection, Selection(), limit=3, place=Place(request_id=first[-1].request_id))
     assert [it.request_id for it in first + rest] == ids[::-1]
 
 
@@ -297,7 +297,7 @@ async def test_it_serves_a_search_of_any_status_page_by_page(oms: Oms) -> None:
         (RED, "red_requests"),
         (RED | {"ended_from": days_ago(1), "document_name": "X"}, "red_requests"),
         ({"request_ids": (1, 2)}, "document_requests_pkey"),
-        ({"correlation_ids": ("a",)}, "document_requests_source_system_request_correlation_id_key"),
+        ({"correlation_ids": ("a",)}, "requests_by_correlation_id"),
         ({"metadata": (("A", "1"),)}, "metadata_by_value"),
         ({"source_system": "CIBT"}, "requests_of_source_system"),
         ({"batch_id": 7}, "batches_by_thunderhead_id"),
@@ -313,10 +313,30 @@ async def test_it_serves_a_search_of_any_status_page_by_page(oms: Oms) -> None:
     ids=lambda it: it if isinstance(it, str) else "",
 )
 async def test_each_selection_has_its_index(oms: Oms, wanted: dict[str, Any], index: str) -> None:
+    assert index in await plan_of(oms, wanted, Place())
+
+
+@pytest.mark.parametrize(
+    ("place", "index"),
+    [
+        (Place(), "Index Scan Backward using document_requests_pkey"),
+        (Place(Order.OLDEST, 7), "Index Scan using document_requests_pkey"),
+        (Place(Order.ENDED), "Index Scan Backward using ended_requests"),
+        (Place(Order.ENDED, 7, days_ago(1)), "Index Scan Backward using ended_requests"),
+    ],
+    ids=["newest", "oldest", "ended", "ended, next page"],
+)
+async def test_each_order_has_its_index(oms: Oms, place: Place, index: str) -> None:
+    await oms.connection.execute("SET enable_sort = off")  # of a table that is empty, a sort costs nothing
+    assert index in await plan_of(oms, {}, place)
+
+
+async def plan_of(oms: Oms, wanted: dict[str, Any], place: Place) -> str:
+    """The plan for a selection from a place on."""
     await oms.connection.execute("SET enable_seqscan = off")
-    values = Selection.model_validate(wanted).values() | {"before": 2**62, "limit": 10, "newest": None}
+    values = Selection.model_validate(wanted).values() | place.values() | {"limit": 10, "newest": None}
     plan = await oms.connection.execute("EXPLAIN " + query("select_requests"), values, prepare=False)
-    assert index in str(await plan.fetchall())
+    return str(await plan.fetchall())
 
 
 async def test_a_killed_worker_loses_nothing_and_the_next_goes_on(oms: Oms) -> None:
