@@ -5,7 +5,8 @@
   retriggered after that ends FAILED, and its error says why.
 - `prune_events`: final events published OMS_EVENT_RETENTION_DAYS ago. Those that wait or were set aside stay.
 - `prune_operator_actions`: the audit trail, after ten years.
-- `prune_bulk_operations`: bulk operations with their answers, after 400 days. The audit trail has them for longer.
+- `prune_bulk_operations`: bulk operations with their answers, after 400 days. The audit trail has them longer. One that
+  nobody decides on for 30 days ends by itself.
 - `prune_slices`: slices that can no longer be cleared, because Airflow has deleted their task instances.
 - `prune_airflow_tables`: Airflow's own runs, task instances, XComs and event log older than OMS_AIRFLOW_HISTORY_DAYS,
   by `airflow db clean`. A task has no access to Airflow's database; this one uses the Connection `airflow_db`.

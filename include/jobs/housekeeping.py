@@ -14,7 +14,6 @@ from include.jobs import airflow_history
 from include.jobs.hooks import oms_database_url
 from include.oms.base import database
 from include.oms.base.settings import Settings, settings
-from include.oms.operators.bulk_operations import prune_operations
 from include.oms.upkeep import housekeeping
 from include.oms.upkeep.duties import Duty, note_duty
 
@@ -40,11 +39,7 @@ def prune_operator_actions() -> int:
 
 def prune_bulk_operations() -> int:
     """Delete bulk operations of long ago, with their answers; the number of operations."""
-
-    async def prune(connection: AsyncConnection[DictRow], _settings: Settings) -> int:
-        return await prune_operations(connection)
-
-    return _done("bulk operations are forgotten", prune)
+    return _done("bulk operations are forgotten", housekeeping.prune_bulk_operations)
 
 
 def prune_slices() -> int:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from include.oms.base.settings import MOST_PER_SECOND
+from include.oms.base.settings import LEAST_PER_SECOND, MOST_PER_SECOND
 from include.oms.operators.selection import Name, RequestId, Selection
 from include.oms.words.model import RED_ENDS, Category, Stage, Status
 from include.oms.words.names import trimmed
@@ -34,7 +34,7 @@ class RetriggerForm(BaseModel):
     document_name: Name | None = None
     ended_from: AwareDatetime | None = None
     ended_to: AwareDatetime | None = None
-    per_second: float = Field(gt=0, le=MOST_PER_SECOND)
+    per_second: float = Field(ge=LEAST_PER_SECOND, le=MOST_PER_SECOND)
     dry_run: bool = True
 
     @field_validator("*", mode="before")

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from include.oms.base.settings import MOST_PER_SECOND
+from include.oms.base.settings import LEAST_PER_SECOND, MOST_PER_SECOND
 from include.oms.words.model import RED_ENDS, Category, Stage
 
 PER_SECOND = 50.0  # requests retriggered a second, unless the form says otherwise
@@ -66,7 +66,7 @@ PARAMS = {
     "per_second": Param(
         PER_SECOND,
         type="number",
-        exclusiveMinimum=0,
+        minimum=LEAST_PER_SECOND,
         maximum=MOST_PER_SECOND,
         title="Requests a second",
         description="Rate at which requests are retriggered. Choose a rate that Thunderhead can bear.",

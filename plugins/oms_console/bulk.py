@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.oms.base import database
-from include.oms.base.settings import MOST_PER_SECOND, settings
+from include.oms.base.settings import LEAST_PER_SECOND, MOST_PER_SECOND, settings
 from include.oms.operators import bulk_operations
 from include.oms.operators.audit import Door
 from include.oms.operators.bulk_operations import Action, Change, Count, NotAllowed, WrongState
@@ -68,7 +68,7 @@ class Asked(Meant):
 
     expected: Annotated[int, Field(ge=0)]
     reason: Reason
-    per_second: Annotated[float, Field(gt=0, le=MOST_PER_SECOND)] | None = None
+    per_second: Annotated[float, Field(ge=LEAST_PER_SECOND, le=MOST_PER_SECOND)] | None = None
 
 
 class Decision(BaseModel):

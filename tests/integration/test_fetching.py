@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from include.oms.base.fetching import Fetched, Fetcher, FetchError
+from include.oms.base.fetching import Fetched, Fetcher, FetchError, _etag
 
 Neighbour = Callable[..., str]
 
@@ -100,3 +100,9 @@ def test_silence_and_trickles_are_not_waited_for(neighbour: Neighbour) -> None:
 def test_nobody_there(fetcher: Fetcher, url: str) -> None:
     with pytest.raises(FetchError):
         fetcher.fetch(url)
+
+
+@pytest.mark.parametrize("sent", ['"caf\u00e9"', "x" * 5000])
+def test_an_etag_that_cannot_be_sent_back_is_not_kept(sent: str) -> None:
+    assert _etag(sent) is None
+    assert _etag('W/"1"') == 'W/"1"'

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from include.oms.base.clock import awake_or_asleep
 from include.oms.base.fetching import Fetched, FetchError
 from include.oms.base.token_bucket import TokenBucket
 
@@ -42,7 +42,7 @@ class CachedDocument(Generic[T]):
         url: str,
         parse: Callable[[Any], T],
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = awake_or_asleep,  # what was good before the machine slept may be withdrawn
     ) -> None:
         self.value: T | None = None
         self._source = source

@@ -13,6 +13,9 @@ from include.oms.base.bounded_http import NoAnswer, call, client
 NOT_MODIFIED, OK, NOT_FOUND = 304, 200, 404
 
 
+LONGEST_ETAG = 200
+
+
 class FetchError(Exception):
     """No usable answer."""
 
@@ -57,7 +60,7 @@ class Fetcher:
         if answer.status != OK:
             raise FetchError(f"answered {answer.status}")
         try:
-            return Fetched(msgspec.json.decode(answer.body), answer.headers.get("ETag"))
+            return Fetched(msgspec.json.decode(answer.body), _etag(answer.headers.get("ETag")))
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise FetchError("answered something else than JSON") from error
 
@@ -76,6 +79,11 @@ class Fetcher:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=_run, args=[self._loop], name="oms-fetcher", daemon=True).start()
             return self._loop
+
+
+def _etag(sent: str | None) -> str | None:
+    """The ETag, where it can be sent back; else the document is fetched as a whole each time."""
+    return sent if sent and len(sent) <= LONGEST_ETAG and sent.isascii() and sent.isprintable() else None
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -24,6 +24,7 @@ LATE_AFTER = {"processing_schedule": "late_queued_seconds", "monitoring_schedule
 SHARE_OF_A_SCHEDULE = 0.75  # for which a worker claims more work; then its slot is free for the next run
 LONGEST_CLAIMING_SECONDS = 1200.0  # well below the tasks' time-out of 30 min
 MOST_PER_SECOND = 1000  # of what is done at a rate
+LEAST_PER_SECOND = 0.1  # of a bulk operation, so that the wait for the next piece is shorter than its lease
 
 
 class Settings(BaseSettings):

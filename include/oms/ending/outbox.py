@@ -17,7 +17,6 @@ is sent.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from include.oms.base.clock import awake_or_asleep
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.promise import BUCKET_SECONDS, MOST_COUNTED_PAIRS
@@ -162,7 +162,7 @@ class _Publishing:
 
     def claim_and_send(self, *, not_topics: set[str], most_events: int) -> list[Delivery]:
         """Claim events, send them, wait for the broker. Those that failed before go one by one, after the others."""
-        self._lease_ends_at = _clock() + self._lease_seconds
+        self._lease_ends_at = awake_or_asleep() + self._lease_seconds
         events = _fetch(
             self._connection, "claim_waiting_events", limit=most_events, on_probation=EVENTS_ON_PROBATION,
             most_bytes=MOST_BYTES_A_CLAIM, lease_seconds=self._lease_seconds, not_topics=list(not_topics),
@@ -178,7 +178,7 @@ class _Publishing:
 
     def _send(self, events: Sequence[DictRow]) -> list[Delivery]:
         """Send these together, while the lease surely outlives the wait for the broker."""
-        if _clock() + self._settings.publish_timeout_seconds + PURGE_SECONDS > self._lease_ends_at:
+        if awake_or_asleep() + self._settings.publish_timeout_seconds + PURGE_SECONDS > self._lease_ends_at:
             return [_not_sent(event, "there was not time enough") for event in events]
         deliveries = [self._produce(event, is_alone=len(events) == 1) for event in events]
         if events and self._producer.flush(self._settings.publish_timeout_seconds):
@@ -289,8 +289,3 @@ def _set_aside_refused(connection: Connection[DictRow]) -> int:
 
 def _fetch(connection: Connection[DictRow], name: str, **values: Any) -> list[DictRow]:
     return connection.execute(query(name), values).fetchall()
-
-
-def _clock() -> float:
-    """Seconds on a clock that goes on while the machine is suspended: a lease ends by the database's clock."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

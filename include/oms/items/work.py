@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
@@ -36,6 +37,7 @@ from include.oms.slices.cutting import DueRequest, cut_requests, slice_label
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.lease import Lease
 from include.oms.slices.report import SliceReport
+from include.oms.slices.slice_time import LONGEST_WORK_SECONDS
 from include.oms.words.errors import (
     LeaseTooShort,
     NotConfigured,
@@ -121,6 +123,7 @@ async def work_items(
     async with held_slice(
         connection, slice_id, queries=QUERIES, generation=generation, map_index=map_index, settings=settings
     ) as hold:
+        door.until = monotonic() + LONGEST_WORK_SECONDS
         worker = _Worker(job, hold, door)
         for chunk in chunks(hold.held, settings.concurrency):
             await worker.work(chunk)

@@ -35,7 +35,6 @@ COUNTED_A_PAGE = 2000
 PIECES_A_SECOND = 5  # few statements, and still an even stream of requests
 MOST_A_PIECE = 200
 LEASE_SECONDS = 60.0  # a worker that is killed is followed after this time
-KEPT_DAYS = 400  # an operation and its answers; the audit trail has it for longer
 
 
 class Action(StrEnum):
@@ -495,13 +494,3 @@ async def operations_are_due(connection: AsyncConnection[DictRow], interval_seco
             yield
         async for _ in connection.notifies(timeout=interval_seconds, stop_after=1):
             break
-
-
-async def prune_operations(connection: AsyncConnection[DictRow]) -> int:
-    """Delete operations that ended long ago, with their answers; return their number."""
-    pruned = 0
-    while True:
-        (row,) = await database.rows(connection, "prune_bulk_operations", days=KEPT_DAYS, limit=10)
-        if not row["number"]:
-            return pruned
-        pruned += row["number"]

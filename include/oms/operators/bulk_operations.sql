@@ -127,14 +127,3 @@ WITH newest AS (
         'revision', revision, 'published_at', utc_text(published_at), 'why', %(why)s::text)) FROM again
 )
 SELECT request_id FROM again ORDER BY request_id;
-
--- prune_bulk_operations --
--- Delete old operations with their answers, the oldest first, some at a time.
-WITH pruned AS (
-    DELETE FROM bulk_operations WHERE operation_id IN (
-        SELECT operation_id FROM bulk_operations
-        WHERE created_at < now() - %(days)s * interval '1 day' AND ended_at IS NOT NULL
-        ORDER BY operation_id LIMIT %(limit)s)
-    RETURNING operation_id
-)
-SELECT count(*) AS number FROM pruned;

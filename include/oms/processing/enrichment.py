@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
@@ -55,7 +56,7 @@ def document_of(request: HeldRequest, configuration: dict[str, str], settings: S
         configuration=configuration,
         content=request.content,
     )
-    return Document(request, config_id, xml, topic=topic)
+    return Document(replace(request, content=None), config_id, xml, topic=topic)
 
 
 def _checked(configuration: dict[str, str], document_name: str, settings: Settings) -> tuple[str, str | None]:

@@ -28,6 +28,7 @@ from include.oms.words.state_machine import Outcome
 INTENTS_A_COMMIT = 100  # small, so that an intent is submitted soon after it is written
 RECORD_EVERY_SECONDS = 0.1  # the answers of this time are written in one statement
 TRIES_IN_A_SLICE = 4  # of one document; after that its request is put back
+MOST_WAITING_CHARACTERS = 64 * 1024 * 1024  # of XML that waits for another try; more is put back
 MEANWHILE = "the worker ended before it came to this request"
 
 
@@ -41,7 +42,7 @@ class Submission:
         self._queue: asyncio.Queue[Document | None] = asyncio.Queue(maxsize=INTENTS_A_COMMIT)
         self._waiting: DelayQueue[Document] = DelayQueue()
         self._results: list[TryResult] = []
-        self._busy = 0
+        self._busy = self._waiting_characters = 0
 
     @property
     def in_hands(self) -> int:
@@ -59,6 +60,7 @@ class Submission:
                     working.create_task(self._submit_from_queue())
                 yield
                 for document in self._waiting.clear():
+                    self._waiting_characters = 0
                     self._results.append(not_called(document, MEANWHILE))
                 for _ in range(self._settings.concurrency):
                     await self._queue.put(None)
@@ -84,7 +86,9 @@ class Submission:
         if door.closed_for == 0 and self._busy:
             return
         most = INTENTS_A_COMMIT if door.closed_for is None else 1 if door.closed_for == 0 else 0
-        await self.hand_over_now(self._waiting.due(most))
+        due = self._waiting.due(most)
+        self._waiting_characters -= sum(len(document.xml) for document in due)
+        await self.hand_over_now(due)
 
     async def hand_over_now(self, documents: Sequence[Document]) -> None:
         """Queue documents, with an intent for those that have none."""
@@ -156,7 +160,9 @@ class Submission:
         """
         wait = wait_seconds(result, self._settings, tries=document.tries)
         is_kept = self._hold.time.keeps_for(wait) and document.tries < TRIES_IN_A_SLICE and result.may_be_kept
+        is_kept = is_kept and self._waiting_characters + len(document.xml) <= MOST_WAITING_CHARACTERS
         if is_kept:
+            self._waiting_characters += len(document.xml)
             looks_up = document.in_doubt if result.in_doubt is None else result.in_doubt
             again = replace(document, in_doubt=looks_up, tries=document.tries + result.was_called)
             self._waiting.put(again, monotonic() + wait)

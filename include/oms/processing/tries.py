@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import inf
 from time import monotonic
@@ -18,7 +18,10 @@ from include.oms.words.state_machine import Outcome, own_failure
 
 @dataclass(frozen=True)
 class HeldRequest:
-    """A request in the hands of this worker; ``batch_*`` and ``xml`` belong to an intent that it already has."""
+    """A request in the hands of this worker; ``batch_*`` and ``xml`` belong to an intent that it already has.
+
+    ``content`` and ``xml`` are read when its document is made, and are not kept: a slice may have a thousand megabytes.
+    """
 
     request_id: int
     source_system: str
@@ -31,13 +34,14 @@ class HeldRequest:
     stage: str
     spent: int
     takeovers: int
-    content: str | None  # JSON text; None once its retention has ended
+    content_bytes: int
     metadata: dict[str, str]
     batch_name: str | None
     batch_config_id: str | None
-    xml: str | None
     unsure_since: datetime | None
     unsure_for_seconds: float | None  # positive: a former worker may live this much longer; negative: it ended before
+    content: str | None = None  # JSON text; None once its retention has ended
+    xml: str | None = None
     read_at: float = field(default_factory=monotonic)
 
 
@@ -107,8 +111,9 @@ def unsure(request: HeldRequest, error: OutcomeUnknown) -> TryResult:
 def in_doubt_document(request: HeldRequest) -> Document:
     """The document that an earlier worker may have submitted, unchanged. Its name is looked up first."""
     return Document(
-        request, request.batch_config_id or "", request.xml or "", batch_name=request.batch_name or "", in_doubt=True
-    )
+        replace(request, content=None, xml=None), request.batch_config_id or "", request.xml or "",
+        batch_name=request.batch_name or "", in_doubt=True,
+    )  # fmt: skip
 
 
 @dataclass

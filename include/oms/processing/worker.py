@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from include.oms.base.chunks import chunks
+from include.oms.base.chunks import chunks_by_size
 from include.oms.base.settings import Settings
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
@@ -34,6 +35,7 @@ QUERIES = HoldQueries(renew="renew_request_leases", reclaim="reclaim_slice", tak
 MAX_TAKEOVERS = 5  # workers in a row that may die with a request before it ends FAILED
 SHORT_LOOK_SECONDS = 0.05  # the same while calls are in flight
 PREPARED_AT_ONCE = 100  # small, so that the calls to Thunderhead are not held up
+PREPARED_BYTES_AT_ONCE = 8 * 1024 * 1024  # of content; a single larger one is prepared alone
 
 
 async def process_slice(
@@ -129,9 +131,11 @@ class Processing:
 
     async def _prepare(self, held: Sequence[HeldRequest]) -> None:
         """Make documents and hand them over in chunks: the first are submitted while the next are made."""
-        for chunk in chunks(held, PREPARED_AT_ONCE):
+        for chunk in chunks_by_size(
+            held, PREPARED_AT_ONCE, most_total=PREPARED_BYTES_AT_ONCE, size_of=lambda it: it.content_bytes
+        ):
             documents, results = [], []
-            for request in chunk:
+            for request in await with_contents(self._hold, chunk):
                 prepared = await self._document_of(request)
                 if isinstance(prepared, Document):
                     documents.append(prepared)
@@ -162,7 +166,7 @@ class Processing:
         is_in_time = wait < time.seconds_left if result.outcome is Outcome.UNSURE else time.keeps_for(wait)
         if not is_in_time or self._is_paused:
             return result
-        self._waiting.put(result.request, monotonic() + wait)
+        self._waiting.put(replace(result.request, content=None, xml=None), monotonic() + wait)
         return None
 
     async def _give_back(self) -> None:
@@ -182,6 +186,19 @@ class Processing:
 async def held_requests(hold: Hold) -> list[HeldRequest]:
     """The requests that this worker holds, in the order of the claim."""
     return await hold.objects(HeldRequest, "held_requests")
+
+
+async def with_contents(hold: Hold, requests: Sequence[HeldRequest]) -> list[HeldRequest]:
+    """The same requests, with their content and the XML of their intents."""
+    content: dict[int, str] = {}
+    xml: dict[int, str] = {}
+    if requests:
+        ids = [request.request_id for request in requests]
+        with_intents = [request.request_id for request in requests if request.batch_name]
+        for row in await hold.rows("contents_of_requests", request_ids=ids, with_intents=with_intents):
+            content |= {row["request_id"]: row["content"]} if row["content"] is not None else {}
+            xml |= {row["request_id"]: row["xml"]} if row["xml"] is not None else {}
+    return [replace(it, content=content.get(it.request_id), xml=xml.get(it.request_id)) for it in requests]
 
 
 def settling_left(request: HeldRequest, settings: Settings) -> float:

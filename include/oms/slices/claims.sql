@@ -168,13 +168,14 @@ WITH reclaimed AS (
 SELECT count(*) AS reclaimed FROM reclaimed;
 
 -- held_requests --
--- What a worker needs of the requests that it holds. Only a request with attempts may have an intent; for the others the
--- batches are not searched, because PostgreSQL may plan that search by an index that it believes to be empty.
+-- What a worker needs of the requests that it holds, without their content. Only a request with attempts may have an intent;
+-- for the others the batches are not searched, because PostgreSQL may plan that search by an index that it believes to be empty.
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name, r.document_language,
-       r.source_environment, r.traceparent, r.stage, r.spent, r.takeovers, p.content::text AS content,
+       r.source_environment, r.traceparent, r.stage, r.spent, r.takeovers,
+       coalesce(octet_length(p.content::text), 0) + coalesce(octet_length(b.xml), 0) AS content_bytes,
        coalesce((SELECT json_object_agg(m.key, m.value ORDER BY m.key) FROM request_metadata m
                  WHERE m.request_id = r.request_id), '{}') AS metadata,
-       b.batch_name, b.batch_config_id, b.xml, b.unsure_since,
+       b.batch_name, b.batch_config_id, b.unsure_since,
        extract(epoch FROM b.unsure_since - now())::float AS unsure_for_seconds
 FROM document_requests r
 LEFT JOIN request_payloads p USING (request_id)
@@ -184,6 +185,14 @@ LEFT JOIN LATERAL (
     WHERE r.attempts > 0 AND request_id = r.request_id AND status || '' = 'PROCESSING_OMS' OFFSET 0) b ON true
 WHERE r.slice_id = %(slice_id)s AND r.lease_token = %(lease_token)s AND r.status = 'PROCESSING'
 ORDER BY r.rank_at, r.request_id;
+
+-- contents_of_requests --
+-- The content of these requests, and the XML of the open intents that some of them have.
+SELECT p.request_id, p.content::text AS content, NULL AS xml FROM request_payloads p
+WHERE p.request_id = ANY (%(request_ids)s)
+UNION ALL
+SELECT b.request_id, NULL, x.xml FROM thunderhead_batches b JOIN batch_payloads x USING (batch_key)
+WHERE b.request_id = ANY (%(with_intents)s) AND b.status || '' = 'PROCESSING_OMS';
 
 -- requests_are_due --
 -- Whether there may be something to claim. (min, not EXISTS: with statistics that were taken during a flood,

@@ -17,12 +17,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
 from include.oms.base import database
+from include.oms.base.clock import awake_or_asleep
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.ending.final_status import red_ends_of_slice
 from include.oms.ending.retrigger import retrigger_slice
 from include.oms.slices.cutting import label_of_red_ends
-from include.oms.slices.lease import Lease, awake_or_asleep, renewed
+from include.oms.slices.lease import Lease, renewed
 from include.oms.slices.report import SliceReport
 from include.oms.slices.slice_time import SliceTime
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
@@ -13,14 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base import database
-
-
-def awake_or_asleep() -> float:
-    """Seconds on a clock that also runs while the machine is suspended, as the database's clock does.
-
-    On Linux, Python's monotonic clock stops meanwhile: a worker that wakes up would think that its lease is fresh.
-    """
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+from include.oms.base.clock import awake_or_asleep
 
 
 class Lease:

@@ -7,6 +7,10 @@ from time import monotonic
 
 from include.oms.base.settings import Settings
 
+LONGEST_WORK_SECONDS = 1200.0
+"""Of a worker that works only what its slice holds, well below its task's time-out. A low rate may take longer: what it
+has not worked by then waits for a later run."""
+
 
 def longest_hold_seconds(settings: Settings) -> float:
     """Longest time that a worker keeps a request. What it has not worked by then goes back to the queue."""

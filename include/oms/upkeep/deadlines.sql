@@ -34,6 +34,8 @@ SELECT 'AT_THUNDERHEAD', count(*), (array_agg(request_id ORDER BY submitted_at))
        extract(epoch FROM now() - min(submitted_at))::float
 FROM thunderhead_batches
 WHERE status = 'PROCESSING_THUNDERHEAD' AND submitted_at < now() - %(at_thunderhead)s * interval '1 second'
+  -- a pause, or an outage, is not Thunderhead's delay: the time in which it was asked counts
+  AND asked_seconds + least(extract(epoch FROM now() - coalesce(asked_at, submitted_at)), 300) > %(at_thunderhead)s
 UNION ALL  -- no job will continue these
 SELECT 'IN_NOBODYS_HANDS', count(*), min(r.request_id)::text, extract(epoch FROM now() - min(r.created_at))::float
 FROM document_requests r

@@ -20,6 +20,8 @@ from include.oms.base import database
 from include.oms.base.settings import Settings
 
 CHUNK = 1000
+BULK_OPERATION_DAYS = 400  # an operation and its answers; the audit trail has it for longer
+UNDECIDED_DAYS = 30  # after which a bulk operation that waits for approval, or is paused, ends by itself
 AUDIT_TRAIL_DAYS = 3653  # ten years, the retention of business records
 
 log = logging.getLogger("oms")
@@ -89,6 +91,22 @@ async def prune_operator_actions(
 ) -> int:
     """Delete actions of operators after ten years. Return their number. The database protects the last year."""
     return await _prune(connection, "prune_operator_actions", AUDIT_TRAIL_DAYS, chunk)
+
+
+async def prune_bulk_operations(
+    connection: AsyncConnection[DictRow], _settings: Settings, *, chunk: int = CHUNK
+) -> int:
+    """End bulk operations that nobody decides on, and delete old ones with their answers. Return the number deleted."""
+    await database.execute(connection, "end_undecided_operations", days=UNDECIDED_DAYS)
+    pruned, chunks = 0, Chunks(chunk)
+
+    async def prune(limit: int) -> DictRow:
+        (row,) = await database.rows(connection, "prune_bulk_operations", days=BULK_OPERATION_DAYS, limit=limit)
+        return row
+
+    while (row := await chunks.run(prune))["number"] or row["answers"]:
+        pruned += row["number"]
+    return pruned
 
 
 async def prune_slices(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:

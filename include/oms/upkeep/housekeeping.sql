@@ -14,17 +14,19 @@ SELECT document_type FROM types WHERE document_type IS NOT NULL;
 -- reopen_erasures --
 -- Look at the next requests that a release before 0.2.0 erased: it left the free texts from outside. Those that have any
 -- count as not erased again, so that erase_content takes them. The progress is kept: once it is through, nothing is read.
+-- (count, not EXISTS: PostgreSQL would read all errors and all timelines to make a table of them.)
 WITH stretch AS (
-    SELECT r.request_id FROM erasures_to_check c JOIN document_requests r
-        ON r.request_id >= c.next_id AND r.request_id <= c.last_id AND r.erased_at IS NOT NULL
-    ORDER BY r.request_id LIMIT %(limit)s
+    SELECT request_id FROM document_requests
+    WHERE request_id >= (SELECT next_id FROM erasures_to_check) AND request_id <= (SELECT last_id FROM erasures_to_check)
+      AND erased_at IS NOT NULL
+    ORDER BY request_id LIMIT %(limit)s
 ), reopened AS (
     UPDATE document_requests r SET erased_at = NULL FROM stretch s
     WHERE r.request_id = s.request_id AND r.ended_at IS NOT NULL AND (
         r.origin_user IS NOT NULL
-        OR EXISTS (SELECT FROM request_errors e WHERE e.request_id = r.request_id AND e.description <> 'erased')
-        OR EXISTS (SELECT FROM request_timeline t
-                   WHERE t.request_id = r.request_id AND t.detail ?| '{description,origin_user}'::text[]))
+        OR 0 < (SELECT count(*) FROM request_errors e WHERE e.request_id = r.request_id AND e.description <> 'erased')
+        OR 0 < (SELECT count(*) FROM request_timeline t
+                WHERE t.request_id = r.request_id AND t.detail ?| '{description,origin_user}'::text[]))
 ), moved AS (
     UPDATE erasures_to_check SET next_id = coalesce((SELECT max(request_id) FROM stretch), last_id) + 1
     WHERE next_id <= last_id
@@ -50,7 +52,7 @@ WITH due AS (
     UPDATE request_errors e SET description = 'erased' FROM due WHERE e.request_id = due.request_id
 ), items AS (
     UPDATE job_items i
-    SET data = NULL, result = NULL, said = NULL, refused_why = CASE WHEN i.refused_why IS NOT NULL THEN 'erased' END
+    SET data = NULL, said = NULL, refused_why = CASE WHEN i.refused_why IS NOT NULL THEN 'erased' END
     FROM due WHERE i.request_id = due.request_id
 ), timeline AS (
     UPDATE request_timeline t SET detail = t.detail - '{description,origin_user}'::text[]
@@ -103,3 +105,37 @@ WITH stretch AS (
     RETURNING s.slice_id
 )
 SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;
+
+-- end_undecided_operations --
+-- End bulk operations that nobody has approved or resumed for so long. What ends keeps no metadata.
+WITH ended AS (
+    UPDATE bulk_operations
+    SET state = CASE state WHEN 'WAITING' THEN 'REJECTED' ELSE 'STOPPED' END, changed_by = 'oms_housekeeping',
+        ended_at = now(), lease_token = NULL, lease_until = NULL, selection = selection - '{metadata,error_text}'::text[]
+    WHERE ended_at IS NULL AND state IN ('WAITING', 'PAUSED') AND created_at < now() - %(days)s * interval '1 day'
+    RETURNING operation_id, action, subject, state, counted
+)
+INSERT INTO operator_actions (actor, door, action, subject, number, reason)
+SELECT 'oms_housekeeping', 'dag', 'end_operation', format('operation %%s: %%s %%s', operation_id, action, subject), counted,
+       format('%%s: nobody has decided on it for %%s days', state, %(days)s::integer)
+FROM ended;
+
+-- prune_bulk_operations --
+-- Delete old operations, the oldest first, each after its answers, some rows a call. An operation may have a million answers.
+WITH old AS (
+    SELECT operation_id FROM bulk_operations
+    WHERE created_at < now() - %(days)s * interval '1 day' AND ended_at IS NOT NULL
+    ORDER BY operation_id LIMIT 10
+), answers AS (
+    DELETE FROM bulk_operation_answers a USING (
+        SELECT operation_id, request FROM bulk_operation_answers WHERE operation_id IN (SELECT operation_id FROM old)
+        LIMIT %(limit)s) piece
+    WHERE a.operation_id = piece.operation_id AND a.request = piece.request
+    RETURNING a.operation_id
+), pruned AS (
+    DELETE FROM bulk_operations o USING old
+    WHERE o.operation_id = old.operation_id
+      AND NOT EXISTS (SELECT FROM bulk_operation_answers a WHERE a.operation_id = o.operation_id)
+    RETURNING o.operation_id
+)
+SELECT (SELECT count(*) FROM pruned) AS number, (SELECT count(*) FROM answers) AS answers;

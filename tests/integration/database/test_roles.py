@@ -37,7 +37,6 @@ CALLERS = {
     ],
     "oms_reference_data": ["include/services/reference_data"],
 }  # fmt: skip
-OF_HOUSEKEEPING = {"oms_console": {"prune_bulk_operations"}}  # named in the console's room, run by a job
 CONTENT = ("request_payloads", "request_metadata", "batch_payloads")
 FREE_TEXT = {
     "document_requests": "origin_user", "request_errors": "description", "request_timeline": "detail",
@@ -54,7 +53,7 @@ def statements_of(part: str) -> set[str]:
     text = "\n".join(file.read_text() for file in files)
     own = set(load("include.services.reference_data"))
     known = own if part == "oms_reference_data" else QUERIES.keys() - own
-    return {name for name in known if f'"{name}"' in text} - OF_HOUSEKEEPING.get(part, set())
+    return {name for name in known if f'"{name}"' in text}
 
 
 @contextmanager

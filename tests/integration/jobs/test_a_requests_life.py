@@ -147,6 +147,7 @@ UNSURE = {
 @pytest.mark.parametrize("answer", UNSURE.values(), ids=UNSURE)
 @pytest.mark.parametrize("had_its_effect", [True, False])
 async def test_an_unsure_submit_is_looked_up_and_never_doubled(oms: Oms, answer: object, had_its_effect: bool) -> None:
+    oms.settings = oms.settings.model_copy(update={"settling_seconds": 1000})  # due_now() is an hour later
     (request_id,) = await oms.queued()
     script = oms.thunderhead.answers_after_effect if had_its_effect else oms.thunderhead.submit_answers
     script.append(answer)  # type: ignore[arg-type]

@@ -60,7 +60,9 @@ async def polls_are_due(oms: Oms) -> int:
 
 async def long_at_thunderhead(oms: Oms) -> int:
     request_id = await at_thunderhead(oms)
-    await oms.connection.execute("UPDATE thunderhead_batches SET submitted_at = now() - interval '1 day'")
+    await oms.connection.execute(
+        "UPDATE thunderhead_batches SET submitted_at = now() - interval '1 day', asked_seconds = 80000"
+    )
     return request_id
 
 
@@ -273,3 +275,14 @@ async def test_the_watcher_fires_where_there_is_something_to_say_or_nobody_knows
                 await asyncio.wait_for(anext(events), 60)
     finally:
         await events.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_pause_is_not_thunderheads_delay(oms: Oms) -> None:
+    """A batch is late by the time in which Thunderhead was asked for it, during the pause and just after it."""
+    await at_thunderhead(oms)
+    await oms.connection.execute("UPDATE thunderhead_batches SET submitted_at = now() - interval '1 day'")
+    pause = "UPDATE outside_systems SET paused_at = %s, paused_by = %s WHERE system = 'THUNDERHEAD'"
+    for paused in ((days_ago(1), "ada"), (None, None)):
+        await oms.connection.execute(pause, paused)
+        checks = {check.state: check for check in await check_deadlines(oms.connection, oms.settings)}
+        assert not checks[OpenState.AT_THUNDERHEAD].is_late

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from include.oms.base.clock import awake_or_asleep
 from include.oms.ending.final_status import End, bring_to_end
 from include.oms.monitoring import recording as monitoring
 from include.oms.monitoring.verdicts import Verdict
@@ -17,7 +18,6 @@ from include.oms.processing.tries import HeldRequest, TryResult
 from include.oms.processing.worker import held_requests
 from include.oms.slices import lease
 from include.oms.slices.hold import Hold
-from include.oms.slices.lease import awake_or_asleep
 from include.oms.testing.system import Oms
 from include.oms.words.model import Category, Job, Stage, Status
 from include.oms.words.state_machine import Outcome

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from include.oms.base.clock import awake_or_asleep
 from include.oms.slices import lease
-from include.oms.slices.lease import Lease, awake_or_asleep
+from include.oms.slices.lease import Lease
 
 
 def test_a_lease_runs_out_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,131 @@
+"""What a worker reads, waits for or deletes is bounded, whatever the rows are like."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from psycopg.errors import QueryCanceled
+
+from include.jobs import publishing
+from include.jobs.kit import item_job
+from include.oms.items import work
+from include.oms.items.item import Call, Item
+from include.oms.processing import worker
+from include.oms.processing.worker import held_requests
+from include.oms.slices.by_day import END_OF_TIME, note_by_day
+from include.oms.testing.items import RunsOf
+from include.oms.testing.made import days_ago, document, ended
+from include.oms.testing.system import Oms
+from include.oms.upkeep.housekeeping import prune_bulk_operations
+from include.oms.words.model import Job
+
+
+async def test_content_is_read_some_bytes_at_a_time(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PREPARED_BYTES_AT_ONCE", 25_000)
+    ids = await oms.queued(9)
+    await oms.connection.execute("UPDATE request_payloads SET content = to_json(repeat('x', 10000))")
+    sizes: list[int] = []
+    read = worker.with_contents
+
+    async def counted(hold, requests):  # type: ignore[no-untyped-def]
+        sizes.append(len(requests))
+        return await read(hold, requests)
+
+    monkeypatch.setattr(worker, "with_contents", counted)
+    oms.settings = oms.settings.model_copy(update={"slice_size": 9})
+    await oms.run_processing()
+    assert len(oms.thunderhead.batches) == len(ids)
+    assert [size for size in sizes if size] == [2, 2, 2, 2, 1]
+
+
+async def test_what_a_worker_holds_is_without_content(oms: Oms) -> None:
+    await oms.queued(1)
+    (slice_id,) = await oms.claim(Job.PROCESSING)
+    (request,) = await held_requests(await oms.hold(slice_id))
+    assert (request.content, request.content_bytes) == (None, len('{"a": 1}'))
+
+
+async def test_a_period_that_takes_too_long_is_halved_and_nothing_is_left_out(oms: Oms) -> None:
+    await ended(oms, "COMPLETED", days=3)
+    periods: list[tuple[datetime, datetime]] = []
+
+    async def note(begins_at: datetime, ends_at: datetime, _: int) -> int:
+        if ends_at != END_OF_TIME and ends_at - begins_at > timedelta(hours=5):
+            raise QueryCanceled
+        periods.append((begins_at, ends_at))
+        return 0
+
+    await note_by_day(oms.connection, note, limit=10)
+    assert periods[0][1] == END_OF_TIME
+    assert all(later[0] == earlier[1] for later, earlier in pairwise(periods))
+    assert periods[-1][0] < days_ago(3)
+
+
+async def test_one_instant_that_takes_too_long_is_an_error(oms: Oms) -> None:
+    await ended(oms, "COMPLETED", days=3)
+
+    async def note(*_: object) -> int:
+        raise QueryCanceled
+
+    with pytest.raises(QueryCanceled):
+        await note_by_day(oms.connection, note, limit=10)
+
+
+async def test_a_job_of_the_kit_does_not_die_of_a_low_rate(
+    oms: Oms, items: RunsOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "LONGEST_WORK_SECONDS", 0.5)
+
+    async def act(item: Item, call: Call) -> None:
+        await call("POST", "/x", json={"name": item.name})
+
+    due = "SELECT request_id FROM document_requests"
+    job = item_job("some_job", doc="Doc", schedule=None, system="THUNDERHEAD", connection="x", due=due, act=act,
+                   look_up=None).job()  # fmt: skip
+    for number in range(1, 4):
+        await document(oms, number)
+    await oms.connection.execute("UPDATE outside_systems SET most_per_second = 0.01 WHERE system = 'THUNDERHEAD'")
+    runs = await items(job)
+    assert await runs.run() == []
+    assert len(runs.outside.names()) == 1
+    (left,) = await oms.rows("SELECT count(*) AS n, sum(deaths) AS deaths FROM job_items WHERE done_at IS NULL")
+    assert left == {"n": 2, "deaths": 0}, "they wait for a later run"
+
+
+async def test_bulk_operations_go_with_a_million_answers_and_undecided_ones_end(oms: Oms) -> None:
+    for days, state in ((500, "DONE"), (40, "WAITING"), (40, "PAUSED"), (2, "WAITING")):
+        selection = '{"metadata": [["CUSTOMER", "Jane"]]}'
+        await oms.connection.execute(
+            """INSERT INTO bulk_operations (action, selection, subject, actor, door, per_second, counted, counted_at,
+                                            state, created_at, ended_at)
+               VALUES ('resolve', %(selection)s, 's', 'a', 'console', 1, 5, now(), %(state)s, %(at)s,
+                       CASE WHEN %(state)s = 'DONE' THEN now() END)""",
+            {"selection": selection, "state": state, "at": days_ago(days)},
+        )
+    await oms.connection.execute("INSERT INTO bulk_operation_answers SELECT 1, n, 'x' FROM generate_series(1, 5) n")
+    assert await prune_bulk_operations(oms.connection, oms.settings, chunk=2) == 1
+    found = await oms.rows("SELECT operation_id, state, selection ? 'metadata' AS has FROM bulk_operations ORDER BY 1")
+    assert [tuple(row.values()) for row in found] == [
+        (2, "REJECTED", False),
+        (3, "STOPPED", False),
+        (4, "WAITING", True),
+    ]
+    assert len(await oms.rows("SELECT FROM operator_actions WHERE action = 'end_operation'")) == 2
+
+
+async def test_a_connection_to_kafka_that_makes_no_producer_ends_no_slice(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The events wait, and the log says why."""
+    await ended(oms)
+    await oms.connection.execute("UPDATE final_events SET published_at = NULL")
+
+    def broken(_: object) -> None:
+        raise ValueError("No such configuration property")
+
+    monkeypatch.setattr(publishing.Publisher, "producer", broken)
+    async with publishing.publishing_ends(oms.url, oms.settings, soon=True) as tell_ends:
+        tell_ends()
+    assert "final events could not be published now: ValueError" in caplog.text
