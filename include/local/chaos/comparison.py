@@ -47,7 +47,7 @@ class Verdict:
 
     def sentences(self) -> list[str]:
         """All of it."""
-        return [*self.lost, *self.doubled, *self.misordered, *self.violations, *self.blamed, *self.runs]
+        return [*self.runs, *self.lost, *self.doubled, *self.misordered, *self.violations, *self.blamed]
 
 
 def compare(

@@ -116,9 +116,11 @@ class Run:
         """Stop the faults. Wait until all requests have ended and are published, and for late effects."""
         say(f"{self._seconds:5.0f} s  no more faults")
         self._simulator.behave()
-        self._sender.accepted |= self._runs.close()
         patience = SETTLE_SECONDS + self._requests * SETTLE_SECONDS_A_REQUEST
         deadline = time.monotonic() + patience
+        while not self._sender.is_through and time.monotonic() < deadline:
+            self._look()
+        self._sender.accepted |= self._runs.close()
         while not self._is_settled() and time.monotonic() < deadline:
             self._look()
         self._injector.wait(QUIET_SECONDS)

@@ -18,7 +18,7 @@ METADATA = """
     FROM document_requests, unnest(ARRAY['INVOICE_ID', 'FOOTER_ID']) AS key"""
 OPEN = "UPDATE document_requests SET status = 'QUEUED', ended_at = NULL WHERE request_id % 6000 = 0"
 ANY = dict.fromkeys(
-    ("status", "document_type", "document_name", "request_correlation_id", "created_from", "created_to")
+    ("status", "document_type", "document_name", "request_correlation_id", "run_id", "created_from", "created_to")
 )
 SEARCH = {"source_system": "CIBT", "before": LARGEST_ID, "limit": 51, **ANY}
 RECENT = "2999-01-01"
