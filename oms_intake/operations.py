@@ -78,12 +78,13 @@ def _selection(wanted: Search) -> Selection | None:
 def _withdraw(wanted: Search, *, dry_run: bool, confirm_all: bool) -> Withdrawal:
     """Raises TooWide and DatabaseOutOfReach."""
     settings, client, selection = parts().settings, caller(), _selection(wanted)
+    bounded = settings.model_copy(update={"statement_timeout_seconds": settings.intake_statement_timeout_seconds})
     if selection is None:
         return Withdrawal(0, matches_all=False, needs_approval=False)
 
     async def work() -> Withdrawal:
         async with await jobs_database.connect(
-            settings.database_url, settings, application_name="oms-intake operations"
+            settings.database_url, bounded, application_name="oms-intake operations"
         ) as connection:
             return await withdraw_all(
                 connection, client.source_system, selection, actor=client.actor,

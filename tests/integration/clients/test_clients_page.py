@@ -24,7 +24,7 @@ from include.oms.testing.postgres import ROOT
 from include.oms.words.model import Category
 from include.oms.words.problems import PROBLEMS
 from tests.integration.clients.markdown import Example, examples, page, rows
-from tests.integration.intake.conftest import PDF, ServedIntake
+from tests.integration.intake.conftest import PDF, ServedIntake, complete
 
 PAGE = page("clients.md")
 EXAMPLES = examples(PAGE)
@@ -89,22 +89,16 @@ def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str],
         assert_shows(json.loads(printed), shown)
 
 
-END = """
-    WITH ended AS (
-        UPDATE document_requests SET status = 'COMPLETED', revision = 1, ended_at = now(), attempts = 1
-        WHERE request_correlation_id = 'CLIENTS-PYTHON-1' RETURNING request_id)
-    INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status, thunderhead_batch_id,
-        dms_document_id, unsure_since, submitted_at, ended_at)
-    SELECT request_id, 1, 'OMS-PYTHON', '1', 'COMPLETED', 1, 7, NULL, now(), now() FROM ended"""
-
-
 def test_the_python_example_follows_a_request_to_its_document(
     environment: dict[str, str], tmp_path: Path, database: str
 ) -> None:
     """The jobs are not there; the test brings the request to its end."""
     with running(python_example("wait_for_end"), tmp_path, environment) as client:
         with psycopg.connect(database, autocommit=True) as db:
-            wait_for(lambda: db.execute(END).rowcount == 1, client)
+            asked = "SELECT request_id FROM document_requests WHERE request_correlation_id = 'CLIENTS-PYTHON-1'"
+            wait_for(lambda: bool(db.execute(asked).fetchall()), client)
+            ((request_id,),) = db.execute(asked).fetchall()
+            complete(db, request_id)
         output, _ = client.communicate(timeout=60)
     assert client.returncode == 0
     first, second = output.splitlines()

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import httpx
+import psycopg
 import pytest
 
 from include.oms.words.problems import PROBLEMS
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.recorder import Recorder
-from tests.integration.intake.conftest import ServedIntake, a_request
+from tests.integration.intake.conftest import PDF, ServedIntake, a_request, complete
 
 PATH = "/v1/document-requests"
 Token = Callable[..., str]
@@ -82,6 +83,17 @@ def test_what_the_intake_refuses_is_told_in_its_own_words(client: httpx.Client) 
     answer = client.post(PATH, json={})
     assert (answer.status_code, problem_of(answer), len(answer.json()["errors"])) == (422, "invalid-request", 6)
     assert problem_of(client.get(f"{PATH}/999999")) == "not-found"
+
+
+def test_a_document_comes_through_whole(client: httpx.Client, database: str) -> None:
+    request_id = client.post(PATH, json=a_request("document")).json()["request_id"]
+    assert problem_of(client.get(f"{PATH}/{request_id}/document")) == "document-not-ready"
+    with psycopg.connect(database, autocommit=True) as db:
+        complete(db, request_id)
+    answer = client.get(f"{PATH}/{request_id}/document")
+    assert (answer.status_code, answer.content, answer.headers["Content-Length"]) == (200, PDF, str(len(PDF)))
+    known = client.get(f"{PATH}/{request_id}/document", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.content) == (304, b"")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs/", "/docs/swagger-ui.css", "/problems/",

@@ -119,6 +119,16 @@ def test_a_query_that_takes_too_long_is_told_how_to_be_narrowed(
     assert {"?created_from", "?created_to"} <= {fault["pointer"] for fault in answer.json["errors"]}
 
 
+def test_a_count_that_takes_too_long_withdraws_nothing(
+    hasty: FlaskClient, oms_database_url: str, db: psycopg.Connection[Any]
+) -> None:
+    with psycopg.connect(oms_database_url) as locker:
+        locker.execute("LOCK TABLE document_requests IN ACCESS EXCLUSIVE MODE")
+        answer = hasty.post(f"{PATH}/cancel?dry_run=false&confirm_all=true")
+    assert (answer.status_code, answer.json["type"]) == (422, "/problems/too-wide")
+    assert db.execute("SELECT count(*) FROM bulk_operations").fetchone() == (0,)
+
+
 @pytest.mark.parametrize("path", [f"{PATH}/1", f"{PATH}/1/timeline", f"{PATH}?request_correlation_id=R1"])
 def test_what_cannot_be_narrower_is_an_outage(hasty: FlaskClient, oms_database_url: str, path: str) -> None:
     with psycopg.connect(oms_database_url) as locker:

@@ -114,7 +114,11 @@ def test_a_server_that_is_frozen(cibt: FlaskClient, db: psycopg.Connection[Any])
 def test_a_database_that_is_gone(make_intake: Any, intake_settings: Any, token: Any) -> None:
     intake = make_intake(intake_settings.model_copy(update={"database_url": "postgresql://x@127.0.0.1:1/x"}))
     headers = {"Authorization": f"Bearer {token()}"}
-    for method, path in (("POST", PATH), ("GET", PATH), ("GET", f"{PATH}/1"), ("POST", f"{PATH}/1/cancel")):
+    for method, path in (
+        ("POST", PATH), ("GET", PATH), ("GET", f"{PATH}/1"), ("POST", f"{PATH}/1/cancel"),
+        ("GET", f"{PATH}/1/document"), ("POST", f"{PATH}/1/events/replay"), ("POST", f"{PATH}/cancel"),
+        ("GET", "/v1/operations/1"),
+    ):  # fmt: skip
         with quickly():
             answer = intake.test_client().open(path, method=method, json=a_request(), headers=headers)
             assert_unavailable(answer, "database")

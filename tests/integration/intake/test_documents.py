@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from oms_intake.settings import IntakeSettings
-from tests.integration.intake.conftest import PDF, ServedIntake, ThunderheadServer, a_pdf, a_request
+from tests.integration.intake.conftest import PDF, ServedIntake, ThunderheadServer, a_pdf, a_request, complete
 
 PATH = "/v1/document-requests"
 TOKEN = "a-thunderhead-token"
@@ -30,22 +30,8 @@ def intake_settings(intake_settings: IntakeSettings, thunderhead: ThunderheadSer
 @pytest.fixture
 def completed(cibt: FlaskClient, db: psycopg.Connection[Any]) -> int:
     """A request whose second batch has document 7."""
-    return complete(cibt, db)
-
-
-def complete(client: FlaskClient, db: psycopg.Connection[Any], correlation_id: str = "REQ-1") -> int:
-    request_id: int = client.post(PATH, json=a_request(correlation_id)).json["request_id"]
-    db.execute("""INSERT INTO thunderhead_batches (request_id, attempt, batch_name, batch_config_id, status,
-                      thunderhead_batch_id, dms_document_id, unsure_since, submitted_at, ended_at)
-                  SELECT %(id)s, attempt, format('OMS-%%s-%%s', %(id)s::bigint, attempt), '1', status, attempt,
-                         document, NULL, now(), now()
-                  FROM (VALUES (1, 'FAILED', NULL), (2, 'COMPLETED', 7::bigint)) AS b (attempt, status, document)""",
-               {"id": request_id})  # fmt: skip
-    db.execute(
-        "UPDATE document_requests SET status = 'COMPLETED', stage = 'MONITORING', revision = 1, ended_at = now(),"
-        " attempts = 2 WHERE request_id = %s",
-        [request_id],
-    )
+    request_id: int = cibt.post(PATH, json=a_request()).json["request_id"]
+    complete(db, request_id)
     return request_id
 
 
@@ -212,15 +198,13 @@ def test_a_lost_connection_of_the_door_is_opened_anew(
 def test_a_client_that_stops_reading_gives_its_place_back(
     serve: Callable[..., ServedIntake],
     token: Callable[..., str],
-    cibt: FlaskClient,
-    db: psycopg.Connection[Any],
+    completed: int,
     thunderhead: ThunderheadServer,
 ) -> None:
     """Its connection is closed before the promised length. Others of its source system get the place."""
-    request_id = complete(cibt, db)
     thunderhead.body = b"%PDF" + b"x" * 24_000_000 + b"%%EOF"  # more than all buffers between the two hold
     served = serve(intake_client_seconds=0.5)
-    call = f"GET {PATH}/{request_id}/document HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n\r\n".encode()
+    call = f"GET {PATH}/{completed}/document HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n\r\n".encode()
     idle = []
     for _ in range(2):  # all places of this source system
         client = socket.create_connection(("127.0.0.1", served.port))
@@ -230,7 +214,7 @@ def test_a_client_that_stops_reading_gives_its_place_back(
     headers = {"Authorization": f"Bearer {token()}"}
     until = time.monotonic() + 30
     while True:
-        answer = httpx.get(f"{served.url}{PATH}/{request_id}/document", headers=headers, trust_env=False, timeout=30)
+        answer = httpx.get(f"{served.url}{PATH}/{completed}/document", headers=headers, trust_env=False, timeout=30)
         if answer.status_code == 200:
             break
         assert (answer.status_code, time.monotonic() < until) == (429, True)
