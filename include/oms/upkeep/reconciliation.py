@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -26,7 +27,7 @@ from include.oms.upkeep.window import Window
 from include.oms.words.errors import Unavailable
 
 MOST_DAYS_MADE_UP_FOR = 6  # missed days that one run reconciles, besides its own day
-MOST_A_STATEMENT = 10 * MOST_LISTED  # discrepancies of one hour that are counted; more are cut off
+MOST_A_STATEMENT = 10 * MOST_LISTED  # discrepancies of one hour, or of a part of it, that are counted
 
 WHAT_IS_COUNTED = {
     "requests_in": "requests taken in",
@@ -84,13 +85,19 @@ async def reconcile(
     if why_not := (await health_of(connection, System.THUNDERHEAD)).why_not:
         raise Unavailable(why_not)
     counts, found = Counter[str](), Discrepancies()
-    for hour in window.hours():
-        for tally in ("tally_requests", "tally_events", "tally_runs"):
-            (row,) = await database.rows(connection, tally, **hour.values())
-            counts.update(row)
-        for wrong in ("requests_that_do_not_add_up", "events_that_do_not_add_up", "runs_that_do_not_add_up"):
-            rows = await database.rows(connection, wrong, limit=MOST_A_STATEMENT, **hour.values())
-            found.add(Discrepancy(Kind(it["kind"]), it["request_id"], None, it["detail"]) for it in rows)
+
+    async def tally(name: str, piece: Window) -> None:
+        (row,) = await database.rows(connection, name, **piece.values())
+        counts.update(row)
+
+    async def look_for(name: str, piece: Window) -> None:
+        rows = await database.rows(connection, name, limit=MOST_A_STATEMENT, **piece.values())
+        found.add(Discrepancy(Kind(it["kind"]), it["request_id"], None, it["detail"]) for it in rows)
+
+    for name in ("tally_requests", "tally_events", "tally_runs"):
+        await window.each_piece(partial(tally, name))
+    for name in ("requests_that_do_not_add_up", "events_that_do_not_add_up", "runs_that_do_not_add_up"):
+        await window.each_piece(partial(look_for, name))
     comparison = Comparison(connection, thunderhead, settings)
     await comparison.compare(window)
     found.merge(comparison.found)

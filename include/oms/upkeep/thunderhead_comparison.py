@@ -70,26 +70,28 @@ class Comparison:
 
     async def compare(self, window: Window) -> None:
         """Compare all batches of the window. Raises Unavailable if Thunderhead does not answer."""
-        hours = [(hour, await self._bounds(hour)) for hour in window.hours()]
-        total = sum(bounds["number"] for _, bounds in hours)
-        without_id = sum(bounds["without_id"] for _, bounds in hours)
+        pieces: list[tuple[Window, DictRow]] = []
+
+        async def take_bounds(piece: Window) -> None:
+            (bounds,) = await database.rows(self._connection, "batches_of_window", **piece.values())
+            pieces.append((piece, bounds))
+
+        await window.each_piece(take_bounds)
+        total = sum(bounds["number"] for _, bounds in pieces)
+        without_id = sum(bounds["without_id"] for _, bounds in pieces)
         self.counts["batches"] = total
         share = max(self._names_left - without_id, 0) / max(total - without_id, 1)
         dice = random.Random(str(window))  # noqa: S311 - the same window gives the same sample
-        for hour, bounds in hours:
+        for piece, bounds in pieces:
             after_key = bounds["first_key"] - 1
-            while page := await self._page(hour, after_key, bounds["last_key"]):
+            while page := await self._page(piece, after_key, bounds["last_key"]):
                 await self._compare_page(page, lambda: dice.random() < share)
                 after_key = page[-1].batch_key
 
-    async def _bounds(self, hour: Window) -> DictRow:
-        (bounds,) = await database.rows(self._connection, "batches_of_window", **hour.values())
-        return bounds
-
-    async def _page(self, hour: Window, after_key: int, last_key: int) -> list[OurBatch]:
+    async def _page(self, piece: Window, after_key: int, last_key: int) -> list[OurBatch]:
         cursor = self._connection.cursor(row_factory=class_row(OurBatch))
         values = {"after_key": after_key, "last_key": last_key, "limit": 1000}
-        await cursor.execute(query("batches_to_compare"), values | hour.values())
+        await cursor.execute(query("batches_to_compare"), values | piece.values())
         return await cursor.fetchall()
 
     async def _compare_page(self, page: Sequence[OurBatch], in_sample: Callable[[], bool]) -> None:

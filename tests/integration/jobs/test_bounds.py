@@ -19,6 +19,7 @@ from include.oms.testing.items import RunsOf
 from include.oms.testing.made import days_ago, document, ended
 from include.oms.testing.system import Oms
 from include.oms.upkeep.housekeeping import prune_bulk_operations
+from include.oms.upkeep.window import Window
 from include.oms.words.model import Job
 
 
@@ -129,3 +130,24 @@ async def test_a_connection_to_kafka_that_makes_no_producer_ends_no_slice(
     async with publishing.publishing_ends(oms.url, oms.settings, soon=True) as tell_ends:
         tell_ends()
     assert "final events could not be published now: ValueError" in caplog.text
+
+
+async def test_an_hour_that_takes_too_long_is_reconciled_in_pieces() -> None:
+    begin = days_ago(2)
+    window = Window(begin, begin + timedelta(hours=3))
+    done: list[Window] = []
+
+    async def statement(piece: Window) -> None:
+        if piece.window_to - piece.window_from > timedelta(minutes=20):
+            raise QueryCanceled
+        done.append(piece)
+
+    await window.each_piece(statement)
+    assert [piece.window_from for piece in done] == [begin, *(piece.window_to for piece in done[:-1])]
+    assert (done[-1].window_to, len(done)) == (window.window_to, 12)
+
+    async def always_too_slow(_: Window) -> None:
+        raise QueryCanceled
+
+    with pytest.raises(QueryCanceled):
+        await window.each_piece(always_too_slow)
