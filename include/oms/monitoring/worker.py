@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from math import inf
 from time import monotonic
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from include.oms.base.chunks import chunks
+from include.oms.base.places import places_of
 from include.oms.base.settings import Settings
 from include.oms.monitoring.recording import BATCH_STATUS_AT_END, record, schedule_polls
 from include.oms.monitoring.verdicts import HeldBatch, Verdict, failed_verdict, next_poll_seconds, verdict_of
@@ -23,6 +26,8 @@ from include.oms.slices.timing import FAR_AHEAD_SECONDS, LEAST_ROUND_SECONDS, LO
 from include.oms.words.errors import NotInTime, Unavailable
 from include.oms.words.model import Job, Stage
 from include.oms.words.state_machine import Outcome
+
+log = logging.getLogger("oms")
 
 QUERIES = HoldQueries(renew="renew_batch_leases", reclaim="reclaim_batches", take="hold_batches")
 
@@ -163,8 +168,20 @@ async def _poll(batches: Sequence[HeldBatch], thunderhead: Thunderhead, settings
             Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.UNAVAILABLE, wait_seconds=wait) for batch in batches
         ]
     return await asyncio.gather(
-        *(_verdict(batch, found.get(batch.thunderhead_batch_id), thunderhead, settings) for batch in batches)
+        *(_contained(batch, found.get(batch.thunderhead_batch_id), thunderhead, settings) for batch in batches)
     )
+
+
+async def _contained(batch: HeldBatch, found: Batch | None, thunderhead: Thunderhead, settings: Settings) -> Verdict:
+    """The verdict on one batch. An error that nobody foresaw holds up no other batch: this one is polled again."""
+    try:
+        return await _verdict(batch, found, thunderhead, settings)
+    except (psycopg.Error, MemoryError):  # these concern all
+        raise
+    except Exception as error:  # noqa: BLE001
+        where = ", ".join(places_of(error))
+        log.error("request %d: no verdict on its batch: %s at %s", batch.request_id, type(error).__name__, where)
+        return Verdict(batch, stage=Stage.GENERATION, outcome=Outcome.UNAVAILABLE)
 
 
 async def _verdict(batch: HeldBatch, found: Batch | None, thunderhead: Thunderhead, settings: Settings) -> Verdict:

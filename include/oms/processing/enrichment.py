@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import replace
 
+import psycopg
+
+from include.oms.base.places import places_of
 from include.oms.base.settings import Settings
 from include.oms.ending.topics import topic_fault
 from include.oms.outside.reference_data import ReferenceData, shown_code
@@ -14,6 +18,8 @@ from include.oms.words.errors import Closed, NotConfigured, NotInTime, Unavailab
 from include.oms.words.model import Category, Stage
 
 DEFAULT_FOOTER = "0"
+
+log = logging.getLogger("oms")
 _CONFIG_ID = re.compile(r"\S{1,100}")
 
 
@@ -35,6 +41,12 @@ async def enrich(request: HeldRequest, reference_data: ReferenceData, settings: 
         return _failed(request, Category.CONFIGURATION_ERROR, str(error), settings.max_attempts)
     except (ValueError, RecursionError) as error:
         return _failed(request, Category.VALIDATION_ERROR, f"no XML can be made of it: {error}", settings.max_attempts)
+    except (psycopg.Error, MemoryError):  # these concern all
+        raise
+    except Exception as error:  # noqa: BLE001  # nobody foresaw it: the other requests go on
+        name, where = type(error).__name__, ", ".join(places_of(error))
+        log.error("request %d: its document cannot be made: %s at %s", request.request_id, name, where)
+        return _failed(request, Category.INTERNAL_ERROR, f"its document cannot be made: {name}", settings.max_attempts)
 
 
 def document_of(request: HeldRequest, configuration: dict[str, str], settings: Settings) -> Document:

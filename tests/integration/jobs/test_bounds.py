@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from psycopg.errors import QueryCanceled
@@ -12,7 +13,8 @@ from include.jobs import publishing
 from include.jobs.kit import item_job
 from include.oms.items import work
 from include.oms.items.item import Call, Item
-from include.oms.processing import worker
+from include.oms.monitoring import worker as monitoring
+from include.oms.processing import enrichment, worker
 from include.oms.processing.worker import held_requests
 from include.oms.slices.by_day import END_OF_TIME, note_by_day
 from include.oms.testing.items import RunsOf
@@ -151,3 +153,39 @@ async def test_an_hour_that_takes_too_long_is_reconciled_in_pieces() -> None:
 
     with pytest.raises(QueryCanceled):
         await window.each_piece(always_too_slow)
+
+
+async def test_an_error_that_nobody_foresaw_is_one_requests_own(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the making of a document, and in the verdict on a batch. The log has the place, and no text."""
+    ids = await oms.queued(3)
+    make = enrichment.document_xml
+
+    def make_or_fail(**given: Any) -> str:
+        if given["attributes"]["request"] == str(ids[0]):
+            raise TypeError("Jane Q. Marker")
+        return make(**given)
+
+    monkeypatch.setattr(enrichment, "document_xml", make_or_fail)
+    oms.settings = oms.settings.model_copy(update={"max_attempts": 1})
+    await oms.run_processing()
+    assert [(await oms.request(it))["stage"] for it in ids] == ["ENRICHMENT", "GENERATION", "GENERATION"]
+    assert [row["category"] for row in await oms.rows("SELECT category FROM request_errors")] == ["INTERNAL_ERROR"]
+
+    verdict = monitoring.verdict_of
+
+    def verdict_or_error(batch: Any, *more: Any) -> Any:
+        if batch.request_id == ids[1]:
+            raise KeyError("Jane Q. Marker")
+        return verdict(batch, *more)
+
+    monkeypatch.setattr(monitoring, "verdict_of", verdict_or_error)
+    oms.thunderhead.end("COMPLETED")
+    await oms.due_now()
+    await oms.run_monitoring()
+    assert [(await oms.request(it))["status"] for it in ids] == ["FAILED", "PROCESSING", "COMPLETED"]
+    assert "TypeError at" in caplog.text
+    assert "KeyError at" in caplog.text
+    assert "Jane" not in caplog.text
+    assert "Jane" not in str(await oms.rows("SELECT description FROM request_errors"))
