@@ -14,8 +14,10 @@ from include.jobs.kit import item_job
 from include.oms.items import work
 from include.oms.items.item import Call, Item
 from include.oms.monitoring import worker as monitoring
+from include.oms.monitoring.verdicts import verdict_of
 from include.oms.processing import enrichment, worker
 from include.oms.processing.worker import held_requests
+from include.oms.processing.xml_document import document_xml
 from include.oms.slices.by_day import END_OF_TIME, note_by_day
 from include.oms.testing.items import RunsOf
 from include.oms.testing.made import days_ago, document, ended
@@ -160,12 +162,11 @@ async def test_an_error_that_nobody_foresaw_is_one_requests_own(
 ) -> None:
     """In the making of a document, and in the verdict on a batch. The log has the place, and no text."""
     ids = await oms.queued(3)
-    make = enrichment.document_xml
 
     def make_or_fail(**given: Any) -> str:
         if given["attributes"]["request"] == str(ids[0]):
             raise TypeError("Jane Q. Marker")
-        return make(**given)
+        return document_xml(**given)
 
     monkeypatch.setattr(enrichment, "document_xml", make_or_fail)
     oms.settings = oms.settings.model_copy(update={"max_attempts": 1})
@@ -173,12 +174,10 @@ async def test_an_error_that_nobody_foresaw_is_one_requests_own(
     assert [(await oms.request(it))["stage"] for it in ids] == ["ENRICHMENT", "GENERATION", "GENERATION"]
     assert [row["category"] for row in await oms.rows("SELECT category FROM request_errors")] == ["INTERNAL_ERROR"]
 
-    verdict = monitoring.verdict_of
-
     def verdict_or_error(batch: Any, *more: Any) -> Any:
         if batch.request_id == ids[1]:
             raise KeyError("Jane Q. Marker")
-        return verdict(batch, *more)
+        return verdict_of(batch, *more)
 
     monkeypatch.setattr(monitoring, "verdict_of", verdict_or_error)
     oms.thunderhead.end("COMPLETED")
