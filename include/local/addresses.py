@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -24,13 +25,18 @@ NAMES = ("oms_db", "kafka_default", "reference_data_api", "thunderhead_api")
 class Addresses:
     """The outside systems' addresses, and which of them are not ours to start."""
 
-    database_url: str
+    database_url: str  # as its owner
+    role_urls: Mapping[str, str]  # the same database, by role; empty where it is not ours
     kafka: dict[str, Any]  # librdkafka configuration, credentials included
     reference_data_url: str  # for the jobs
     intake_reference_data_url: str
     thunderhead_url: str
     thunderhead_token: str
     given: frozenset[str]  # of NAMES: the environment has a connection
+
+    def database_url_of(self, role: str) -> str:
+        """The OMS Database as a part connects to it, with its own role."""
+        return self.role_urls.get(role, self.database_url)
 
     @property
     def kafka_bootstrap(self) -> str:
@@ -43,10 +49,11 @@ def find_addresses(settings: LocalSettings, secrets: Secrets) -> Addresses:
     given = {name: _read(name, text) for name in NAMES if (text := getattr(settings, name))}
     reference_data_url = _url(given.get("reference_data_api"), settings.reference_data_port)
     thunderhead = given.get("thunderhead_api")
+    own = f"127.0.0.1:{settings.postgres_port}/oms"
+    passwords = {} if "oms_db" in given else secrets.database_role_passwords
     return Addresses(
-        database_url=_database_url(
-            given.get("oms_db"), f"oms:{secrets.oms_database_password}@127.0.0.1:{settings.postgres_port}/oms"
-        ),
+        database_url=_database_url(given.get("oms_db"), f"oms:{secrets.oms_database_password}@{own}"),
+        role_urls={role: f"postgresql://{role}:{password}@{own}" for role, password in passwords.items()},
         kafka=_kafka(given.get("kafka_default"), settings.kafka_port),
         reference_data_url=reference_data_url,
         intake_reference_data_url=settings.reference_data_url
@@ -64,7 +71,7 @@ def connections(addresses: Addresses, *, reference_data_token: str | None = None
     The console edits reference data with ``reference_data_token``.
     """
     ours: dict[str, str | dict[str, Any]] = {
-        "oms_db": addresses.database_url,
+        "oms_db": addresses.database_url_of("oms_jobs"),
         "kafka_default": {"conn_type": "kafka", "extra": PRODUCER | addresses.kafka},
         "reference_data_api": _http(addresses.reference_data_url, reference_data_token),
         "thunderhead_api": _http(addresses.thunderhead_url, addresses.thunderhead_token),

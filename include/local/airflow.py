@@ -9,6 +9,7 @@ from configparser import ConfigParser
 from io import StringIO
 from pathlib import Path
 
+from include.local.addresses import Addresses
 from include.local.airflow_api import AirflowApi, airflow_url
 from include.local.part import Listen, Part
 from include.local.postgres import airflow_database_url
@@ -25,9 +26,10 @@ def airflow_home(settings: LocalSettings) -> Path:
     return settings.var_dir / "airflow"
 
 
-def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
+def airflow_parts(settings: LocalSettings, addresses: Addresses, secrets: Secrets) -> list[Part]:
     """The database's migration, then the four processes. Tasks run in forks of the scheduler."""
     api = AirflowApi(settings, secrets)
+    console = {} if "oms_db" in addresses.given else {"AIRFLOW_CONN_OMS_DB": addresses.database_url_of("oms_console")}
 
     return [
         Part(
@@ -41,6 +43,7 @@ def airflow_parts(settings: LocalSettings, secrets: Secrets) -> list[Part]:
             name="api-server",
             command=_airflow("api-server"),
             needs=("airflow-migrations",),
+            env=console,
             listen=Listen(settings.airflow_port, "OMS_AIRFLOW_PORT"),
             probe=lambda: http_answers(f"{airflow_url(settings)}/api/v2/monitor/health"),
         ),

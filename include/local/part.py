@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -39,5 +39,6 @@ class Part:
     when_ready: Callable[[], None] = nothing  # after each time it came up, a restart included
     once: bool = False  # runs to its end, which must be exit code 0
     user: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)  # what no other part has, such as its database password
     stop_signal: str = "TERM"
     stop_seconds: int = 10  # before it is killed

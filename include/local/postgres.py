@@ -117,12 +117,18 @@ def _forget_dead_server(data: Path) -> None:
 
 
 def _create_databases(url: str, secrets: Secrets) -> None:
-    """The two databases, each with an owner of its own."""
+    """The two databases, each with an owner of its own, and a role for each part of OMS.
+
+    The migrations give these roles their rights.
+    """
+    owners = {"oms": secrets.oms_database_password, "airflow": secrets.airflow_database_password}
     with psycopg.connect(url, autocommit=True) as connection:
-        for name, password in (("oms", secrets.oms_database_password), ("airflow", secrets.airflow_database_password)):
+        for name, password in {**owners, **secrets.database_role_passwords}.items():
             role, secret = sql.Identifier(name), sql.Literal(password)
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(role))
             connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, secret))
+        for name in owners:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+                database = sql.Identifier(name)
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, database))

@@ -19,6 +19,7 @@ def service_parts(settings: LocalSettings, addresses: Addresses) -> list[Part]:
             command=(sys.executable, "-m", "alembic", "upgrade", "head"),
             needs=("postgresql",),
             once=True,
+            env={"OMS_DATABASE_URL": addresses.database_url},
         )
     ]
     if "reference_data_api" not in addresses.given:
@@ -27,6 +28,7 @@ def service_parts(settings: LocalSettings, addresses: Addresses) -> list[Part]:
                 name="reference-data",
                 command=(sys.executable, "-m", "include.services.reference_data"),
                 needs=("oms-migrations",),
+                env={"OMS_DATABASE_URL": addresses.database_url_of("oms_reference_data")},
                 listen=Listen(settings.reference_data_port, "OMS_REFERENCE_DATA_PORT"),
                 probe=_answers(settings.reference_data_port, "/readyz"),
             )
@@ -51,6 +53,7 @@ def _intake(settings: LocalSettings, addresses: Addresses) -> Part:
         name="intake",
         command=(sys.executable, "-m", "gunicorn", "-c", "oms_intake/gunicorn.conf.py", "oms_intake.wsgi:app"),
         needs=("oms-migrations",),
+        env={"OMS_DATABASE_URL": addresses.database_url_of("oms_intake")},
         listen=Listen(settings.intake_port, "OMS_INTAKE_PORT"),
         probe=_answers(settings.intake_port, "/readyz" if own else "/healthz"),
     )

@@ -17,6 +17,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from include.local.part import LocalError, Part
 from include.local.processes import end, session_members, wait_until_gone
+from include.local.secrets import write_private
 from include.local.settings import ROOT
 from include.local.supervisor_config import socket_path, supervisor_config
 
@@ -56,7 +57,7 @@ class Supervisor:
         for user in {part.user for part in parts if part.user}:  # it refuses a configuration with an unknown user
             _make_user(user)
         configuration = self._var_dir / "supervisord.conf"
-        configuration.write_text(supervisor_config(parts, self._var_dir, self._log_dir))
+        write_private(configuration, supervisor_config(parts, self._var_dir, self._log_dir))
         with self._complaints.open("wb") as complaints:
             self._daemon = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)],

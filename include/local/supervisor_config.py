@@ -55,7 +55,9 @@ def _daemon_section(var_dir: Path, log_dir: Path) -> str:
 
 
 def _part_section(part: Part, log_dir: Path) -> str:
-    user = {"user": part.user} if part.user else {}
+    more = {"user": part.user} if part.user else {}
+    if part.env:  # addresses: supervisord knows no way to write a quote in a value
+        more["environment"] = ",".join(f'{name}="{value}"' for name, value in part.env.items())
     return _section(
         f"program:{part.name}",
         {
@@ -72,7 +74,7 @@ def _part_section(part: Part, log_dir: Path) -> str:
             "stdout_logfile": str(log_dir / f"{part.name}.log"),
             "stdout_logfile_maxbytes": "20MB",
             "stdout_logfile_backups": "2",
-            **user,
+            **more,
         },
     )
 

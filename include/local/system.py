@@ -96,13 +96,15 @@ class System:
         parts = [postgres_part(settings, self.secrets)]
         if "kafka_default" not in addresses.given:
             parts.append(broker_part(settings))
-        return [*parts, *service_parts(settings, addresses), *airflow_parts(settings, self.secrets)]
+        return [*parts, *service_parts(settings, addresses), *airflow_parts(settings, addresses, self.secrets)]
 
     def _start_parts(self) -> None:
         self._clear()
         check_ports(self.parts)
         airflow_db = {"AIRFLOW_CONN_AIRFLOW_DB": airflow_database_url(self.settings, self.secrets)}  # oms_housekeeping
-        self._supervisor.start(self.parts, airflow_db | part_environment(self.settings, self.addresses))
+        shared = airflow_db | part_environment(self.settings, self.addresses)
+        del shared["OMS_DATABASE_URL"]  # each part has its own role's
+        self._supervisor.start(self.parts, shared)
         bring_up(
             self.parts,
             self._supervisor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from pydantic import SecretStr
 
 from include.deploy.healthy import unhealthy
 from include.local.addresses import find_addresses
+from include.local.airflow import airflow_parts
 from include.local.environment import bypass_proxies, client_environment, part_environment, shell_text
 from include.local.secrets import Secrets, kept_secrets
+from include.local.services import service_parts
 from include.local.settings import LocalSettings
 
 NAMES = [
@@ -87,6 +90,33 @@ def test_an_issuer_takes_the_place_of_the_local_key(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OMS_JWT_JWKS_URL", "https://issuer.example/jwks")
     settings = LocalSettings(var_dir=tmp_path)
     assert "OMS_JWT_PUBLIC_KEY_FILE" not in part_environment(settings, find_addresses(settings, Secrets()))
+
+
+def test_each_part_connects_with_a_role_of_its_own(local_settings: LocalSettings, secrets: Secrets) -> None:
+    addresses = find_addresses(local_settings, secrets)
+    parts = [*service_parts(local_settings, addresses), *airflow_parts(local_settings, addresses, secrets)]
+    roles = {part.name: re.findall(r"postgresql://(\w+):", " ".join(part.env.values())) for part in parts if part.env}
+    assert roles == {
+        "oms-migrations": ["oms"], "reference-data": ["oms_reference_data"], "intake": ["oms_intake"],
+        "api-server": ["oms_console"],
+    }  # fmt: skip
+    shared = part_environment(local_settings, addresses)
+    assert shared["AIRFLOW_CONN_OMS_DB"] == addresses.database_url_of("oms_jobs")
+    assert len({addresses.database_url, *addresses.role_urls.values()}) == 6
+
+
+def test_a_database_elsewhere_has_roles_of_its_own(monkeypatch: pytest.MonkeyPatch, secrets: Secrets) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OMS_DB", "postgresql://me:mine@db.example:5432/oms")
+    addresses = find_addresses(LocalSettings(), secrets)
+    assert {addresses.database_url_of(role) for role in secrets.database_role_passwords} == {addresses.database_url}
+
+
+def test_secrets_of_an_earlier_release_are_completed_once(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.json"
+    file.write_text(Secrets(fernet_key="kept").model_dump_json(exclude={"database_role_passwords"}))
+    first = kept_secrets(file)
+    assert first.fernet_key == "kept"
+    assert kept_secrets(file) == first
 
 
 def test_secrets_stay_the_same_and_are_the_owners_alone(tmp_path: Path) -> None:

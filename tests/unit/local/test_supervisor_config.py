@@ -15,7 +15,8 @@ def test_commands_and_paths_arrive_as_they_are(tmp_path: Path) -> None:
     folder = tmp_path / "two words"
     folder.mkdir()
     server = Part(name="server", command=("run", "two words", "it's", "%(here)s"), stop_signal="INT", stop_seconds=7)
-    once = Part(name="once", command=("migrate",), once=True)
+    secrets = {"URL": "postgresql://a:b%20c@h/d?e=f,g", "OTHER": "x y"}
+    once = Part(name="once", command=("migrate",), once=True, env=secrets)
     file = folder / "supervisord.conf"
     file.write_text(supervisor_config([server, once], folder, folder))
     options = ServerOptions()
@@ -24,6 +25,7 @@ def test_commands_and_paths_arrive_as_they_are(tmp_path: Path) -> None:
     assert read["server"].command == "run 'two words' 'it'\"'\"'s' '%(here)s'"
     assert read["server"].stdout_logfile == str(folder / "server.log")
     assert (read["server"].stopsignal, read["server"].stopwaitsecs) == (2, 7)
+    assert read["once"].environment == secrets
     assert not any(part.autostart for part in read.values())
     assert read["server"].autorestart
     assert not read["once"].autorestart
