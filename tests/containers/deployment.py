@@ -41,7 +41,7 @@ TUNING = {
     "AIRFLOW_API_WORKERS": "1",
     "POSTGRES_SHARED_BUFFERS": "128MB",
 }
-HEALTHY_SECONDS = 240
+HEALTHY_SECONDS = 600
 THUNDERHEAD_PORT = 18082
 READ_TOPIC = """
 import base64, json, sys
@@ -200,4 +200,4 @@ class Deployment:
         with_state = self.compose("ps", "--all", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()
         bad = {line.split()[0] for line in with_state if not line.endswith("running healthy")}
         said = [self.compose("logs", "--no-color", "--tail", "15", name) for name in sorted(bad - {"oms-migrations"})]
-        return "\n" + "\n".join(said)[-6000:]
+        return "\n" + "\n".join(line[:200] for text in said for line in text.splitlines())[-9000:]
