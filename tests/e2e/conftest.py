@@ -25,7 +25,7 @@ T = TypeVar("T")
 PARTS = ("postgres", "kafka", "reference_data", "thunderhead", "intake", "airflow")
 
 
-def wait_for(what: Callable[[], str], look: Callable[[], T | None], seconds: float = 90) -> T:
+def wait_for(what: Callable[[], str], look: Callable[[], T | None], seconds: float = 180) -> T:
     """The first thing that ``look`` finds. Fails with ``what`` was waited for where it finds nothing in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -126,11 +126,11 @@ class Client:
         bootstrap, topic = self.env["OMS_KAFKA_BOOTSTRAP"], self.env["OMS_KAFKA_TOPIC"]
         consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid4().hex, "enable.partition.eof": True})
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
             consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
             events, at_end = [], 0
             while at_end < len(partitions):
-                message = consumer.poll(10)
+                message = consumer.poll(60)
                 assert message is not None, "the broker does not answer"
                 if message.error():
                     at_end += 1
@@ -168,4 +168,4 @@ def running(**settings: Any) -> Iterator[Client]:
 
 
 def _http(url: str, token: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)

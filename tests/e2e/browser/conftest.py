@@ -92,7 +92,7 @@ class Person:
             except StaleElementReferenceException:
                 return None
 
-        return wait_for(lambda: f"{css} with {text!r} on {self.driver.current_url}", look, 30)
+        return wait_for(lambda: f"{css} with {text!r} on {self.driver.current_url}", look)
 
     def click(self, css: str, text: str = "") -> None:
         """As a person does: again, where the page has just drawn itself anew, and when what was in the way is gone."""
@@ -107,7 +107,7 @@ class Person:
                 return False
             return True
 
-        wait_for(lambda: f"a click on {css} {text}", tried, 30)
+        wait_for(lambda: f"a click on {css} {text}", tried)
         self.clicks += 1
 
     def call(self, method: str, path: str, body: Any = None) -> Any:

@@ -23,7 +23,7 @@ def gone(person: Person, css: str, text: str) -> None:
             return all(text not in it.text for it in person.driver.find_elements(By.CSS_SELECTOR, css))
         return False
 
-    wait_for(lambda: f"the end of {css} with {text!r}", look, 30)
+    wait_for(lambda: f"the end of {css} with {text!r}", look)
 
 
 def test_a_document_type_is_paused_and_let_go(client: Client, person: LogIn) -> None:

@@ -51,7 +51,7 @@ class Process:
 
     def passes(self, check: Sequence[str]) -> bool:
         """Whether a health check succeeds, run where the process runs."""
-        done = subprocess.run(check, env=self._env, cwd=self._cwd, capture_output=True, check=False, timeout=30)
+        done = subprocess.run(check, env=self._env, cwd=self._cwd, capture_output=True, check=False, timeout=90)
         return done.returncode == 0
 
     def members(self) -> list[psutil.Process]:

@@ -193,7 +193,7 @@ class Topology:
         bootstrap = self.places.here(told["--bootstrap-server"], self.places.folder)
         client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         topic = NewTopic(told["--topic"], int(told["--partitions"]), int(told["--replication-factor"]))
-        [done] = client.create_topics([topic], request_timeout=10).values()
+        [done] = client.create_topics([topic], request_timeout=60).values()
         done.result()
 
     def _service_of(self, instance: str) -> str:

@@ -34,7 +34,7 @@ SWITCHES = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1440,900",
 )  # fmt: skip
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 needs_browser = pytest.mark.skipif(

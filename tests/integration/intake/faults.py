@@ -28,7 +28,7 @@ from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import ROOT, migrate
 from oms_intake.settings import IntakeSettings
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -28,7 +28,7 @@ from include.oms.testing.kafka import free_port
 pytestmark = pytest.mark.integration
 
 PARTS = {"postgresql", "kafka", "oms-migrations"}
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
