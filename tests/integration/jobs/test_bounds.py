@@ -81,7 +81,10 @@ async def test_one_instant_that_takes_too_long_is_an_error(oms: Oms) -> None:
 async def test_a_job_of_the_kit_does_not_die_of_a_low_rate(
     oms: Oms, items: RunsOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "LONGEST_WORK_SECONDS", 0.5)
+    """The next call's turn comes in 100 s, which is later than the worker's time."""
+    monkeypatch.setattr(work, "LONGEST_WORK_SECONDS", 50)
+    patient = {"submit_timeout_seconds": 20, "settling_seconds": 30, "lease_seconds": 60}
+    oms.settings = oms.settings.model_copy(update=patient)
 
     async def act(item: Item, call: Call) -> None:
         await call("POST", "/x", json={"name": item.name})
