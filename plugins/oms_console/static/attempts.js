@@ -2,7 +2,7 @@
 // The attempts of a request at Thunderhead, and two of them side by side.
 import { copyButton, draw, el, empty, fill, plainButton, say } from "./dom.js";
 import { instanceLink } from "./links.js";
-import { lookAt, pdfFrame } from "./looks.js";
+import { lookAt, showPdfs } from "./looks.js";
 import { table } from "./table.js";
 import { instant } from "./times.js";
 
@@ -89,11 +89,11 @@ export function sideBySide(place, me) {
       .map((/** @type {any} */ { category, stage, description }) =>
         el("p", { class: "long" }, `${category} at ${stage}${description ? `: ${description}` : ""}`),
       );
-  const look = async (/** @type {string} */ what, /** @type {(answers: Response[]) => Promise<any[]>} */ show) => {
+  const look = async (/** @type {string} */ what, /** @type {(answers: Response[]) => Promise<any>} */ show) => {
     try {
       const [left, right] = chosen;
       const answers = [await lookAt(shown.request_id, what, left), await lookAt(shown.request_id, what, right)];
-      fill(looked, el("div", { class: "columns" }, await show(answers)));
+      await show(answers);
     } catch (error) {
       say(/** @type {Error} */ (error).message);
     }
@@ -102,10 +102,15 @@ export function sideBySide(place, me) {
     const [left, right] = await Promise.all(answers.map(async (answer) => linesOf(await answer.text())));
     const text = (/** @type {number} */ n, /** @type {any} */ lines) =>
       el("pre", { tabIndex: 0, role: "region", "aria-label": `XML of attempt ${chosen[n]}` }, lines);
-    return [text(0, marked(left, right)), text(1, marked(right, left))];
+    fill(looked, el("div", { class: "columns" }, text(0, marked(left, right)), text(1, marked(right, left))));
   };
-  const pdf = (/** @type {Response[]} */ answers) =>
-    Promise.all(answers.map(async (answer, n) => pdfFrame(await answer.blob(), `Document of attempt ${chosen[n]}`)));
+  const pdf = async (/** @type {Response[]} */ answers) => {
+    const blobs = await Promise.all(answers.map((answer) => answer.blob()));
+    showPdfs(
+      looked,
+      blobs.map((blob, n) => ({ blob, title: `Document of attempt ${chosen[n]}` })),
+    );
+  };
   const view = () => {
     const both = chosen.map(batch);
     const rows = [

@@ -3,6 +3,7 @@
 import { send } from "./api.js";
 import { el, fill, note, plainButton, say } from "./dom.js";
 import { parse, pretty } from "./json.js";
+import { isFramed } from "./links.js";
 
 /** @type {Record<string, string>} */
 const EXTENSIONS = { json: "json", xml: "xml", pdf: "pdf", metadata: "metadata.json" };
@@ -16,11 +17,36 @@ export const lookAt = (id, what, attempt) =>
   send("POST", `requests/${id}/looks`, attempt ? { what, attempt } : { what });
 
 /**
- * The document in the browser's own viewer. The viewer runs no script of the document in this page.
- * @param {Blob} blob
- * @param {string} title
+ * Documents in the browser's own viewer, side by side. The viewer runs no script of a document in this page. A browser
+ * has no viewer in a frame with a sandbox, as Airflow's around the console is: there they stand above Airflow's page.
+ * @param {Element} place where they stand without a frame
+ * @param {{ blob: Blob, title: string }[]} documents
  */
-export const pdfFrame = (blob, title) => el("iframe", { class: "pdf", title, src: URL.createObjectURL(blob) });
+export function showPdfs(place, documents) {
+  const frames = (/** @type {Document} */ page) =>
+    documents.map(({ blob, title }) => {
+      const frame = page.createElement("iframe");
+      Object.assign(frame, { className: "pdf", title, src: URL.createObjectURL(blob) });
+      return frame;
+    });
+  if (!isFramed) return fill(place, el("div", { class: "columns" }, frames(document)));
+  const outer = window.parent.document;
+  const dialog = outer.createElement("dialog");
+  dialog.ariaLabel = documents.map(({ title }) => title).join(", ");
+  const close = outer.createElement("button");
+  Object.assign(close, { textContent: "Close", type: "button", onclick: () => dialog.close() });
+  const row = outer.createElement("div");
+  row.append(...frames(outer));
+  dialog.append(close, row);
+  // Airflow's page does not have the console's styles.
+  Object.assign(dialog.style, { width: "94vw", height: "94vh", padding: "8px", margin: "auto" });
+  Object.assign(close.style, { padding: "4px 12px", marginBottom: "8px", border: "1px solid", borderRadius: "6px" });
+  Object.assign(row.style, { display: "flex", gap: "8px", height: "calc(100% - 48px)" });
+  for (const frame of row.children) Object.assign(/** @type {HTMLElement} */ (frame).style, { flex: "1" });
+  dialog.addEventListener("close", () => dialog.remove());
+  outer.body.append(dialog);
+  dialog.showModal();
+}
 
 /**
  * @param {any} shown
@@ -36,7 +62,7 @@ export function personal(shown, me, changed, place) {
       const answer = await lookAt(shown.request_id, what);
       if (isSaved) save(await answer.blob(), `request-${shown.request_id}.${EXTENSIONS[what]}`);
       else if (what === "pdf")
-        fill(place, pdfFrame(await answer.blob(), `The document of request ${shown.request_id}`));
+        showPdfs(place, [{ blob: await answer.blob(), title: `The document of request ${shown.request_id}` }]);
       else
         fill(place, el("pre", { tabIndex: 0, role: "region", "aria-label": what }, laidOut(await answer.text(), what)));
       changed();

@@ -19,6 +19,7 @@ import uvicorn
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse
 from selenium import webdriver
 from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
@@ -172,6 +173,7 @@ def pages(console: Any, chromium: webdriver.Chrome) -> Iterator[Pages]:
     app.dependency_overrides[get_user] = user
     airflow = FastAPI(openapi_url=None)
     airflow.mount("/oms", app)
+    airflow.add_api_route("/plugin/oms/oms/{path:path}", framed)
     with listening(airflow) as url:
         it = Pages(chromium, url)
         it.log_in("op")
@@ -179,6 +181,12 @@ def pages(console: Any, chromium: webdriver.Chrome) -> Iterator[Pages]:
         it.size(1440)
         yield it
         chromium.get("about:blank")
+
+
+def framed(path: str) -> HTMLResponse:
+    """A page of the console in the frame that Airflow has around it."""
+    sandbox = "allow-scripts allow-same-origin allow-forms"
+    return HTMLResponse(f"<title>Airflow</title><iframe title=OMS sandbox='{sandbox}' src='/oms/{path}'></iframe>")
 
 
 @contextmanager

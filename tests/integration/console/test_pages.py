@@ -452,6 +452,22 @@ def test_a_document_is_shown_in_the_page_on_an_audited_look(console: Console, pa
     assert refused == []
 
 
+def test_in_airflows_frame_a_document_is_shown_above_airflows_page(
+    console: Console, pages: Pages, thunderhead: str
+) -> None:
+    """The frame has a sandbox, and in a sandbox a browser shows no PDF."""
+    mine = console.request("COMPLETED")
+    console.batch(mine, 1, dms_document_id=77)
+    pages.driver.get(f"{pages.url}/plugin/oms/oms/requests/{mine}")
+    pages.driver.switch_to.frame(pages.see("iframe[title=OMS]"))
+    pages.click("button", "Show PDF")
+    pages.driver.switch_to.default_content()
+    assert str(pages.see("dialog iframe").get_attribute("src")).startswith("blob:")
+    pages.photograph("pdf-in-airflow")
+    pages.click("dialog button", "Close")
+    pages.gone("dialog")
+
+
 def test_a_day_that_does_not_add_up_leads_to_its_requests(console: Console, pages: Pages) -> None:
     mine = console.request(created_at="2026-11-26T12:00:00Z")
     console.reconciliation(
