@@ -191,7 +191,7 @@ async function oneOperation(page, me, id) {
         fact("Which", el("span", { class: "long" }, row.subject)),
         fact("Why", row.reason),
         fact("Asked by", who(row)),
-        fact("Rate", `${number(row.per_second)} requests a second`),
+        fact("Rate", `${plural(row.per_second, "request")} a second`),
         fact("Progress", progress(row)),
         fact("Last changed by", row.changed_by),
         fact("Ended", instant(row.ended_at)),

@@ -133,21 +133,25 @@ function clients({ clients: rows, steps, step_seconds }) {
   if (!rows.length) return empty("Nothing has ended in this time", "Clients and their documents are listed here.");
   const minutes = (steps.length * step_seconds) / 60;
   const rate = (/** @type {any} */ row) => (100 * Number(row.failed)) / Number(row.number);
+  /** The requests that the figure counts: those that ended since the first step. */
+  const ended = (/** @type {any} */ { source_system, document_name }, /** @type {string[]} */ status = []) =>
+    at("search", { source_system, document_name, status, ended_from: steps[0].from_at, order: "ended" });
   return table(
     [
       {
         head: "Client",
-        cell: ({ source_system, document_name }) =>
-          el("a", { href: at("search", { source_system, document_name }) }, source_system),
+        cell: (row) => row.source_system,
       },
       { head: "Document", cell: (row) => row.document_name },
-      { head: "Ended", kind: "n", cell: (row) => number(row.number) },
+      { head: "Ended", kind: "n", cell: (row) => el("a", { href: ended(row) }, number(row.number)) },
       { head: "A minute", kind: "n", cell: (row) => number(Math.round((10 * Number(row.number)) / minutes) / 10) },
       {
         head: "Failed",
         kind: "n",
         cell: (row) =>
-          el("span", { class: Number(row.failed) ? "bad" : "" }, `${number(row.failed)} (${rate(row).toFixed(1)} %)`),
+          Number(row.failed)
+            ? el("a", { href: ended(row, ["FAILED"]) }, `${number(row.failed)} (${rate(row).toFixed(1)} %)`)
+            : "0 (0.0 %)",
       },
     ],
     rows,

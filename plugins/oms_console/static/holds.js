@@ -7,7 +7,7 @@ import { draw, el, plainButton } from "./dom.js";
 import { at } from "./links.js";
 import { table } from "./table.js";
 import { instant, instantsOf } from "./times.js";
-import { number } from "./words.js";
+import { number, plural } from "./words.js";
 
 const FIELDS = [
   { name: "source_system", label: "Source system", of: "SOURCE_SYSTEM" },
@@ -61,7 +61,7 @@ export function holds(place, me) {
   const release = async (/** @type {any} */ hold) => {
     const rows = await ask({
       title: `Release ${what(hold)}?`,
-      content: el("p", {}, `${number(hold.number)} queued requests are claimed with the next run.`),
+      content: el("p", {}, `The next run claims what is queued: ${plural(hold.number, "request")}.`),
       go: "Release",
       act: () => change("DELETE", `holds/${hold.hold_id}`, {}),
     });

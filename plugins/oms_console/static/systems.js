@@ -4,7 +4,7 @@ import { change, get } from "./api.js";
 import { ask } from "./dialog.js";
 import { draw, el, fill, note, plainButton, say } from "./dom.js";
 import { holds } from "./holds.js";
-import { keepFresh } from "./refresh.js";
+import { keepFresh, staleSince } from "./refresh.js";
 import { sourceSystemLimits } from "./limits.js";
 import { instant, instantsOf } from "./times.js";
 import { SYSTEMS, number, plural } from "./words.js";
@@ -33,11 +33,16 @@ export async function systems(page, { me }) {
   const drawHolds = holds(held, me);
   const limited = el("section");
   const drawLimits = sourceSystemLimits(limited, me);
-  const view = (/** @type {any[]} */ rows) =>
+  /** @type {any[]} */
+  let last = [];
+  const view = (/** @type {any[]} */ rows) => {
+    last = rows;
     draw(
       list,
       rows.map((system) => card(system, me, view)),
     );
+  };
+  document.addEventListener("freshness", () => view(last));
   fill(
     page,
     el(
@@ -179,6 +184,7 @@ function state(system) {
       number(Math.round(system.bears_per_second)),
       " a second, and more as it bears them.",
     );
+  if (staleSince()) return note("quiet", "Not known since ", instant(staleSince()), ".");
   return note("good", system.failures ? `On probation after ${plural(system.failures, "outage")}.` : "In use.");
 }
 

@@ -333,6 +333,19 @@ def test_a_tile_opens_exactly_what_it_counts(
     pages.see("table a", str(mine))
 
 
+def test_a_clients_figures_open_exactly_what_they_count(console: Console, pages: Pages) -> None:
+    for status in ("COMPLETED", "FAILED", "QUEUED"):
+        console.request(status)
+    old = console.request("COMPLETED")
+    console.db.execute("UPDATE document_requests SET ended_at = now() - interval '9 h' WHERE request_id = %s", [old])
+    # what ends at this very moment counts with the next second
+    console.db.execute("UPDATE document_requests SET ended_at = ended_at - interval '1 s'")
+    pages.open()
+    pages.see("table[aria-label='Ends by client and document'] a", "1 (50.0 %)")
+    pages.click("table[aria-label='Ends by client and document'] a", "2")
+    pages.see(".count", "1–2 of 2")
+
+
 # -- what is not known ----------------------------------------------------------------------------
 
 
@@ -348,6 +361,18 @@ def test_health_that_cannot_be_asked_is_grey_and_the_page_stays(console: Console
     assert len(pages.driver.find_elements(By.CSS_SELECTOR, ".health.unknown")) == 4
     pages.see(".tile", "Need a person\n1")
     pages.photograph("not-fresh")
+    pages.log_in("op")
+    pages.open("systems")
+    pages.see(".note.good", "In use")
+    pages.log_in(None)
+    pages.script(REFRESH)
+    pages.see(".note.quiet", "Not known since")
+    assert pages.look(".note.good") is None
+    pages.log_in("op")
+    pages.open()
+    pages.log_in(None)
+    pages.script(REFRESH)
+    pages.see(".health.unknown")
     pages.log_in("op")
     pages.script(REFRESH)
     pages.gone("#banner .note")
