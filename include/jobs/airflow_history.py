@@ -27,11 +27,12 @@ jobs would stop after so many days."""
 
 TABLES = (
     "_xcom_archive", "asset_event", "callback", "celery_taskmeta", "celery_tasksetmeta", "connection_test_request",
-    "dag_run", "deadline", "import_error", "job", "log", "partitioned_asset_key_log", "revoked_token", "task_instance",
-    "task_instance_history", "task_reschedule", "task_state_store", "xcom",
+    "dag_run", "deadline", "import_error", "job", "log", "partitioned_asset_key_log", "revoked_token", "session",
+    "task_instance", "task_instance_history", "task_reschedule", "task_state_store", "xcom",
 )  # fmt: skip
-"""All others that the command knows; it skips those that are not there, such as Celery's under another executor. A test
-compares both lists with Airflow's own, so that a new table is not forgotten."""
+"""All others that the command knows; it skips those that are not there, such as Celery's under another executor, or the
+logins of the FAB auth manager (``session``) under another one. A test compares both lists with Airflow's own, so that a
+new table is not forgotten."""
 
 ROWS_A_TRANSACTION = 5000
 LONGEST_SECONDS = 3600
