@@ -58,7 +58,11 @@ class Publisher:
         if self._connection is None or self._connection.closed:  # the server may close one that is idle
             self._connection = database.connect_blocking(self._url, self._settings, application_name="publisher")
         if self._connection.execute(query("documents_without_topic")).fetchone():
-            asyncio.run(self._name_topics())
+            try:
+                asyncio.run(self._name_topics())
+            except Exception as error:  # noqa: BLE001  # a Connection may be missing; events that have a topic go out
+                why, where = type(error).__name__, ", ".join(places_of(error))
+                log.error("some events wait for the name of their topic: %s at %s", why, where)
         done = outbox.publish_waiting_events(self._connection, self.producer, self._settings)
         if done.producer_is_broken:  # librdkafka's fatal errors: this one sends nothing any more
             self._producer = None

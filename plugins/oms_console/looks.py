@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Annotated, Literal, Self
 
+from airflow.sdk.exceptions import AirflowException
 from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -90,4 +91,6 @@ async def _document(document_id: int) -> Response:
         raise HTTPException(503, f"there is no document now: {error}") from error
     except OmsError as error:
         raise HTTPException(502, f"Thunderhead answered without the document: {error}") from error
+    except AirflowException as error:
+        raise HTTPException(502, f"the Connection thunderhead_api cannot be used: {type(error).__name__}") from error
     return Response(content, media_type="application/pdf", headers=HEADERS)

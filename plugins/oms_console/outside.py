@@ -43,7 +43,10 @@ async def ask(
     headers: dict[str, str] | None = None,
 ) -> Answer:
     """Call an outside system once, bounded in time and size. Raises HTTPException 502 without an answer."""
-    url, credentials = await asyncio.to_thread(base_url_and_headers, conn_id)
+    try:
+        url, credentials = await asyncio.to_thread(base_url_and_headers, conn_id)
+    except Exception as error:  # a Connection may be missing or wrong in many ways
+        raise HTTPException(502, f"the Connection {conn_id} cannot be used: {type(error).__name__}") from error
     deadline = settings().poll_timeout_seconds
     try:
         async with client() as http:

@@ -117,3 +117,19 @@ async def test_reference_data_comes_in_json_and_nothing_else(at: Callable[[str],
         with pytest.raises(HTTPException) as raised:
             await reference._passed_on("GET", "document-configurations")
     assert raised.value.status_code == 502
+
+
+@pytest.mark.usefixtures("at")
+async def test_a_connection_that_is_missing_or_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in (None, '{"conn_type": "http", "host": "http://127.0.0.1", "login": "a:b", "password": "x"}'):
+        for name in ("AIRFLOW_CONN_REFERENCE_DATA_API", "AIRFLOW_CONN_THUNDERHEAD_API"):
+            monkeypatch.delenv(name, raising=False)
+            if wrong:
+                monkeypatch.setenv(name, wrong)
+        with pytest.raises(HTTPException) as error:
+            await outside.ask("reference_data_api", "GET", "/v1/x", system="the Reference Data API")
+        assert (error.value.status_code, "reference_data_api" in error.value.detail) == (502, True)
+        with pytest.raises(HTTPException) as error:
+            await looks._document(1)
+        assert error.value.status_code in (502, 503)
+        assert "thunderhead_api" in error.value.detail

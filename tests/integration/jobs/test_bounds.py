@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -191,3 +192,30 @@ async def test_an_error_that_nobody_foresaw_is_one_requests_own(
     assert "KeyError at" in caplog.text
     assert "Jane" not in caplog.text
     assert "Jane" not in str(await oms.rows("SELECT description FROM request_errors"))
+
+
+async def test_events_with_a_topic_do_not_wait_for_those_without(
+    oms: Oms, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that was withdrawn before enrichment has no topic yet, and there is no Connection to ask for it."""
+    withdrawn, good = await ended(oms), await ended(oms)
+    await oms.connection.execute("UPDATE final_events SET published_at = NULL, topic = NULL")
+    await oms.connection.execute("UPDATE document_requests SET attempts = 0 WHERE request_id = %s", (withdrawn,))
+    sent: list[str] = []
+
+    class Broker:
+        def produce(self, _topic: str, *, key: str, on_delivery: Any, **_: Any) -> None:
+            sent.append(key)
+            on_delivery(None, None)
+
+        def poll(self, _: float) -> int:
+            return 0
+
+        def flush(self, _: float) -> int:
+            return 0
+
+    monkeypatch.setattr(publishing.Publisher, "producer", lambda _: Broker())
+    with publishing.Publisher(oms.url, oms.settings) as publisher:
+        await asyncio.to_thread(publisher.publish)
+    assert sent == [str(good)]
+    assert "some events wait for the name of their topic: AirflowNotFoundException" in caplog.text
