@@ -66,7 +66,8 @@ class Sender:
     @property
     def is_through(self) -> bool:
         """Whether every released order is answered. Raises LocalError if the client has ended."""
-        if self._done < self._released and not any(thread.is_alive() for thread in self._threads):
+        works = any(thread.is_alive() for thread in self._threads)  # looked at first: the last one may end meanwhile
+        if self._done < self._released and not works:
             raise LocalError("The client has ended before its time: see the traceback above.")
         return self._done >= self._released
 
