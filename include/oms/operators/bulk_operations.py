@@ -19,6 +19,7 @@ from time import monotonic
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.errors import QueryCanceled
 from psycopg.rows import DictRow
 
 from include.oms.base import database
@@ -331,14 +332,20 @@ async def work_operation(
     Ends when all is done, when somebody has paused or stopped it, or when the time is over; then another worker goes
     on.
     At the end of all, yields a result for each request that the selection names by id and that was not worked.
-    Raises psycopg.Error.
+    Raises psycopg.Error; QueryCanceled where even one request takes longer than the statement time-out.
     """
     started_at, pace = monotonic(), Pace(leased.per_second)
     size = min(max(int(leased.per_second / PIECES_A_SECOND), 1), MOST_A_PIECE)
     try:
         while monotonic() - started_at < max_seconds:
             await pace.wait_for(size)
-            piece = await _work_piece(connection, leased, size)
+            try:
+                piece = await _work_piece(connection, leased, size)
+            except QueryCanceled:
+                if size == 1:
+                    raise
+                size //= 2  # a piece that exceeds the statement time-out is tried again with half its requests
+                continue
             if piece is None:  # paused, stopped, or another's
                 return
             if not piece:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import QueryCanceled
 
 from include.jobs import bulk_operations as jobs
 from include.jobs import hooks, retrigger
@@ -494,3 +495,39 @@ async def test_the_form_is_a_door_to_it(oms: Oms, monkeypatch: pytest.MonkeyPatc
     (row,) = await operations(oms.connection, limit=10)
     assert (row["door"], row["actor"], row["decided_by"], row["state"]) == ("dag", "airflow:ann", "airflow:bob", "DONE")
     assert await oms.timeline(request_id) == ["ACCEPTED", "FAILED", "RETRIGGERED"]
+
+
+async def test_a_piece_that_takes_too_long_is_halved(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [await ended(oms) for _ in range(5)]
+    act, sizes = bulk_operations.act, list[int]()
+
+    async def slow(connection: Any, action: Action, request_ids: list[int], **more: Any) -> list[int]:
+        sizes.append(len(request_ids))
+        if len(request_ids) > 2:
+            raise QueryCanceled
+        return await act(connection, action, request_ids, **more)
+
+    monkeypatch.setattr(bulk_operations, "act", slow)
+    answers = await work(oms, await asked(oms, selection()))
+    assert set(answers) == {str(it) for it in ids}
+    assert max(sizes) > 2
+
+
+async def test_an_operation_that_takes_too_long_holds_up_no_other(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    poison, good = await ended(oms), await ended(oms, document_name="POSHOOFF")
+    act = bulk_operations.act
+
+    async def slow(connection: Any, action: Action, request_ids: list[int], **more: Any) -> list[int]:
+        if request_ids == [poison]:
+            raise QueryCanceled
+        return await act(connection, action, request_ids, **more)
+
+    monkeypatch.setattr(bulk_operations, "act", slow)
+    monkeypatch.setattr(jobs, "oms_database_url", lambda: oms.url)
+    first = await asked(oms, selection(document_name="IVZRECPA"))
+    await asked(oms, selection(document_name="POSHOOFF"))
+    assert await asyncio.to_thread(jobs.work) == 1
+    now = await operation(oms.connection, first)
+    assert now
+    assert (now["state"], now["changed_by"]) == ("PAUSED", "bulk_operations")
+    assert [(await oms.request(it))["status"] for it in (poison, good)] == ["FAILED", "QUEUED"]
