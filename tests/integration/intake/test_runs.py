@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 import include
+from oms_intake.settings import IntakeSettings
 from tests.integration.intake.conftest import a_request, count_rows
 
 PATH, RUNS = "/v1/document-requests", "/v1/runs"
@@ -22,6 +23,13 @@ STOPPED = (
     "SELECT request_id FROM document_requests r WHERE EXISTS"
     " (SELECT FROM stop_of(source_system, document_type, document_name, run_id, request_id)) ORDER BY request_id"
 )
+
+
+@pytest.fixture
+def intake_settings(intake_settings: IntakeSettings) -> IntakeSettings:
+    """An intake that waits: calls of these tests wait for each other, however busy the machine is."""
+    patient = {"intake_pool_timeout_seconds": 20, "intake_statement_timeout_seconds": 20}
+    return intake_settings.model_copy(update=patient)
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ class Kafka:
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self.settings = Settings(
-            kafka_topic=f"ends-{uuid4().hex}", kafka_run_topic=f"runs-{uuid4().hex}", publish_timeout_seconds=5
+            kafka_topic=f"ends-{uuid4().hex}", kafka_run_topic=f"runs-{uuid4().hex}", publish_timeout_seconds=20
         )
         admin = AdminClient({"bootstrap.servers": bootstrap})
         topics = [NewTopic(it, 1, 1) for it in (self.settings.kafka_topic, self.settings.kafka_run_topic)]
