@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, HTTPException
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from include.oms.base import database
 from include.oms.base.settings import settings
@@ -18,6 +18,7 @@ from include.oms.operators.bulk_operations import DONE_ANSWERS, Action, act
 from include.oms.operators.selection import MOST_NAMED
 from include.oms.slices.early_wake import wake_jobs
 from include.oms.words.model import Category, Status
+from include.oms.words.names import checked_text
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.filters import Id
@@ -30,7 +31,7 @@ TOO_MANY = "more than {} requests at once are a bulk operation, which needs the 
 router = APIRouter(dependencies=ACT)
 
 
-Reason = Annotated[str, Field(min_length=1, max_length=500, pattern="^[^\x00]*$")]
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(checked_text)]
 
 
 class Named(BaseModel):

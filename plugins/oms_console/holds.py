@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from include.oms.base import database
 from include.oms.operators.selection import LARGEST_ID, Name
 from include.oms.slices.early_wake import wake_jobs
+from plugins.oms_console.actions import Reason
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.rights import ACT, READ, GetUserDep, actor
@@ -25,7 +26,7 @@ class Hold(BaseModel):
     source_system: Name | None = None
     document_type: Name | None = None
     document_name: Name | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=500, pattern="^[^\x00]*$")]
+    reason: Reason
     until: AwareDatetime | None = None
 
     @model_validator(mode="after")

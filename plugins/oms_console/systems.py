@@ -13,6 +13,7 @@ from include.oms.operators.selection import Name
 from include.oms.outside.breaker import System
 from include.oms.outside.rate_limit import EVERY_TYPE
 from include.oms.slices.early_wake import wake_jobs
+from plugins.oms_console.actions import Reason
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
 from plugins.oms_console.problems import problem
@@ -46,7 +47,7 @@ class Change(BaseModel):
     document_type: Name = EVERY_TYPE
     version: Version
     paused: bool | None = None
-    why: Annotated[str, Field(min_length=1, max_length=500, pattern="^[^\x00]*$")] | None = None
+    why: Reason | None = None
     until: AwareDatetime | None = None
     """The end of a pause; None: somebody resumes it."""
     most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None = None

@@ -13,12 +13,12 @@ Source: contracts/reference-data.openapi.yaml, GET /v1/reference-data/type/{refD
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from include.oms.base.cached_document import CachedDocument, Source
+from include.oms.base.clock import awake_or_asleep
 from include.oms.base.fetching import Fetched, FetchError, NothingThere
 from include.oms.intake.refusals import ReferenceDataOutOfReach
 from include.oms.words.content_schema import ContentSchema, Mode, SchemaRefused
@@ -48,7 +48,7 @@ class ReferenceData:
         fresh_seconds: float,
         stale_seconds: float,
         broken: Callable[[str, Mode], None] = lambda document_name, mode: None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = awake_or_asleep,
     ) -> None:
         """``broken`` counts a content that breaks the schema of its document name."""
         self.broken = broken

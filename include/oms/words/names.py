@@ -62,6 +62,16 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_text(text: str) -> str:
+    """A person's text of several lines, for pydantic's validators: a reason. Raises ValueError for the same characters.
+
+    Line feeds and tabs may be in it. A bidirectional control would show another reason than the one that is stored.
+    """
+    if unfit := _UNFIT_CHARACTER.search(text.replace("\r\n", " ").replace("\n", " ").replace("\t", " ")):
+        raise ValueError(f"holds {_KINDS.get(unicodedata.category(unfit.group()), 'a character that cannot be kept')}")
+    return text
+
+
 def without_unfit_characters(text: str, *, keep: str = "") -> str:
     """A foreign text made fit to store and show: each unfit character becomes a space, but those in ``keep``."""
     return _UNFIT_CHARACTER.sub(lambda unfit: unfit.group() if unfit.group() in keep else " ", text)

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from include.oms.outside.text import clean_text
-from include.oms.words.names import NAME_PATTERN, checked_name, name_fault
+from include.oms.words.names import NAME_PATTERN, checked_name, checked_text, name_fault
 
 BIDI_CONTROLS = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 NONCHARACTERS = {*range(0xFDD0, 0xFDF0), 0xFFFE, 0xFFFF}
@@ -48,3 +48,14 @@ def test_a_fault_names_the_kind_of_character() -> None:
     with pytest.raises(ValueError, match="a line separator"):
         checked_name("a\u2028b")
     assert name_fault("a ") == "begins or ends with a space"
+
+
+@pytest.mark.parametrize("text", ["a\u202eb", "a\x00b", "a\u2028b", "a\x1bb", "a\ud800b", "a\rb"])
+def test_a_reason_shows_what_is_stored(text: str) -> None:
+    with pytest.raises(ValueError, match="holds"):
+        checked_text(text)
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\ttab", "windows\r\nlines", " \u5c71\u3000 "])
+def test_a_reason_may_have_lines(text: str) -> None:
+    assert checked_text(text) == text
