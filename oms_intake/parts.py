@@ -15,7 +15,8 @@ from include.oms.identity.tokens import Tokens
 from include.oms.intake.bulkheads import Bulkheads
 from include.oms.intake.database import Database
 from include.oms.intake.documents import Documents
-from include.oms.intake.reference_data import REFERENCE_TYPES, ReferenceData
+from include.oms.intake.quotas import Quotas
+from include.oms.intake.reference_data import REFERENCE_TYPES, Limits, ReferenceData
 from oms_intake.metrics import BROKEN_CONTENTS
 from oms_intake.settings import IntakeSettings
 
@@ -32,6 +33,7 @@ class Parts:
     reference_data: ReferenceData
     tokens: Tokens
     bulkheads: Bulkheads
+    quotas: Quotas
     fetcher: Fetcher
     loop_thread: LoopThread
     documents: Documents
@@ -55,23 +57,27 @@ def make_parts(settings: IntakeSettings) -> Parts:
     tokens = tokens_of_issuer(settings, fetcher)
     assert tokens  # IntakeSettings demands a key
     loop_thread = LoopThread("oms-intake loop")
+    database = Database(
+        settings.database_url,
+        pool_size=settings.intake_pool_size,
+        pool_timeout_seconds=settings.intake_pool_timeout_seconds,
+        statement_timeout_seconds=settings.intake_statement_timeout_seconds,
+    )
+    reference_data = ReferenceData(
+        fetcher,
+        settings.reference_data_url,
+        fresh_seconds=REFERENCE_DATA_FRESH_SECONDS,
+        stale_seconds=settings.reference_data_stale_seconds,
+        broken=lambda document_name, mode: BROKEN_CONTENTS.labels(document_name, mode).inc(),
+    )
+    limits = Limits(settings.quota_open_requests, settings.quota_requests_an_hour, settings.quota_bytes_an_hour)
     return Parts(
         settings,
-        Database(
-            settings.database_url,
-            pool_size=settings.intake_pool_size,
-            pool_timeout_seconds=settings.intake_pool_timeout_seconds,
-            statement_timeout_seconds=settings.intake_statement_timeout_seconds,
-        ),
-        ReferenceData(
-            fetcher,
-            settings.reference_data_url,
-            fresh_seconds=REFERENCE_DATA_FRESH_SECONDS,
-            stale_seconds=settings.reference_data_stale_seconds,
-            broken=lambda document_name, mode: BROKEN_CONTENTS.labels(document_name, mode).inc(),
-        ),
+        database,
+        reference_data,
         tokens,
         Bulkheads(threads=settings.intake_threads, wait_seconds=settings.intake_pool_timeout_seconds),
+        Quotas(database, reference_data.limits, limits),
         fetcher,
         loop_thread,
         Documents(settings, loop_thread),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response, g, request
 
 from include.oms.intake import accepting, bulk, cancelling, finding, replaying
 from include.oms.intake.accepting import Acceptance, Taken
@@ -12,7 +12,7 @@ from include.oms.intake.bulkheads import Kind
 from include.oms.words.refusals import Refusal
 from oms_intake.answers import json_answer, problem_content
 from oms_intake.authentication import READ, WRITE, caller, needs, working
-from oms_intake.bodies import costly_body, json_body, refuse_large_body
+from oms_intake.bodies import BULK, costly_body, json_body, refuse_large_body
 from oms_intake.parameters import boolean, instant, once, one_of, parameters, search
 from oms_intake.parts import parts
 
@@ -22,14 +22,24 @@ requests = Blueprint("requests", __name__, url_prefix=PATH)
 requests.before_request(refuse_large_body)
 
 
+@requests.after_request
+def tell_quotas(answer: Response) -> Response:
+    """Tell what is left of the quotas, on each answer to a call that stores."""
+    if request.endpoint in ("requests.ask", BULK) and (source_system := g.get("source_system")):
+        answer.headers.update(parts().quotas.headers(source_system))
+    return answer
+
+
 @requests.post("")
 @needs(WRITE)
 def ask() -> Response:
     """Ask for one document."""
     validate_only = parameters(validate_only=once(boolean)).get("validate_only", False)
-    known, database, now = parts().reference_data, parts().database, datetime.now(UTC)
+    own, now = parts(), datetime.now(UTC)
     with costly_body():
-        taken = accepting.accept_call(database, caller(), known, json_body(), now, store=not validate_only)
+        taken = accepting.accept_call(
+            own.database, caller(), own.reference_data, own.quotas, json_body(), now, store=not validate_only
+        )
     return _taken(taken) if taken else json_answer({"valid": True})
 
 
@@ -38,9 +48,12 @@ def ask() -> Response:
 def ask_for_many() -> Response:
     """Ask for up to 500 documents."""
     parameters()
-    known, database, most = parts().reference_data, parts().database, parts().settings.max_body_bytes
+    own, now = parts(), datetime.now(UTC)
+    most = own.settings.max_body_bytes
     with working(Kind.COSTLY):
-        outcomes = bulk.accept_bulk(database, caller(), known, json_body(), datetime.now(UTC), most_bytes_each=most)
+        outcomes = bulk.accept_bulk(
+            own.database, caller(), own.reference_data, own.quotas, json_body(), now, most_bytes_each=most
+        )
         results = [_result(outcome) for outcome in outcomes]
         counts = {name: sum(result["status"] in statuses for result in results) for name, statuses in _COUNTED.items()}
         return json_answer({"results": results, **counts})

@@ -12,6 +12,7 @@ GRANT INSERT, SELECT (event_seq, request_id, revision, event_id, published_at, s
 ON final_events TO oms_intake;  -- a client's call to publish again
 GRANT SELECT, INSERT, UPDATE (expected, closed_by, closed_at, completed_at) ON runs TO oms_intake;
 GRANT SELECT ON run_progress TO oms_intake;
+GRANT SELECT, INSERT, UPDATE ON source_system_usage TO oms_intake;
 GRANT SELECT ON watchers, request_holds, bulk_operation_answers, end_counts TO oms_intake;
 GRANT INSERT, UPDATE (above_request_id, released_by, released_at) ON request_holds TO oms_intake;  -- of its runs
 GRANT INSERT, SELECT (operation_id, action, selection, door, origin, state, counted, worked, done, created_at, ended_at)
@@ -45,6 +46,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON outside_systems TO oms_console;
 GRANT SELECT, INSERT, UPDATE, DELETE ON source_system_limits TO oms_console;
 GRANT SELECT, INSERT, UPDATE ON bulk_operations, bulk_operation_answers TO oms_console;
 GRANT SELECT, DELETE ON event_topics TO oms_console;
+GRANT SELECT ON source_system_quotas, source_system_usage TO oms_console;
 GRANT SELECT ON
     runs, run_progress, request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers,
     reference_data_history, reconciliations
@@ -52,7 +54,7 @@ TO oms_console;
 
 -- oms_reference_data --
 -- The Reference Data API.
-GRANT SELECT, INSERT, UPDATE ON reference_data, document_configurations, document_schemas TO oms_reference_data;
+GRANT SELECT, INSERT, UPDATE ON reference_data, document_configurations, document_schemas, source_system_quotas TO oms_reference_data;
 GRANT SELECT, INSERT ON reference_data_history TO oms_reference_data;
 
 -- oms_reader --
@@ -71,6 +73,6 @@ GRANT SELECT (request_id, job, due_at, tries, slice_id, done_at) ON job_items TO
 GRANT SELECT (run_id, source_system, expected, proofs, deadline, opened_at, closed_at, completed_at) ON runs TO oms_reader;
 GRANT SELECT (window_from, window_to, made_at, adds_up, counts) ON reconciliations TO oms_reader;
 GRANT SELECT ON
-    thunderhead_batches, slices, reference_data, document_configurations, document_schemas, age_alarms, daily_duties,
-    end_counts
+    thunderhead_batches, slices, reference_data, document_configurations, document_schemas, source_system_quotas,
+    source_system_usage, age_alarms, daily_duties, end_counts
 TO oms_reader;

@@ -39,10 +39,20 @@ async def dashboard(db: Db, over: Literal["1h", "6h", "24h", "7d"] = "6h") -> di
         "step_seconds": step_seconds,
         "steps": await database.rows(db, "ends_over_time", steps=steps, step_seconds=step_seconds),
         "clients": await database.rows(db, "ends_by_client", steps=steps, step_seconds=step_seconds),
+        "quotas": await database.rows(db, "quota_usage", **_default_quotas()),
         "red": await database.rows(db, "red_by_category"),
         "outbox": await database.rows(db, "outbox_by_topic"),
         "systems": await database.rows(db, "outside_systems"),
         "health": await answers,
+    }
+
+
+def _default_quotas() -> dict[str, int]:
+    own = settings()
+    return {
+        "most_open_requests": own.quota_open_requests,
+        "most_requests_an_hour": own.quota_requests_an_hour,
+        "most_bytes_an_hour": own.quota_bytes_an_hour,
     }
 
 

@@ -24,12 +24,13 @@ from plugins.oms_console.rights import EDIT, READ, GetUserDep
 router = APIRouter(dependencies=READ)
 
 MEDIA_TYPES = ("application/json", "application/problem+json")
-Kind = Literal["reference-data", "document-configurations", "document-schemas"]
+Kind = Literal["reference-data", "document-configurations", "document-schemas", "source-system-quotas"]
 Row = Annotated[dict[str, Any], Body()]
 
 CHOSEN_FROM: dict[str, dict[str, str]] = {
     "document-configurations": {"footerId": "FOOTER_ID", "appDocSpec": "APP_DOC_SPEC", "code": "DOC_CONFIG_CODE"},
     "document-schemas": {"documentName": "DOCUMENT_NAME"},
+    "source-system-quotas": {"sourceSystem": "SOURCE_SYSTEM"},
 }
 VALUES = {
     "BATCH_CONFIG_ID": (re.compile(r"[1-9][0-9]{0,18}"), "a whole number, such as 1200"),

@@ -63,6 +63,18 @@ class Settings(BaseSettings):
         description="Age up to which cached reference data is used while the API is out of reach.",
     )
 
+    quota_open_requests: int = Field(
+        default=1_000_000,
+        gt=0,
+        description="Most open requests of a source system that has no quotas in the reference data.",
+    )
+    quota_requests_an_hour: int = Field(
+        default=5_000_000, gt=0, description="Most requests that such a source system may hand in in an hour."
+    )
+    quota_bytes_an_hour: int = Field(
+        default=50_000_000_000, gt=0, description="Most bytes of content that it may hand in in an hour."
+    )
+
     thunderhead_url: str = Field(
         default="http://127.0.0.1:18082",
         description="Base URL of Thunderhead, for the intake, which fetches documents for clients. The jobs use the "

@@ -16,6 +16,7 @@ from include.oms.intake.checking import KnownValues, NewRequest, examine
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Shown, show, utc_text
 from include.oms.intake.json_text import read_json
+from include.oms.intake.quotas import Quotas
 from include.oms.intake.refusals import (
     CorrelationIdUsed,
     ReferenceDataOutOfReach,
@@ -66,7 +67,14 @@ def check_source_system(known: KnownValues, caller: Caller) -> None:
 
 
 def accept_call(
-    database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, store: bool = True
+    database: Database,
+    caller: Caller,
+    known: KnownValues,
+    quotas: Quotas,
+    body: bytes,
+    now: datetime,
+    *,
+    store: bool = True,
 ) -> Taken | None:
     """Store the request of one call, or find it stored. Without ``store``: None if it would be stored.
 
@@ -78,13 +86,18 @@ def accept_call(
         request, fault = examine(body, read_json(body), known, now)
     except Refusal as unreadable:
         raise barred or unreadable from None
-    if refusal := barred or fault:
+    over = quotas.refusal(caller.source_system, [request]) if store and request and not (barred or fault) else None
+    if refusal := barred or fault or over:
         replay = replays(database, caller, [request] if request else [])
         if request and request.correlation_id in replay:
             return replay[request.correlation_id]
         raise refusal
     assert request  # what is not refused was read
-    return accept(database, caller, request) if store else would_accept(database, caller, request)
+    if not store:
+        return would_accept(database, caller, request)
+    taken = accept(database, caller, request)
+    quotas.count(caller.source_system, [request] if taken.is_new else [])
+    return taken
 
 
 def barrier(known: KnownValues, caller: Caller) -> UnknownSourceSystem | ReferenceDataOutOfReach | None:

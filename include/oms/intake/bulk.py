@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from include.oms.intake.accepting import Acceptance, Caller, accept_all, barrier, replays
+from include.oms.intake.accepting import Acceptance, Caller, Taken, accept_all, barrier, replays
 from include.oms.intake.checking import Checked, KnownValues, examine
 from include.oms.intake.database import Database
 from include.oms.intake.json_text import MOST_BULK_VALUES, MOST_VALUES, read_json, values_fault
+from include.oms.intake.quotas import Quotas
 from include.oms.intake.refusals import MOST_FAULTS, Fault, Invalid, TooMany
 from include.oms.words.refusals import Refusal
 
@@ -22,12 +23,20 @@ MOST_BULK_FAULTS = 5_000
 
 
 def accept_bulk(
-    database: Database, caller: Caller, known: KnownValues, body: bytes, now: datetime, *, most_bytes_each: int
+    database: Database,
+    caller: Caller,
+    known: KnownValues,
+    quotas: Quotas,
+    body: bytes,
+    now: datetime,
+    *,
+    most_bytes_each: int,
 ) -> list[Acceptance | Invalid]:
     """What became of each, in the order sent. As with a single call, what is stored counts.
 
     Raises Malformed, Invalid and TooMany for the call as a whole; UnknownSourceSystem where it holds a request that is
-    not stored; ReferenceDataOutOfReach where such a request cannot be checked.
+    not stored; ReferenceDataOutOfReach where such a request cannot be checked; QuotaExceeded where there is no room for
+    all of those that are not stored.
     A request larger than the single call's limit is a line like any other that is invalid: the contract has no 413 for
     a line.
     """
@@ -45,8 +54,14 @@ def accept_bulk(
             raise refusal
         instead.append(replay or (refusal if isinstance(refusal, Invalid) else None))
     fine = [it.request for it, other in zip(checked, instead, strict=True) if it.request and other is None]
-    outcomes = iter(accept_all(database, caller, fine))
-    return [other or next(outcomes) for other in instead]
+    over = quotas.refusal(caller.source_system, fine) if fine else None
+    if over and len(replays(database, caller, fine)) < len({request.correlation_id for request in fine}):
+        raise over
+    outcomes = accept_all(database, caller, fine)
+    new = [it for it, outcome in zip(fine, outcomes, strict=True) if isinstance(outcome, Taken) and outcome.is_new]
+    quotas.count(caller.source_system, new)
+    rest = iter(outcomes)
+    return [other or next(rest) for other in instead]
 
 
 def _examine_all(body: bytes, known: KnownValues, now: datetime, most_bytes_each: int) -> Sequence[Checked]:

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+import msgspec
+
 from include.oms.base.cached_document import CachedDocument, Source
 from include.oms.base.clock import awake_or_asleep
 from include.oms.base.fetching import Fetched, FetchError, NothingThere
@@ -37,6 +39,14 @@ class ContentRules(NamedTuple):
     schema: ContentSchema
 
 
+class Limits(msgspec.Struct, frozen=True, rename="camel"):
+    """The quotas of a source system."""
+
+    most_open_requests: int
+    most_requests_an_hour: int
+    most_bytes_an_hour: int
+
+
 class ReferenceData:
     """The values in force, by reference type, and the content schemas. Shared by all threads of the process."""
 
@@ -53,12 +63,13 @@ class ReferenceData:
         """``broken`` counts a content that breaks the schema of its document name."""
         self.broken = broken
         self._source = source
-        self._schema_source = _NoneWithoutSchemas(source)
+        self._row_source = _NoRowsWithoutTheirKind(source)
         self._base_url = base_url.rstrip("/")
         self._fresh_seconds = fresh_seconds
         self._stale_seconds = max(stale_seconds, fresh_seconds)
         self._clock = clock
         self._lists: dict[str, CachedDocument[frozenset[str]]] = {}
+        self._limits: dict[str, CachedDocument[Limits | None]] = {}
         self._schemas: dict[str, CachedDocument[ContentRules | None]] = {}
         self._lock = threading.Lock()
 
@@ -84,6 +95,15 @@ class ReferenceData:
             if known.age_seconds() >= self._fresh_seconds:
                 raise ReferenceDataOutOfReach("the schemas of contents are out of reach at the moment")
         elif age_seconds >= self._fresh_seconds:
+            known.refresh_behind()
+        return known.value
+
+    def limits(self, source_system: str) -> Limits | None:
+        """The quotas in force for a source system in force; None: it has the defaults, or nobody knows."""
+        known = self._limits_of(source_system)
+        if known.age_seconds() == float("inf"):
+            known.refresh()
+        elif known.age_seconds() >= self._fresh_seconds:
             known.refresh_behind()
         return known.value
 
@@ -118,16 +138,23 @@ class ReferenceData:
                 self._lists[ref_data_type] = CachedDocument(self._source, url, _values, clock=self._clock)
             return self._lists[ref_data_type]
 
+    def _limits_of(self, source_system: str) -> CachedDocument[Limits | None]:
+        with self._lock:
+            if source_system not in self._limits:
+                url = f"{self._base_url}/v1/source-system-quotas/search?{urlencode({'sourceSystem': source_system})}"
+                self._limits[source_system] = CachedDocument(self._row_source, url, _limits, clock=self._clock)
+            return self._limits[source_system]
+
     def _schema(self, document_name: str) -> CachedDocument[ContentRules | None]:
         with self._lock:
             if document_name not in self._schemas:
                 url = f"{self._base_url}/v1/document-schemas/search?{urlencode({'documentName': document_name})}"
-                self._schemas[document_name] = CachedDocument(self._schema_source, url, _rules, clock=self._clock)
+                self._schemas[document_name] = CachedDocument(self._row_source, url, _rules, clock=self._clock)
             return self._schemas[document_name]
 
 
-class _NoneWithoutSchemas:
-    """The API of the last release has no schemas: 404 is no outage during an upgrade."""
+class _NoRowsWithoutTheirKind:
+    """The API of the last release has no schemas and no quotas: 404 is no outage during an upgrade."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -137,6 +164,14 @@ class _NoneWithoutSchemas:
             return self._source.fetch(url, etag)
         except NothingThere:
             return Fetched([], None)
+
+
+def _limits(rows: Any) -> Limits | None:
+    """The quotas of the API's answer. Raises FetchError if the answer has another shape."""
+    try:
+        return msgspec.convert(rows, list[Limits])[0] if rows != [] else None
+    except msgspec.ValidationError as error:
+        raise FetchError("answered something else than quotas") from error
 
 
 def _rules(rows: Any) -> ContentRules | None:

@@ -69,6 +69,20 @@ class TooManyCalls(ComeAgain):
     retry_after_seconds = 1
 
 
+class QuotaExceeded(ComeAgain):
+    """The source system has used up one of its quotas."""
+
+    problem = PROBLEMS["quota-exceeded"]
+
+    def __init__(self, quota: str, limit: int, used: int, retry_after_seconds: int) -> None:
+        super().__init__(f"{used} of {limit} are used of the quota {quota}")
+        self.quota, self.limit, self.used = quota, limit, used
+        self.retry_after_seconds = retry_after_seconds
+
+    def members(self) -> Mapping[str, Any]:
+        return {"quota": self.quota, "limit": self.limit, "used": self.used}
+
+
 class UnknownSourceSystem(Refusal):
     """The token's source system may not ask for documents."""
 

@@ -292,6 +292,22 @@ SELECT source_system, document_name, count(*) AS number, count(*) FILTER (WHERE 
 FROM document_requests WHERE ended_at >= (SELECT at FROM origin) AND ended_at < now()
 GROUP BY source_system, document_name ORDER BY number DESC, source_system, document_name LIMIT 20;
 
+-- quota_usage --
+-- What each source system has used of its quotas, the closest to one of them first.
+SELECT * FROM (
+    SELECT u.source_system, u.open_requests,
+           CASE WHEN u.hour > now() - interval '1 hour' THEN u.requests ELSE 0 END AS requests,
+           CASE WHEN u.hour > now() - interval '1 hour' THEN u.bytes ELSE 0 END AS bytes,
+           coalesce(q.most_open_requests, %(most_open_requests)s::bigint) AS most_open_requests,
+           coalesce(q.most_requests_an_hour, %(most_requests_an_hour)s::bigint) AS most_requests_an_hour,
+           coalesce(q.most_bytes_an_hour, %(most_bytes_an_hour)s::bigint) AS most_bytes_an_hour,
+           utc_text(u.counted_at) AS counted_at
+    FROM source_system_usage u LEFT JOIN source_system_quotas q
+        ON q.source_system = u.source_system AND q.effect_from_dat <= CURRENT_DATE AND CURRENT_DATE < q.effect_to_dat
+) used
+ORDER BY greatest(open_requests::float / most_open_requests, requests::float / most_requests_an_hour,
+                  bytes::float / most_bytes_an_hour) DESC, source_system LIMIT 20;
+
 -- stock --
 -- The number of requests in each state now, and since when the oldest one is in it. The states have the names by which
 -- select_requests filters. A request needs a person if it ended red, was not withdrawn or resolved, and has its content.

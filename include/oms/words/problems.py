@@ -167,6 +167,13 @@ _ANSWERS = (
         CausedBy.CLIENT, "Repeat the same call after `Retry-After` seconds. Hand in many requests by bulk calls. Wait "
         "for the final events instead of polling.", True),
     _answered(
+        429, "quota-exceeded", "A quota of the source system is used up",
+        "The source system has as many open requests as it may, or it has handed in as many requests or bytes in this "
+        "hour as it may. `quota` names which; `limit` and `used` say how much. `RateLimit` on each answer tells what "
+        "is left. Nothing was stored. A repeated request that is stored costs nothing.",
+        CausedBy.CLIENT, "Repeat the same call after `Retry-After` seconds. If the quota is too small, ask the "
+        "operators of OMS for another one.", True),
+    _answered(
         500, "internal-error", "OMS failed",
         "OMS has an unexpected error. The log has it under the call's `request_id`.",
         CausedBy.OMS, "Report the `request_id`. You may repeat the call, because a correlation id makes one document.",

@@ -22,11 +22,13 @@ from include.services.body_limit import BodyLimit
 from include.services.reference_data.authorization import REFUSAL_HANDLERS, writer
 from include.services.reference_data.configuration_routes import configuration_routes
 from include.services.reference_data.database import create_pool
+from include.services.reference_data.quota_routes import quota_routes
 from include.services.reference_data.reference_data_routes import reference_data_routes
 from include.services.reference_data.rows import (
     DOCUMENT_CONFIGURATIONS,
     DOCUMENT_SCHEMAS,
     REFERENCE_DATA,
+    SOURCE_SYSTEM_QUOTAS,
     Changed,
     NotThere,
     Refused,
@@ -59,6 +61,7 @@ def create_app(settings: ReferenceDataSettings) -> ASGIApp:
     app.include_router(reference_data_routes(reference_data, may_write))
     app.include_router(configuration_routes(Rows(pool, DOCUMENT_CONFIGURATIONS), may_write))
     app.include_router(schema_routes(Rows(pool, DOCUMENT_SCHEMAS), may_write))
+    app.include_router(quota_routes(Rows(pool, SOURCE_SYSTEM_QUOTAS), may_write))
 
     @app.api_route("/", methods=["GET", "POST"])
     async def root() -> Response:

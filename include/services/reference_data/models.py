@@ -50,6 +50,7 @@ def _compiled(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 Day = Annotated[date | None, BeforeValidator(_iso_date)]
+Amount = Annotated[int, Field(strict=True, gt=0, le=10**15)]
 Key = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checked_name)]
 
 
@@ -108,6 +109,15 @@ class NewDocumentSchema(_Row):
         return msgspec.json.encode(schema).decode()
 
 
+class NewSourceSystemQuota(_Row):
+    """The body to create or change the quotas of a source system."""
+
+    source_system: Key
+    most_open_requests: Amount
+    most_requests_an_hour: Amount
+    most_bytes_an_hour: Amount
+
+
 class ReferenceData(BaseModel):
     """The contract's ReferenceData."""
 
@@ -158,5 +168,19 @@ class DocumentSchema(BaseModel):
     document_name: str
     mode: str
     json_schema: dict[str, Any] = Field(alias="schema")
+    effect_from_dat: date
+    effect_to_dat: date
+
+
+class SourceSystemQuota(BaseModel):
+    """The contract's SourceSystemQuota."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+    id: int
+    source_system: str
+    most_open_requests: int
+    most_requests_an_hour: int
+    most_bytes_an_hour: int
     effect_from_dat: date
     effect_to_dat: date

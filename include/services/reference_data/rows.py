@@ -64,6 +64,16 @@ DOCUMENT_SCHEMAS = Kind(
     update="update_document_schema",
     end="end_document_schema",
 )
+SOURCE_SYSTEM_QUOTAS = Kind(
+    select="select_source_system_quota",
+    hold="hold_source_system_quota",
+    lock="lock_source_system_quota",
+    select_in_the_way="select_source_system_quota_in_the_way",
+    end_older="end_older_source_system_quota",
+    insert="insert_source_system_quota",
+    update="update_source_system_quota",
+    end="end_source_system_quota",
+)
 
 
 class NotThere(Exception):

@@ -160,6 +160,35 @@ function clients({ clients: rows, steps, step_seconds }) {
 }
 
 /**
+ * What each source system has used of its quotas; nothing where none has handed in anything yet.
+ * @param {any[]} rows
+ */
+function quotas(rows) {
+  if (!rows.length) return null;
+  const share = (/** @type {any} */ used, /** @type {any} */ most) =>
+    el("span", { class: Number(used) / Number(most) >= 0.8 ? "bad" : "" }, `${number(used)} of ${number(most)}`);
+  return [
+    el(
+      "div",
+      { class: "title" },
+      el("h2", {}, "Quotas of source systems"),
+      el("a", { href: at("reference", { type: "SOURCE_SYSTEM_QUOTA" }) }, "Change a quota"),
+    ),
+    table(
+      [
+        { head: "Source system", cell: (row) => row.source_system },
+        { head: "Open", kind: "n", cell: (row) => share(row.open_requests, row.most_open_requests) },
+        { head: "Requests this hour", kind: "n", cell: (row) => share(row.requests, row.most_requests_an_hour) },
+        { head: "Bytes this hour", kind: "n", cell: (row) => share(row.bytes, row.most_bytes_an_hour) },
+        { head: "Counted", cell: (row) => instant(row.counted_at) },
+      ],
+      rows,
+      { label: "Quotas of source systems", key: (row) => `quota-${row.source_system}` },
+    ),
+  ];
+}
+
+/**
  * Topics that take no events, and events that are set aside. Nothing where all is well.
  * @param {any[]} groups
  * @param {any} me
@@ -222,6 +251,7 @@ export async function dashboard(page, { me }) {
     red: el("div"),
     outbox: el("section"),
     clients: el("div"),
+    quotas: el("section"),
     health: el("ul", { class: "healths" }),
   };
   fill(
@@ -247,6 +277,7 @@ export async function dashboard(page, { me }) {
     ),
     parts.outbox,
     el("section", {}, el("h2", {}, "By client and document"), parts.clients),
+    parts.quotas,
   );
   /** @type {any} */
   let shown = null;
@@ -257,6 +288,7 @@ export async function dashboard(page, { me }) {
     draw(parts.red, red(shown.red));
     draw(parts.outbox, outbox(shown.outbox, me, show));
     draw(parts.clients, clients(shown));
+    draw(parts.quotas, quotas(shown.quotas));
     draw(parts.health, healths(shown));
   };
   const show = async () => {

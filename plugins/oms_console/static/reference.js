@@ -33,8 +33,13 @@ const DATES = [
 const LISTS = {
   "document-configurations": { footerId: "FOOTER_ID", appDocSpec: "APP_DOC_SPEC", code: "DOC_CONFIG_CODE" },
   "document-schemas": { documentName: "DOCUMENT_NAME" },
+  "source-system-quotas": { sourceSystem: "SOURCE_SYSTEM" },
 };
-const SCHEMAS = "DOCUMENT_SCHEMA"; // shown beside the reference types, though it is a kind of its own
+// Shown beside the reference types, though they are kinds of their own.
+const SCHEMAS = "DOCUMENT_SCHEMA";
+const QUOTAS = "SOURCE_SYSTEM_QUOTA";
+/** @type {Record<string, string>} */
+const KINDS = { "": "document-configurations", [SCHEMAS]: "document-schemas", [QUOTAS]: "source-system-quotas" };
 const CONFIGURATION = [
   { name: "footerId", label: "Footer" },
   { name: "appDocSpec", label: "Document" },
@@ -58,6 +63,13 @@ const SCHEMA = [
   },
   ...DATES,
 ];
+const QUOTA = [
+  { name: "sourceSystem", label: "Source system" },
+  { name: "mostOpenRequests", label: "Most open requests", type: "number" },
+  { name: "mostRequestsAnHour", label: "Most requests an hour", type: "number" },
+  { name: "mostBytesAnHour", label: "Most bytes an hour", type: "number", help: "Of the contents." },
+  ...DATES,
+];
 const VALUE = [{ name: "refDataValue", label: "Value" }, { name: "description", label: "Description" }, ...DATES];
 const OPTIONAL = new Set(["description", "effectFromDat", "effectToDat"]);
 const NO_END = "4712-12-31";
@@ -65,15 +77,19 @@ const NO_END = "4712-12-31";
 const today = () => new Date().toISOString().slice(0, 10);
 const isOver = (/** @type {any} */ row) => row.effectToDat <= today();
 const nameOf = (/** @type {any} */ row) =>
-  row.refDataValue ?? row.documentName ?? `${row.code} of ${row.appDocSpec} with footer ${row.footerId}`;
+  row.refDataValue ??
+  row.documentName ??
+  row.sourceSystem ??
+  `${row.code} of ${row.appDocSpec} with footer ${row.footerId}`;
 
 /** What says the same about the same thing. */
 const isSameThing = (/** @type {any} */ a, /** @type {any} */ b) =>
-  ["refDataValue", "documentName"].some((name) => a[name] !== undefined)
-    ? a.refDataValue === b.refDataValue && a.documentName === b.documentName
+  ["refDataValue", "documentName", "sourceSystem"].some((name) => a[name] !== undefined)
+    ? a.refDataValue === b.refDataValue && a.documentName === b.documentName && a.sourceSystem === b.sourceSystem
     : a.footerId === b.footerId && a.appDocSpec === b.appDocSpec && a.code === b.code;
 
-const textOf = (/** @type {any} */ row) => row.value ?? row.description ?? row.mode;
+const textOf = (/** @type {any} */ row) =>
+  row.value ?? row.description ?? row.mode ?? `${number(row.mostRequestsAnHour)} requests an hour`;
 
 /**
  * The rows that a new row ends on its first day.
@@ -88,6 +104,8 @@ export function endedBy(rows, said) {
       isSameThing(row, said) && row.effectFromDat < to && row.effectToDat > from && row.effectFromDat < row.effectToDat,
   );
 }
+
+const isNumber = (/** @type {any} */ field) => field.type === "number";
 
 /**
  * A schema as it was typed.
@@ -112,21 +130,22 @@ export async function reference(page, { me }) {
   const asked = new URLSearchParams(location.search).get("type") ?? "";
   const areSchemas = asked === SCHEMAS;
   const type = TYPES.includes(asked) ? asked : "";
-  const kind = areSchemas ? "document-schemas" : type ? "reference-data" : "document-configurations";
-  const fields = areSchemas ? SCHEMA : type ? VALUE : CONFIGURATION;
+  const own = asked in KINDS ? asked : "";
+  const kind = type ? "reference-data" : KINDS[own];
+  const fields = /** @type {any[]} */ (type ? VALUE : { "": CONFIGURATION, [SCHEMAS]: SCHEMA, [QUOTAS]: QUOTA }[own]);
   const path = `reference/${kind}`;
   const pick = el(
     "nav",
     { class: "pick", "aria-label": "Kinds" },
-    ["", SCHEMAS, ...TYPES].map((one) =>
+    ["", SCHEMAS, QUOTAS, ...TYPES].map((one) =>
       el(
         "a",
         {
           class: "button plain",
           href: at("reference", { type: one }),
-          "aria-current": one === (areSchemas ? SCHEMAS : type) ? "true" : undefined,
+          "aria-current": one === (own || type) ? "true" : undefined,
         },
-        one === SCHEMAS ? "document schemas" : one ? one.replaceAll("_", " ").toLowerCase() : "document configurations",
+        (KINDS[one] ?? one).replaceAll(/[-_]/g, " ").toLowerCase(),
       ),
     ),
   );
@@ -187,6 +206,7 @@ export async function reference(page, { me }) {
       ...(type ? { refDataType: type } : {}),
       ...Object.fromEntries(Object.entries(values).filter(([, value]) => value !== "")),
       ...(areSchemas ? { schema: read(values.schema) } : {}),
+      ...Object.fromEntries(fields.filter(isNumber).map(({ name }) => [name, Number(values[name])])),
     });
     const tell = (/** @type {any} */ values) =>
       row

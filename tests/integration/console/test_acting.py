@@ -629,6 +629,30 @@ async def test_a_schema_is_edited_as_it_was_seen_and_keeps_its_history(
     assert [entry[1] for entry in console.trail()] == ["add_reference_row", "change_reference_row"]
 
 
+async def test_quotas_are_edited_and_the_dashboard_shows_their_use(
+    console: Console, reference_api: list[tuple[str, str]]
+) -> None:
+    path = "reference/source-system-quotas"
+    row = {"sourceSystem": "CIBT", "mostOpenRequests": 10, "mostRequestsAnHour": 20, "mostBytesAnHour": 3000}
+    assert (await console.post(path, **row | {"sourceSystem": "NONE"})).status_code == 422
+    assert (await console.post(path, **row | {"mostOpenRequests": 0})).status_code == 422
+    seen = (await console.post(path, **row)).json()
+    assert await console.get(path) == [seen]
+    for source_system, hours in (("CIBT", 0), ("ARCADE", 2)):
+        console.db.execute(
+            "INSERT INTO source_system_usage (source_system, hour, requests, bytes, open_requests)"
+            " VALUES (%s, date_trunc('hour', now()) - %s * interval '1 hour', 18, 100, 5)",
+            [source_system, hours],
+        )
+    shown = (await console.get("dashboard"))["quotas"]
+    assert [
+        (it["source_system"], it["requests"], it["most_requests_an_hour"], it["open_requests"]) for it in shown
+    ] == [
+        ("CIBT", 18, 20, 5),
+        ("ARCADE", 0, 5_000_000, 5),
+    ]
+
+
 async def test_a_path_leads_to_nothing_else_at_the_reference_data_api(
     console: Console, reference_api: list[tuple[str, str]]
 ) -> None:

@@ -44,6 +44,7 @@ class ReferenceDataServer:
             "DOCUMENT_LANGUAGE": ["EN", "DE"],
             "METADATA_KEY": ["FOOTER_ID", "CUSTOMER_ID", "POLICY_ID", "INVOICE_ID"],
         }
+        self.quotas: dict[str, dict[str, Any]] = {}  # rows, by source system
         self.schemas: dict[str, dict[str, Any]] = {}  # rows, by document name
         self.status = 200
         self.calls = 0
@@ -59,6 +60,9 @@ class ReferenceDataServer:
                 if path == "/v1/document-schemas/search":
                     found = server.schemas.get(parse_qs(query)["documentName"][0])
                     answer: list[Any] = [found] if found else []
+                elif path == "/v1/source-system-quotas/search":
+                    found = server.quotas.get(parse_qs(query)["sourceSystem"][0])
+                    answer = [found] if found else []
                 else:
                     answer = [
                         {"id": 1, "refDataValue": value} for value in server.rows.get(path.rpartition("/")[2], [])

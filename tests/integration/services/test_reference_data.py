@@ -22,7 +22,13 @@ pytestmark = pytest.mark.integration
 
 CONTRACT = yaml.safe_load((ROOT / "include/contracts/reference-data.openapi.yaml").read_text())
 DATA, CONFIGURATIONS, SCHEMAS = "/v1/reference-data", "/v1/document-configurations", "/v1/document-schemas"
-KINDS = {DATA: "ReferenceData", CONFIGURATIONS: "DocumentConfiguration", SCHEMAS: "DocumentSchema"}
+QUOTAS = "/v1/source-system-quotas"
+KINDS = {
+    DATA: "ReferenceData",
+    CONFIGURATIONS: "DocumentConfiguration",
+    SCHEMAS: "DocumentSchema",
+    QUOTAS: "SourceSystemQuota",
+}
 NO_END = "4712-12-31"
 
 
@@ -63,6 +69,7 @@ def api(service: tuple[httpx.Client, str]) -> Iterator[httpx.Client]:
         db.execute("DELETE FROM reference_data WHERE id > %s", (last_data,))
         db.execute("DELETE FROM document_configurations WHERE id > %s", (last_configuration,))
         db.execute("DELETE FROM document_schemas")
+        db.execute("DELETE FROM source_system_quotas")
 
 
 def assert_is_a_problem(answer: httpx.Response, status: int) -> str:
@@ -87,6 +94,9 @@ def new(path: str, **members: Any) -> dict[str, Any]:
         return {"refDataType": "SOURCE_SYSTEM", "refDataValue": "NEW", **members}
     if path == SCHEMAS:
         return {"documentName": "NEWDOC", "schema": LETTER, **members}
+    if path == QUOTAS:
+        amounts = {"mostOpenRequests": 10, "mostRequestsAnHour": 100, "mostBytesAnHour": 1000}
+        return {"sourceSystem": "NEW", **amounts, **members}
     return {"footerId": "3", "appDocSpec": "NEWDOC", "code": "SIGNEE_1", "value": "x", **members}
 
 
@@ -380,6 +390,13 @@ def test_bad_dates(api: httpx.Client, bad: Any) -> None:
         (CONFIGURATIONS, {"value": "x" * 4001}),
         (CONFIGURATIONS, {"value": "a\x00b"}),
         (CONFIGURATIONS, {"value": None}),
+        (QUOTAS, {"sourceSystem": "a\nb"}),
+        (QUOTAS, {"mostOpenRequests": 0}),
+        (QUOTAS, {"mostRequestsAnHour": -1}),
+        (QUOTAS, {"mostBytesAnHour": 10**16}),
+        (QUOTAS, {"mostBytesAnHour": "5"}),
+        (QUOTAS, {"mostBytesAnHour": 1.5}),
+        (QUOTAS, {"mostBytesAnHour": None}),
         (SCHEMAS, {"documentName": ""}),
         (SCHEMAS, {"mode": "ignore"}),
         (SCHEMAS, {"mode": None}),
@@ -588,3 +605,10 @@ def test_a_schema_of_hostile_text_is_refused(api: httpx.Client, schema: bytes, s
     answer = api.post(SCHEMAS, content=body, headers={"Content-Type": "application/json"})
     assert_is_a_problem(answer, answer.status_code)
     assert 400 <= answer.status_code < 500
+
+
+def test_the_quotas_of_a_source_system_in_force_are_found_and_all_are_listed(api: httpx.Client) -> None:
+    row = make(api, QUOTAS)
+    assert api.get(f"{QUOTAS}/search", params={"sourceSystem": "NEW"}).json() == [row]
+    assert api.get(f"{QUOTAS}/search", params={"sourceSystem": "OTHER"}).json() == []
+    assert row in api.get(QUOTAS).json()
