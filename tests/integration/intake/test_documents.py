@@ -186,9 +186,10 @@ def test_a_lost_connection_of_the_door_is_opened_anew(
     cibt: FlaskClient, completed: int, db: psycopg.Connection[Any]
 ) -> None:
     assert cibt.get(f"{PATH}/{completed}/document").status_code == 200
-    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'oms-intake door'"
+    the_doors = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'oms-intake door'"
+    ended = f"SELECT pg_terminate_backend(pid) {the_doors}"
     assert len(db.execute(ended).fetchall()) == 1
-    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'oms-intake door'"
+    left = f"SELECT count(*) {the_doors}"
     while db.execute(left).fetchone() != (0,):
         pass
     db.execute("UPDATE outside_systems SET most_per_second = 100 WHERE system = 'THUNDERHEAD'")
