@@ -6,6 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import count
 from statistics import median
 from typing import Any
@@ -18,6 +21,7 @@ from include.local.bench.load import PLACEHOLDER, Measured, Order, measure
 from include.local.bench.settings import BenchSettings
 from include.local.demo.intake_client import PATH
 from include.local.demo.sample import FILE
+from include.local.environment import client_tokens
 from include.local.order import Say
 from include.local.part import Listen, LocalError, Part
 from include.local.probes import http_answers
@@ -30,6 +34,10 @@ ROUND_SECONDS = 2.0
 WARM_UP_SECONDS = 2.0
 LEAST_RATIO = 1.0
 LARGEST_P99_RATIO = 1.3
+FEW, FLOOD = 4, 64  # connections of the client that is measured, and of the one that floods
+CLIENT, FLOODING_CLIENT = "CIBT", "ARCADE"
+FLOOD_RISES_SECONDS = 0.5
+LARGEST_FLOOD_RATIO = 1.5
 FIELDS = 40  # properties of the schema
 DOCUMENT_NAME = "BENCHDOC"  # in force in this system only, so that its schema holds up no other part
 IN_FORCE_SECONDS = 90.0  # the intake asks again after 30 s
@@ -40,7 +48,8 @@ HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits 
 Data API, which has a JSON Schema of {FIELDS} properties for the content. Beside it: a bare Flask endpoint on the \
 same gunicorn configuration and the same tables. It makes only the same INSERTs, row by row in one transaction. The \
 load generator is a separate process, with one call in flight for each connection. {ROUNDS} rounds of \
-{ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' own ratios."""
+{ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' own ratios. A flood: another client \
+keeps {FLOOD} calls in flight. The figure is the tail of a client with {FEW} calls in flight, beside its tail alone."""
 
 
 class IntakeSystem(System):
@@ -59,31 +68,44 @@ def bench_intake(settings: BenchSettings, say: Say) -> Section:
             "floor": f"http://127.0.0.1:{settings.bench_floor_port}{PATH}",
         }
         _put_schema(system, sides["intake"])
-        rounds = _Rounds(sides, system.env["OMS_TOKEN"])
+        rounds = _Rounds(sides, client_tokens(system.settings))
         for name in sides:
             rounds.run(name, max(CONNECTIONS), WARM_UP_SECONDS)
-        return Section("Intake", HOW, [figure for n in CONNECTIONS for figure in _at(rounds, n, say)])
+        figures = [figure for n in CONNECTIONS for figure in _at(rounds, n, say)]
+        return Section("Intake", HOW, [*figures, _beside_a_flood(rounds, say)])
 
 
 class _Rounds:
     """Runs rounds. Each uses its own correlation ids."""
 
-    def __init__(self, sides: dict[str, str], token: str) -> None:
-        self._sides, self._token = sides, token
+    def __init__(self, sides: dict[str, str], tokens: Mapping[str, str]) -> None:
+        self._sides, self._tokens = sides, tokens
         self._bodies = _bodies()
         self._numbers = count(int(time.time()) % 1_000_000 * 1000)
 
     def run(self, side: str, connections: int, seconds: float) -> Measured:
         """Run one round of one side."""
-        run = f"B{next(self._numbers)}"
-        order = Order(self._sides[side], self._token, run, connections, seconds, self._bodies)
-        try:
-            measured = measure(order)
-        except subprocess.SubprocessError as error:
-            raise LocalError(f"The load generator failed: {getattr(error, 'stderr', None) or error}") from error
+        measured = self._measured(side, CLIENT, connections, seconds)
         if set(measured.statuses) != {"202"}:
             raise LocalError(f"The {side} did not answer 202 alone: {measured.statuses}")
         return measured
+
+    @contextmanager
+    def flood(self, seconds: float) -> Iterator[None]:
+        """Another client floods the intake while the block runs, and for ``seconds`` in all. It may be refused."""
+        with ThreadPoolExecutor(1) as pool:
+            flood = pool.submit(self._measured, "intake", FLOODING_CLIENT, FLOOD, seconds)
+            time.sleep(FLOOD_RISES_SECONDS)
+            yield
+            flood.result()
+
+    def _measured(self, side: str, client: str, connections: int, seconds: float) -> Measured:
+        run = f"B{next(self._numbers)}"
+        order = Order(self._sides[side], self._tokens[client], run, connections, seconds, self._bodies)
+        try:
+            return measure(order)
+        except subprocess.SubprocessError as error:
+            raise LocalError(f"The load generator failed: {getattr(error, 'stderr', None) or error}") from error
 
 
 def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
@@ -109,10 +131,26 @@ def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
     ]  # fmt: skip
 
 
+def _beside_a_flood(rounds: _Rounds, say: Say) -> Figure:
+    """Measure one client alone and beside another one's flood, in turn."""
+    alone, flooded = list[Measured](), list[Measured]()
+    for _ in range(ROUNDS):
+        alone.append(rounds.run("intake", FEW, ROUND_SECONDS))
+        with rounds.flood(ROUND_SECONDS + 2 * FLOOD_RISES_SECONDS):
+            flooded.append(rounds.run("intake", FEW, ROUND_SECONDS))
+        say(f"  p99 of one client: {alone[-1].p99_ms:.0f} ms, beside a flood {flooded[-1].p99_ms:.0f} ms")
+    tails = [it.p99_ms for it in flooded], [it.p99_ms for it in alone]
+    tail = paired_ratio(*tails)
+    return Figure(
+        "p99 beside another client's flood", f"{median(tails[0]):.0f} ms", f"{median(tails[1]):.0f} ms",
+        f"{tail:.2f}", f"at most {LARGEST_FLOOD_RATIO}", tail <= LARGEST_FLOOD_RATIO,
+    )  # fmt: skip
+
+
 def _bodies() -> list[str]:
     """The demo's requests of the client CIBT, each to be sent under many correlation ids."""
     lines = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
-    return [_body(line["request"]) for line in lines if line["source_system"] == "CIBT"]
+    return [_body(line["request"]) for line in lines if line["source_system"] == CLIENT]
 
 
 def _body(request: dict[str, Any]) -> str:
