@@ -113,3 +113,11 @@ def test_a_scheduler_that_is_killed_in_the_middle_of_a_bulk_operation_loses_noth
         ("airflow:admin", "approve_operation", str(NUMBER), ""),
         ("airflow:operator", "end_operation", str(NUMBER), "the template has a date now"),
     ]
+
+    # The next test finds no worker that still has these in its slice.
+    under_way = """SELECT (SELECT count(*) FROM document_requests
+                           WHERE request_id = ANY (%s) AND status IN ('QUEUED', 'PROCESSING')),
+                          (SELECT count(*) FROM slices WHERE lease_until >= now())"""
+    wait_for(
+        lambda: f"the end of all: {rows(client, under_way, ids)}", lambda: rows(client, under_way, ids) == [(0, 0)]
+    )

@@ -89,7 +89,7 @@ class Topology:
 
     def _start(self, name: str, service: Service) -> None:
         if name == "kafka-topics":  # a program of Kafka's own image; what it is told is done all the same
-            self._make_topic(service["command"])
+            self._make_topics(service)
             self._ready[name] = "service_healthy"
             return
         count = self._scale.get(name, 1)
@@ -188,13 +188,14 @@ class Topology:
         started = [process for name in services for process in self.instances(name)]
         return "".join(f"\n{process.name}: {process.log.read_text()[-1500:]}" for process in started)
 
-    def _make_topic(self, command: list[str]) -> None:
-        told = dict(itertools.pairwise(command))
+    def _make_topics(self, service: Service) -> None:
+        told = dict(itertools.pairwise(service["command"]))
         bootstrap = self.places.here(told["--bootstrap-server"], self.places.folder)
         client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        topic = NewTopic(told["--topic"], int(told["--partitions"]), int(told["--replication-factor"]))
-        [done] = client.create_topics([topic], request_timeout=60).values()
-        done.result()
+        partitions, replicas = int(told["--partitions"]), int(told["--replication-factor"])
+        topics = [NewTopic(name, partitions, replicas) for name in service["environment"]["TOPICS"].split()]
+        for done in client.create_topics(topics, request_timeout=60).values():
+            done.result()
 
     def _service_of(self, instance: str) -> str:
         return instance if instance in self.services else instance.rpartition("-")[0]
