@@ -57,7 +57,10 @@ class IntakeSystem(System):
 
     def _make_parts(self) -> list[Part]:
         assert isinstance(self.settings, BenchSettings)
-        return [*(part for part in super()._make_parts() if part.name in OURS), _floor(self.settings)]
+        return [
+            *(part for part in super()._make_parts() if part.name in OURS),
+            _floor(self.settings, self.addresses.database_url),
+        ]
 
 
 def bench_intake(settings: BenchSettings, say: Say) -> Section:
@@ -194,13 +197,14 @@ def _put_schema(system: System, url: str) -> None:
         time.sleep(0 if is_refused else 0.5)
 
 
-def _floor(settings: BenchSettings) -> Part:
+def _floor(settings: BenchSettings, database_url: str) -> Part:
     address = f"127.0.0.1:{settings.bench_floor_port}"
     gunicorn = (sys.executable, "-m", "gunicorn", "-c", "oms_intake/gunicorn.conf.py", "--bind", address)
     return Part(
         name="intake-floor",
         command=(*gunicorn, "include.local.bench.floor:app"),
         needs=("oms-migrations",),
+        env={"OMS_DATABASE_URL": database_url},
         listen=Listen(settings.bench_floor_port, "OMS_BENCH_FLOOR_PORT"),
         probe=lambda: http_answers(f"http://{address}/readyz"),
     )
