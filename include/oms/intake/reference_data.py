@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote_plus
 
 import msgspec
 
@@ -24,6 +24,8 @@ from include.oms.base.clock import awake_or_asleep
 from include.oms.base.fetching import Fetched, FetchError, NothingThere
 from include.oms.intake.refusals import ReferenceDataOutOfReach
 from include.oms.words.content_schema import ContentSchema, Mode, SchemaRefused
+
+T = TypeVar("T")
 
 REFERENCE_TYPES = ("DOCUMENT_TYPE", "DOCUMENT_NAME", "DOCUMENT_LANGUAGE", "METADATA_KEY")
 """The types whose values a request names."""
@@ -132,25 +134,29 @@ class ReferenceData:
         return known.value or frozenset()
 
     def _list(self, ref_data_type: str) -> CachedDocument[frozenset[str]]:
-        with self._lock:
-            if ref_data_type not in self._lists:
-                url = f"{self._base_url}/v1/reference-data/type/{ref_data_type}"
-                self._lists[ref_data_type] = CachedDocument(self._source, url, _values, clock=self._clock)
-            return self._lists[ref_data_type]
+        return self._kept(self._lists, ref_data_type, self._source, "/v1/reference-data/type/", _values)
 
     def _limits_of(self, source_system: str) -> CachedDocument[Limits | None]:
-        with self._lock:
-            if source_system not in self._limits:
-                url = f"{self._base_url}/v1/source-system-quotas/search?{urlencode({'sourceSystem': source_system})}"
-                self._limits[source_system] = CachedDocument(self._row_source, url, _limits, clock=self._clock)
-            return self._limits[source_system]
+        path = "/v1/source-system-quotas/search?sourceSystem="
+        return self._kept(self._limits, source_system, self._row_source, path, _limits)
 
     def _schema(self, document_name: str) -> CachedDocument[ContentRules | None]:
+        path = "/v1/document-schemas/search?documentName="
+        return self._kept(self._schemas, document_name, self._row_source, path, _rules)
+
+    def _kept(
+        self,
+        kept: dict[str, CachedDocument[T]],
+        key: str,
+        source: Source,
+        path: str,
+        parse: Callable[[Any], T],
+    ) -> CachedDocument[T]:
+        """The document of a key, which ends the path; the same one each time."""
         with self._lock:
-            if document_name not in self._schemas:
-                url = f"{self._base_url}/v1/document-schemas/search?{urlencode({'documentName': document_name})}"
-                self._schemas[document_name] = CachedDocument(self._row_source, url, _rules, clock=self._clock)
-            return self._schemas[document_name]
+            if key not in kept:
+                kept[key] = CachedDocument(source, f"{self._base_url}{path}{quote_plus(key)}", parse, clock=self._clock)
+            return kept[key]
 
 
 class _NoRowsWithoutTheirKind:
