@@ -91,13 +91,14 @@ class Quotas:
         """Count requests that were stored just now."""
         if not stored:
             return
+        number, size = len(stored), _bytes(stored)
         with self._lock:
             usage = self._of_this_hour(source_system)
-            usage.requests += len(stored)
-            usage.open_requests += len(stored)
-            usage.bytes += _bytes(stored)
-            usage.untold_requests += len(stored)
-            usage.untold_bytes += _bytes(stored)
+            usage.requests += number
+            usage.open_requests += number
+            usage.bytes += size
+            usage.untold_requests += number
+            usage.untold_bytes += size
         self._exchange_soon()
 
     def headers(self, source_system: str) -> dict[str, str]:

@@ -72,9 +72,8 @@ class DeadlineCheck:
 
     state: OpenState
     number: int
-    oldest: (
-        str | None
-    )  # a request id; the duty for DUTY_MISSED, the system or hold for PAUSED, the run for RUN_OPEN, the system for OUT
+    # A request id; the duty for DUTY_MISSED, the system or hold for PAUSED, the run for RUN_OPEN, the system for OUT.
+    oldest: str | None
     seconds: float | None  # age of the oldest one in this state
     told_late: bool  # whether the operators were last told that it is late
     to_tell: bool  # whether the operators must be told a change
