@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.integration.stand_in import QuietHandler, StandIn
 
 
-class Recorder:
+class Recorder(StandIn):
     """Admits every token; ``verify_status`` says otherwise. Each call that got through is in ``calls``."""
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class Recorder:
         self.verify_status = 204
         recorder = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -36,17 +36,4 @@ class Recorder:
                     self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def stop(self) -> None:
-        """Refuse connections from now on."""
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        super().__init__(Handler)

@@ -7,11 +7,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -31,9 +29,10 @@ from oms_intake import create_app
 from oms_intake.parts import Parts
 from oms_intake.settings import IntakeSettings
 from tests.integration.intake.contract_check import CheckedClient
+from tests.integration.stand_in import QuietHandler, StandIn
 
 
-class ReferenceDataServer:
+class ReferenceDataServer(StandIn):
     """The neighbour, as far as the intake sees it. Change ``rows`` or ``status`` while it runs."""
 
     def __init__(self) -> None:
@@ -50,7 +49,7 @@ class ReferenceDataServer:
         self.calls = 0
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
@@ -73,20 +72,7 @@ class ReferenceDataServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def stop(self) -> None:
-        """Refuse connections from now on."""
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture
@@ -109,7 +95,7 @@ def a_pdf(pages: int = 2) -> bytes:
 PDF = a_pdf()
 
 
-class ThunderheadServer:
+class ThunderheadServer(StandIn):
     """Gives documents. Change what it answers while it runs."""
 
     def __init__(self) -> None:
@@ -118,7 +104,7 @@ class ThunderheadServer:
         self.asked: list[tuple[str, str | None]] = []
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 server.asked.append((self.path, self.headers["Authorization"]))
                 self.send_response(server.status)
@@ -128,20 +114,7 @@ class ThunderheadServer:
                 self.end_headers()
                 self.wfile.write(server.body)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    def stop(self) -> None:
-        """Refuse connections from now on."""
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture
