@@ -3,6 +3,8 @@
 - `erase_content`: payload, metadata and XML of requests that ended OMS_RETENTION_DAYS ago, or as many days as
   OMS_RETENTION_DAYS_BY_DOCUMENT_TYPE says. Its row and timeline stay, with an entry ERASED. A request that is
   retriggered after that ends FAILED, and its error says why.
+- `prune_requests`: rows and timelines of erased requests that ended OMS_REPLAY_DAYS ago, and their runs. After that the
+  same correlation id is a new request.
 - `prune_events`: final events published OMS_EVENT_RETENTION_DAYS ago. Those that wait or were set aside stay.
 - `prune_operator_actions`: the audit trail, after ten years.
 - `prune_bulk_operations`: bulk operations with their answers, after 400 days. The audit trail has them longer. One that
@@ -44,6 +46,12 @@ def oms_housekeeping() -> None:
 
         return housekeeping.erase_content()
 
+    @task(execution_timeout=timedelta(hours=4))
+    def prune_requests() -> int:
+        from include.jobs import housekeeping
+
+        return housekeeping.prune_requests()
+
     @task(execution_timeout=timedelta(hours=1))
     def prune_events() -> int:
         from include.jobs import housekeeping
@@ -83,6 +91,7 @@ def oms_housekeeping() -> None:
     # Each is a leaf: none waits for another, and none hides that another is red.
     for forget in (
         erase_content,
+        prune_requests,
         prune_events,
         prune_operator_actions,
         prune_bulk_operations,

@@ -27,6 +27,11 @@ def erase_content() -> int:
     return _done("requests had their content erased", housekeeping.erase_content, Duty.ERASE_CONTENT)
 
 
+def prune_requests() -> int:
+    """Delete requests whose correlation id needs to be remembered no longer; the number of requests."""
+    return _done("requests are forgotten", housekeeping.prune_requests, Duty.PRUNE_REQUESTS)
+
+
 def prune_events() -> int:
     """Delete published final events past their retention; the number of events."""
     return _done("published events are forgotten", housekeeping.prune_events, Duty.PRUNE_EVENTS)

@@ -22,13 +22,14 @@ GRANT EXECUTE ON FUNCTION submitted_xml TO oms_intake;
 
 -- oms_jobs --
 -- Workers, triggerer and publisher.
-GRANT SELECT, UPDATE ON document_requests, outside_systems, watchers TO oms_jobs;
+GRANT SELECT, UPDATE ON outside_systems, watchers TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE ON age_alarms, archived_documents, daily_duties, end_counts, reconciliations, thunderhead_batches TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE (description) ON request_errors TO oms_jobs;  -- the erasure
 GRANT SELECT, INSERT, UPDATE (detail) ON request_timeline TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_alarms, final_events, slices TO oms_jobs;
 GRANT SELECT, DELETE ON request_payloads, request_metadata TO oms_jobs;
-GRANT SELECT, UPDATE ON request_holds, runs, erasures_to_check TO oms_jobs;
+GRANT SELECT, UPDATE, DELETE ON document_requests, request_holds, runs TO oms_jobs;
+GRANT SELECT, UPDATE ON erasures_to_check TO oms_jobs;
 GRANT SELECT ON run_progress TO oms_jobs;
 GRANT SELECT ON waiting_topics, source_system_limits TO oms_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers, job_items TO oms_jobs;

@@ -195,6 +195,11 @@ class Settings(BaseSettings):
     retention_days_by_document_type: dict[str, Annotated[int, Field(gt=1)]] = Field(
         default={}, description='Other retentions by document type, as JSON: {"INVOICE": 2555}.'
     )
+    replay_days: int = Field(
+        default=400,
+        gt=1,
+        description="Days after a request's end for which its correlation id is remembered; then its row is deleted.",
+    )
     event_retention_days: int = Field(default=90, gt=1, description="Days for which published final events are kept.")
     airflow_history_days: int = Field(
         default=30, gt=1, description="Days for which Airflow's runs, their logs and the slices are kept."

@@ -17,6 +17,7 @@ class Duty(StrEnum):
     ERASE_CONTENT = "erase_content"
     PRUNE_EVENTS = "prune_events"
     PRUNE_SLICES = "prune_slices"
+    PRUNE_REQUESTS = "prune_requests"
 
 
 async def note_duty(connection: AsyncConnection[DictRow], duty: str) -> None:

@@ -1,8 +1,8 @@
 """Delete what is past its retention: content of ended requests, published events, slices that nobody can clear.
 
 The work is done in chunks, each in its own transaction. So other sessions never wait long, and a stopped run loses
-nothing. A chunk that exceeds the statement time-out is halved. A request's row (who asked for what, when, how it ended)
-and its timeline stay.
+nothing. A chunk that exceeds the statement time-out is halved. After the erasure of its content, a request's row (who
+asked for what, when, how it ended) and its timeline stay as long as a correlation id is remembered.
 """
 
 from __future__ import annotations
@@ -81,6 +81,16 @@ async def _erased(connection: AsyncConnection[DictRow], document_type: str, days
     return int(row["number"])
 
 
+async def prune_requests(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
+    """Delete requests that ended long ago and were erased, then their runs. Return the number of requests.
+
+    After that, a client may use the same correlation id for a new request.
+    """
+    pruned = await _prune_all(connection, "prune_requests", settings.replay_days, chunk)
+    await _prune_all(connection, "prune_runs", settings.replay_days, chunk)
+    return pruned
+
+
 async def prune_events(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
     """Delete old published events. Return their number. Events that wait or are set aside stay, at any age."""
     return await _prune(connection, "prune_events", settings.event_retention_days, chunk)
@@ -112,6 +122,18 @@ async def prune_bulk_operations(
 async def prune_slices(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
     """Delete slices whose task instance Airflow has deleted, so nobody can clear them. Return their number."""
     return await _prune(connection, "prune_slices", settings.airflow_history_days + 1, chunk)
+
+
+async def _prune_all(connection: AsyncConnection[DictRow], name: str, days: int, chunk: int) -> int:
+    pruned, chunks = 0, Chunks(chunk)
+
+    async def prune(limit: int) -> int:
+        (row,) = await database.rows(connection, name, days=days, limit=limit)
+        return int(row["number"])
+
+    while number := await chunks.run(prune):
+        pruned += number
+    return pruned
 
 
 async def _prune(connection: AsyncConnection[DictRow], name: str, days: int, chunk: int) -> int:

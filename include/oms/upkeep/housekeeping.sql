@@ -85,6 +85,38 @@ WITH stretch AS (
 )
 SELECT (SELECT count(*) FROM pruned) AS number, (SELECT max(last_key) FROM stretch) AS last_key;
 
+-- prune_requests --
+-- Delete requests that ended long ago with all that belongs to them, the oldest first. Their content was erased before. A
+-- request stays while one of its events waits or is set aside, and until its run was completed as long ago.
+WITH old AS (
+    SELECT request_id FROM document_requests r
+    WHERE erased_at IS NOT NULL AND ended_at < now() - %(days)s * interval '1 day'
+      AND NOT EXISTS (SELECT FROM final_events e WHERE e.request_id = r.request_id AND e.published_at IS NULL)
+      AND (run_id IS NULL OR EXISTS (
+          SELECT FROM runs u WHERE u.run_id = r.run_id AND u.completed_at < now() - %(days)s * interval '1 day'))
+    ORDER BY ended_at LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
+), pruned AS (
+    DELETE FROM document_requests r USING old WHERE r.request_id = old.request_id RETURNING r.request_id
+)
+SELECT count(*) AS number FROM pruned;
+
+-- prune_runs --
+-- Delete runs that were completed long ago and have no request any more, with their hold and their event.
+WITH old AS (
+    SELECT run_id FROM runs u
+    WHERE completed_at < now() - %(days)s * interval '1 day'
+      AND NOT EXISTS (SELECT FROM document_requests r WHERE r.run_id = u.run_id)
+      AND NOT EXISTS (SELECT FROM final_events e WHERE e.run_id = u.run_id AND e.published_at IS NULL)
+    ORDER BY run_id LIMIT %(limit)s
+), holds AS (
+    DELETE FROM request_holds h USING old WHERE h.run_id = old.run_id
+), events AS (
+    DELETE FROM final_events e USING old WHERE e.run_id = old.run_id
+), pruned AS (
+    DELETE FROM runs u USING old WHERE u.run_id = old.run_id RETURNING u.run_id
+)
+SELECT count(*) AS number FROM pruned;
+
 -- prune_operator_actions --
 -- Delete old actions of operators, the oldest first, one range of keys a call, by a function with the rights for it: no
 -- part of the system may change the audit trail.

@@ -1,4 +1,4 @@
-"""What is not kept for ever: content, published events, slices. Skeleton and timeline stay."""
+"""What is not kept for ever: content, published events, slices, and at last skeleton and timeline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.oms.testing.made import batch, days_ago, ended
 from include.oms.testing.outside import problem
 from include.oms.testing.system import Oms
 from include.oms.upkeep.duties import Duty
-from include.oms.upkeep.housekeeping import erase_content, prune_events, prune_slices, retention_days
+from include.oms.upkeep.housekeeping import erase_content, prune_events, prune_requests, prune_slices, retention_days
 from include.oms.words.model import Job
 
 
@@ -187,6 +187,61 @@ async def test_slices_are_forgotten_but_for_what_an_error_or_a_lease_names(oms: 
     assert [row["status"] for row in batches] == ["COMPLETED", "FAILED"]
 
 
+async def everything_of(oms: Oms, request_id: int) -> int:
+    """The number of rows that name the request, in all tables."""
+    named = await oms.rows(
+        """SELECT table_name
+           FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+           WHERE column_name = 'request_id' AND table_type = 'BASE TABLE' AND table_schema = 'public'"""
+    )
+    counts = [
+        await oms.rows(f"SELECT count(*) AS n FROM {it['table_name']} WHERE request_id = {request_id}") for it in named
+    ]
+    return sum(count[0]["n"] for count in counts)
+
+
+async def test_a_request_is_forgotten_as_a_whole_once_its_id_need_not_be_remembered(oms: Oms) -> None:
+    settings = oms.settings.model_copy(update={"retention_days_by_document_type": {"INVOICE": 2555}})
+    kept, young = await old_request(oms, days=500), await old_request(oms, days=300, document_type="LETTER")
+    waiting, old = [await old_request(oms, days=500, document_type="LETTER") for _ in range(2)]
+    await oms.connection.execute("UPDATE final_events SET published_at = NULL WHERE request_id = %s", [waiting])
+    await erase_content(oms.connection, settings)
+
+    assert await prune_requests(oms.connection, settings, chunk=1) == 1
+
+    left = await oms.rows("SELECT request_id FROM document_requests ORDER BY request_id")
+    assert [row["request_id"] for row in left] == sorted([kept, young, waiting]), "content, age, an event that waits"
+    assert await everything_of(oms, old) == 0
+    assert await everything_of(oms, young) > 4
+
+
+async def test_a_run_is_forgotten_with_its_last_request(oms: Oms) -> None:
+    opened = """INSERT INTO runs (source_system, name, content_hash, expected, proofs, deadline, opened_by, closed_at,
+                                  closed_by, completed_at)
+                SELECT 'CIBT', name, '', 1, 0, now(), 'x', now(), 'x', now() - days * interval '1 day'
+                FROM (VALUES ('old', 500), ('young', 300)) AS v (name, days) RETURNING run_id"""
+    old, young = [row["run_id"] for row in await oms.rows(opened)]
+    await oms.connection.execute(
+        """INSERT INTO request_holds (source_system, run_id, reason, held_by, released_by, released_at)
+           VALUES ('CIBT', %(run)s, 'a run', 'x', 'y', now())""",
+        {"run": old},
+    )
+    await oms.connection.execute(
+        """INSERT INTO final_events (run_id, revision, event_id, event, published_at)
+           VALUES (%s, 1, gen_random_uuid(), '{}', now())""",
+        [old],
+    )
+    of_old, of_young = [await old_request(oms, days=500, run_id=it) for it in (old, young)]
+    await erase_content(oms.connection, oms.settings)
+
+    assert await prune_requests(oms.connection, oms.settings) == 1
+
+    assert [row["run_id"] for row in await oms.rows("SELECT run_id FROM runs")] == [young]
+    assert await everything_of(oms, of_old) == 0
+    assert await everything_of(oms, of_young) > 4
+    assert await oms.rows("SELECT FROM request_holds") == []
+
+
 async def test_what_was_erased_can_still_be_found(oms: Oms) -> None:
     await old_request(oms)
     await erase_content(oms.connection, oms.settings)
@@ -194,7 +249,7 @@ async def test_what_was_erased_can_still_be_found(oms: Oms) -> None:
     assert (await count_selection(oms.connection, found)).total == 1
 
 
-@pytest.mark.parametrize("duty", [Duty.ERASE_CONTENT, Duty.PRUNE_EVENTS, Duty.PRUNE_SLICES])
+@pytest.mark.parametrize("duty", [Duty.ERASE_CONTENT, Duty.PRUNE_EVENTS, Duty.PRUNE_SLICES, Duty.PRUNE_REQUESTS])
 async def test_a_duty_that_was_done_is_noted(oms: Oms, monkeypatch: pytest.MonkeyPatch, duty: Duty) -> None:
     monkeypatch.setattr(jobs, "oms_database_url", lambda: oms.url)
     await oms.connection.execute("UPDATE daily_duties SET done_at = now() - interval '2 days'")
