@@ -6,7 +6,7 @@ when a request is erased.
 
 from alembic import op
 
-revision = "0260"
+revision = "0212"
 down_revision = "0211"
 branch_labels = None
 depends_on = None
