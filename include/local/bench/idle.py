@@ -12,9 +12,10 @@ import psycopg
 from include.local.airflow_api import JOBS, AirflowApi
 from include.local.bench.airflow_growth import RunCost, cost_of_a_run, wait_until_nothing_runs
 from include.local.bench.figures import Figure, Section, paired_ratio
-from include.local.bench.processes import cpu_seconds, part_pids
+from include.local.bench.processes import cpu_seconds, memory_bytes, part_pids
 from include.local.order import Say
 from include.local.postgres import superuser_url
+from include.local.supervisor import Supervisor
 from include.local.system import System
 from include.oms.base.schedule import shortest_interval_seconds
 from include.oms.base.settings import EVERY_MINUTE, EVERY_TEN_MINUTES, Settings
@@ -23,6 +24,7 @@ ROUNDS = 3
 WINDOW_SECONDS = 12.0
 LARGEST_SHARE = 0.01  # of a core
 LARGEST_MEGABYTES = 5.0  # a day
+LARGEST_MEMORY = 800.0  # MB of the whole system
 DAY_SECONDS = 86_400
 WATCHDOG = "oms_watchdog"
 MODES = (  # with early wake, and on fixed schedules alone; both at their defaults
@@ -38,7 +40,8 @@ without DAGs. The windows are in turn; figures are medians, per minute. "Above" 
 windows, plus the cost of the runs that each job makes every ten minutes by its fixed schedule. "Fixed schedules \
 alone" is OMS_EARLY_WAKE=false with its default of a run a minute: the cost of an idle run, times these runs. "Kept a \
 day" is what one idle run keeps, times the runs of a day. It counts all rows of Airflow's database (with as much again \
-for their indexes) and all bytes of its task logs, before and after the run."""
+for their indexes) and all bytes of its task logs, before and after the run. Memory is that of all parts, simulator \
+and broker included; shared pages count once."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,14 @@ def bench_idle(system: System, say: Say) -> Section:
         runs = dict.fromkeys(JOBS, of_a_job) | {WATCHDOG: cost_of_a_run(system, api, [WATCHDOG], share, say)}
     finally:
         api.set_paused(dag_ids, False)
-    return Section("Idle", HOW, [*_costs(on, off, runs), *idle_growth(runs)])
+    return Section("Idle", HOW, [*_costs(on, off, runs), *idle_growth(runs), _memory(system)])
+
+
+def _memory(system: System) -> Figure:
+    parts = Supervisor(system.settings.var_dir, system.settings.log_dir).states().values()
+    megabytes = memory_bytes(part.pid for part in parts if part.pid) / 1e6
+    aim = f"at most {LARGEST_MEMORY:.0f} MB"
+    return Figure("memory of the whole system", f"{megabytes:.0f} MB", "", "", aim, megabytes <= LARGEST_MEMORY)
 
 
 def _window(system: System) -> Cost:

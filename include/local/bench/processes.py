@@ -57,6 +57,11 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total
 
 
+def memory_bytes(pids: Iterable[int]) -> int:
+    """Bytes that these processes and all below them take now; shared pages count once."""
+    return _memory(tuple(pids))[0]
+
+
 def _look_until(roots: tuple[int, ...], usage: Usage, over: threading.Event) -> None:
     while True:
         shared_once, largest = _memory(roots)
