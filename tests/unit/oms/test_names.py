@@ -14,7 +14,7 @@ NONCHARACTERS = {*range(0xFDD0, 0xFDF0), 0xFFFE, 0xFFFF}
 UNFIT_POINTS = BIDI_CONTROLS | NONCHARACTERS
 
 
-# Every character of the first two planes; of the others, which have Chinese, private or no characters, ends and a sample.
+# Every character of the first two planes. The others have Chinese, private or no characters: their ends and a sample.
 POINTS = [
     *range(0x20000),
     *(point for point in range(0x20000, sys.maxunicode + 1) if point % 61 == 0 or (point + 8) % 0x10000 < 0x10),
