@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 from confluent_kafka import Producer
@@ -23,8 +24,9 @@ from confluent_kafka import Producer
 from include.oms.testing.postgres import ROOT
 from include.oms.words.model import Category
 from include.oms.words.problems import PROBLEMS
+from oms_intake.settings import IntakeSettings
 from tests.integration.clients.markdown import Example, examples, page, rows
-from tests.integration.intake.conftest import PDF, ServedIntake, complete
+from tests.integration.intake.conftest import PDF, ReferenceDataServer, ServedIntake, a_request, complete
 
 PAGE = page("clients.md")
 EXAMPLES = examples(PAGE)
@@ -34,16 +36,48 @@ topic = os.environ["OMS_KAFKA_TOPIC"]
 partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
 consumer.assign([TopicPartition(topic, number, 0) for number in partitions])"""
 NEXT = "--- the next example ---"
+RULED = ("CLIENTS-4", "CLIENTS-6")  # the examples that need a schema, or a quota that is used up
 
 
 @pytest.fixture
 def environment(served_intake: ServedIntake, token_of: Callable[..., str]) -> dict[str, str]:
     """What var/local.env sets; the interpreter of the tests is the one that ``python3`` finds."""
+    return environment_of(served_intake.url, token_of)
+
+
+def environment_of(url: str, token_of: Callable[..., str]) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     release = token_of(subject="second-pair-of-eyes", scopes=["runs:release"])
     tokens = {"OMS_TOKEN": token_of(), "OMS_RELEASE_TOKEN": release}
     own = {"PATH": path, "PYTHONPATH": str(ROOT / "clients/python")}
-    return {**os.environ, **own, "OMS_INTAKE_URL": served_intake.url, **tokens}
+    return {**os.environ, **own, "OMS_INTAKE_URL": url, **tokens}
+
+
+@pytest.fixture(params=["refuse", "warn"])
+def ruled_intake(
+    request: pytest.FixtureRequest, database: str, client_key: Path, tmp_path: Path
+) -> Iterator[ServedIntake]:
+    """An intake with the page's schema in this mode, and the page's quota of one request an hour for ARCADE."""
+    reference_data = ReferenceDataServer()
+    (schema,) = [
+        json.loads(it.text) for it in EXAMPLES if it.language == "json" and it.text.startswith('{"properties"')
+    ]
+    mode = request.param
+    reference_data.schemas["POSHOOFF"] = {"id": 1, "documentName": "POSHOOFF", "mode": mode, "schema": schema}
+    quotas = {"mostOpenRequests": 1000, "mostRequestsAnHour": 1, "mostBytesAnHour": 10**6}
+    reference_data.quotas["ARCADE"] = {"id": 1, "sourceSystem": "ARCADE", **quotas}
+    settings = IntakeSettings(
+        database_url=database,
+        reference_data_url=reference_data.url,
+        jwt_public_key_file=client_key.with_name("jwt-public.pem"),
+        intake_workers=1,
+        intake_threads=4,
+    )
+    served = ServedIntake(settings, tmp_path / "intake.log")
+    served.wait_until_ready()
+    yield served
+    served.stop()
+    reference_data.stop()
 
 
 def python_example(using: str) -> str:
@@ -74,7 +108,12 @@ def assert_shows(printed: Any, shown: Any) -> None:
 
 def test_the_shell_examples_run_one_after_the_other(environment: dict[str, str], tmp_path: Path) -> None:
     pairs = shell_examples()
-    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 13
+    assert len(pairs) == sum(example.language == "sh" for example in EXAMPLES) == 16
+    run_in_turn([pair for pair in pairs if not any(name in pair[0].text for name in RULED)], environment, tmp_path)
+
+
+def run_in_turn(pairs: list[tuple[Example, Any]], environment: dict[str, str], tmp_path: Path) -> None:
+    """Run these examples in one shell. Raises AssertionError if one prints something else than the page shows."""
     script = f"\necho; echo '{NEXT}'\n".join(example.text for example, _ in pairs)
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -108,14 +147,64 @@ def test_the_python_example_follows_a_request_to_its_document(
 
 
 def test_the_other_calls_from_python_print_what_the_page_shows(environment: dict[str, str], tmp_path: Path) -> None:
-    (written,) = re.findall(r"^cat >request.json <<'END'\n(.*?)^END$", PAGE, re.MULTILINE | re.DOTALL)
-    (tmp_path / "request.json").write_text(written)
-    (shown,) = [example.text for example in EXAMPLES if example.language == "text"]
+    write_request(tmp_path)
     program = python_example("cancel_all")
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    assert printed_by(program, tmp_path, environment) == shown_after(program)
+
+
+@pytest.mark.parametrize("ruled_intake", ["refuse"], indirect=True)
+def test_a_schema_and_a_quota_refuse_as_the_page_shows(
+    ruled_intake: ServedIntake, token_of: Callable[..., str], tmp_path: Path
+) -> None:
+    environment = environment_of(ruled_intake.url, token_of) | {"OMS_TOKEN": token_of(source_system="ARCADE")}
+    schema, quota = ([pair for pair in shell_examples() if name in pair[0].text] for name in RULED)
+    write_request(tmp_path)
+    run_in_turn(schema, environment, tmp_path)
+    ask_once(environment)
+    run_in_turn(quota, environment, tmp_path)
+    program = python_example("attempts=1")
+    assert printed_by(program, tmp_path, environment) == shown_after(program)
+
+
+@pytest.mark.parametrize("ruled_intake", ["warn"], indirect=True)
+def test_in_the_mode_warn_the_same_call_is_answered_202(
+    ruled_intake: ServedIntake, token_of: Callable[..., str], tmp_path: Path
+) -> None:
+    ((example, _),) = [pair for pair in shell_examples() if RULED[0] in pair[0].text]
+    write_request(tmp_path)
+    run_in_turn([(example, {"status": "QUEUED"})], environment_of(ruled_intake.url, token_of), tmp_path)
+
+
+def write_request(folder: Path) -> None:
+    """Write request.json, as the page's first example does."""
+    (written,) = re.findall(r"^cat >request.json <<'END'\n(.*?)^END$", PAGE, re.MULTILINE | re.DOTALL)
+    (folder / "request.json").write_text(written)
+
+
+def ask_once(environment: dict[str, str]) -> None:
+    """Use up a quota of one request."""
+    asked = httpx.post(
+        f"{environment['OMS_INTAKE_URL']}/v1/document-requests",
+        json=a_request(f"ONE-{uuid4().hex}"),
+        headers={"Authorization": f"Bearer {environment['OMS_TOKEN']}"},
+        trust_env=False,
     )
-    assert (ran.stdout, ran.returncode) == (shown, 0), ran.stderr
+    assert asked.status_code == 202
+
+
+def printed_by(program: str, folder: Path, environment: dict[str, str]) -> str:
+    """What a Python example prints."""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def shown_after(program: str) -> str:
+    """The output that the page shows for a Python example."""
+    (shown,) = [after.text for example, after in pairwise(EXAMPLES) if example.text == program]
+    return shown
 
 
 @pytest.mark.parametrize("way", ["as one of a group", "of all partitions"])
