@@ -11,13 +11,15 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from jsonschema import Draft202012Validator
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
+from include.oms.base.queries import load
 from include.oms.base.settings import Settings
 from include.oms.ending.outbox import producer_config, publish_waiting_events
 from include.oms.intake.contract import CONTRACTS
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
+from tests.integration.plans import nodes
 
 SCHEMA = json.loads((CONTRACTS / "run-completed-event.schema.json").read_text("utf-8"))
 
@@ -67,6 +69,21 @@ async def test_of_a_held_run_the_proofs_alone_are_claimed_and_others_go_on(oms: 
     assert await claimed(oms) == []
     await oms.connection.execute("UPDATE request_holds SET released_at = now(), released_by = 'client:other'")
     assert await claimed(oms) == members[2:]
+
+
+CLAIM = {"limit": 10, "abandoned": False, "full_types": [], "full_systems": []}
+
+
+@pytest.mark.parametrize(("name", "values"), [("lock_due_requests", CLAIM), ("requests_are_due", {})])
+async def test_the_holds_are_not_looked_up_for_each_request_of_a_held_run(
+    oms: Oms, name: str, values: dict[str, Any]
+) -> None:
+    await oms.queued(300, run_id=await opened(oms, 300, is_held=True))
+    await oms.queued(1)
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {load('include.oms')[name]}"
+    ((plan,),) = await (await oms.connection.cursor(row_factory=tuple_row).execute(explain, values)).fetchall()
+    steps = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "request_holds"]
+    assert max(node["Actual Loops"] for node in steps) < 10
 
 
 async def test_a_retrigger_gets_past_the_hold_of_no_run(oms: Oms) -> None:
