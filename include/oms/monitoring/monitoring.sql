@@ -5,14 +5,24 @@ SELECT coalesce((SELECT max(lease_until) FROM document_requests WHERE lease_unti
                  WHERE status = 'QUEUED' AND due_at >= now() - %(recently_due_seconds)s * interval '1 second') <= now(), false) AS on_its_way;
 
 -- reclaim_batches --
--- Move the batches that a former worker of this slice still holds to the new lease token.
-UPDATE thunderhead_batches
-SET lease_token = %(lease_token)s, lease_until = now() + %(lease_seconds)s * interval '1 second'
-WHERE slice_id = %(slice_id)s AND lease_token = %(former_token)s AND status = 'PROCESSING_THUNDERHEAD';
+-- Move the batches that a former worker of this slice still holds to the new lease token, and count its death.
+WITH reclaimed AS (
+    UPDATE thunderhead_batches
+    SET lease_token = %(lease_token)s, lease_until = now() + %(lease_seconds)s * interval '1 second'
+    WHERE slice_id = %(slice_id)s AND lease_token = %(former_token)s AND status = 'PROCESSING_THUNDERHEAD'
+    RETURNING request_id
+)
+UPDATE document_requests r SET takeovers = r.takeovers + 1 FROM reclaimed WHERE r.request_id = reclaimed.request_id;
+
+-- forget_deaths --
+-- A worker has survived an answer about these requests' batches.
+UPDATE document_requests r SET takeovers = 0
+FROM thunderhead_batches b
+WHERE r.request_id = ANY (%(request_ids)s) AND b.request_id = r.request_id AND b.lease_token + 0 = %(lease_token)s;
 
 -- held_batches --
 -- The batches that a worker has to poll.
-SELECT b.batch_key, b.request_id, b.batch_name, b.thunderhead_batch_id, b.polls, r.spent,
+SELECT b.batch_key, b.request_id, b.batch_name, b.thunderhead_batch_id, b.polls, r.spent, r.takeovers,
        extract(epoch FROM now() - b.submitted_at)::float AS age_seconds,
        extract(epoch FROM b.next_poll_at - now())::float AS due_in_seconds, b.asked_seconds,
        extract(epoch FROM now() - coalesce(b.asked_at, b.submitted_at))::float AS unasked_seconds,
@@ -60,7 +70,7 @@ WITH wanted AS (
         %(descriptions)s::text[]) AS w (request_id, wait_seconds, category, description)
 ), moved AS (
     UPDATE document_requests r
-    SET status = 'QUEUED', spent = r.spent + 1, due_at = now() + w.wait_seconds * interval '1 second'
+    SET status = 'QUEUED', spent = r.spent + 1, takeovers = 0, due_at = now() + w.wait_seconds * interval '1 second'
     FROM wanted w WHERE r.request_id = w.request_id AND r.status = 'PROCESSING' AND r.lease_until IS NULL
     RETURNING r.request_id, r.revision, r.attempts, r.stage, r.due_at, w.category, w.description
 ), error AS (

@@ -25,6 +25,7 @@ class HeldBatch:
     thunderhead_batch_id: int
     polls: int
     spent: int
+    takeovers: int  # workers that died in a row while they held it
     age_seconds: float  # since its submit, at ``seen_at``
     due_in_seconds: float = 0.0  # from ``seen_at`` to its next poll
     asked_seconds: float = 0.0  # in which it was polled, without pauses and outages
@@ -57,7 +58,7 @@ class HeldBatch:
             return replace(self, due_in_seconds=seconds)
         return replace(
             self, due_in_seconds=seconds, polls=self.polls + 1, asked_seconds=self.asked_for_seconds(settings),
-            unasked_seconds=0.0,
+            unasked_seconds=0.0, takeovers=0,
         )  # fmt: skip
 
 
@@ -123,6 +124,12 @@ def failed_verdict(batch: HeldBatch, errors: list[GenerationError], settings: Se
     return Verdict(
         batch, stage=Stage.GENERATION, outcome=outcome, category=first.category, description=first.description + more
     )
+
+
+def deadly_verdict(batch: HeldBatch) -> Verdict:
+    """The verdict on a batch whose workers died again and again. A person must look at it before it is polled again."""
+    died = f"{batch.takeovers} workers in a row died while they held the batch of this request"
+    return _monitoring_failure(batch, Category.WORKER_DIED, died)
 
 
 def _monitoring_failure(batch: HeldBatch, category: Category, description: str) -> Verdict:

@@ -16,10 +16,17 @@ from include.oms.base.chunks import chunks
 from include.oms.base.places import places_of
 from include.oms.base.settings import Settings
 from include.oms.monitoring.recording import BATCH_STATUS_AT_END, record, schedule_polls
-from include.oms.monitoring.verdicts import HeldBatch, Verdict, failed_verdict, next_poll_seconds, verdict_of
+from include.oms.monitoring.verdicts import (
+    HeldBatch,
+    Verdict,
+    deadly_verdict,
+    failed_verdict,
+    next_poll_seconds,
+    verdict_of,
+)
 from include.oms.outside.thunderhead import MOST_IDS_A_CALL, Batch, Thunderhead
 from include.oms.slices.claim import take_more, work_is_on_its_way
-from include.oms.slices.cutting import label_of_batches
+from include.oms.slices.cutting import MAX_TAKEOVERS, label_of_batches
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
 from include.oms.slices.timing import FAR_AHEAD_SECONDS, LEAST_ROUND_SECONDS, LONGEST_ROUND_SECONDS
@@ -97,7 +104,9 @@ class Polling:
     async def _take_note(self) -> None:
         """Of all that this worker holds."""
         new = [it for it in await held_batches(self._hold) if it.batch_key not in self._held]
-        self._held |= {batch.batch_key: batch for batch in new}
+        self._held |= {batch.batch_key: batch for batch in new if batch.takeovers < MAX_TAKEOVERS}
+        if deadly := [batch for batch in new if batch.takeovers >= MAX_TAKEOVERS]:
+            await record(self._hold, [deadly_verdict(batch) for batch in deadly])
         self._request_ids |= {batch.request_id for batch in new}
         self._hold.report.count("held", len(new))
 
@@ -132,6 +141,8 @@ class Polling:
         verdicts = [verdict for answer in answered for verdict in answer]
         over = [verdict for verdict in verdicts if verdict.outcome in BATCH_STATUS_AT_END]
         open_ = [verdict for verdict in verdicts if verdict.outcome not in BATCH_STATUS_AT_END]
+        if survived := [it.request_id for it in open_ if it.batch.takeovers and it.outcome is Outcome.GENERATING]:
+            await self._hold.execute("forget_deaths", request_ids=survived)
         for verdict in open_:
             self._held[verdict.batch.batch_key] = verdict.batch.again_in(
                 max(next_poll_seconds(verdict.batch.age_seconds, settings), verdict.wait_seconds or 0.0),

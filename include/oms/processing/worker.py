@@ -24,6 +24,7 @@ from include.oms.processing.recording import record, wait_seconds
 from include.oms.processing.submission import MEANWHILE, Submission
 from include.oms.processing.tries import Document, HeldRequest, SliceMembers, TryResult, in_doubt_document
 from include.oms.slices.claim import take_more
+from include.oms.slices.cutting import MAX_TAKEOVERS
 from include.oms.slices.delay_queue import DelayQueue
 from include.oms.slices.hold import Hold, HoldQueries, held_slice
 from include.oms.slices.report import SliceReport
@@ -32,7 +33,6 @@ from include.oms.words.model import Category, Job, Stage
 from include.oms.words.state_machine import Outcome
 
 QUERIES = HoldQueries(renew="renew_request_leases", reclaim="reclaim_slice", take="hold_requests")
-MAX_TAKEOVERS = 5  # workers in a row that may die with a request before it ends FAILED
 SHORT_LOOK_SECONDS = 0.05  # the same while calls are in flight
 PREPARED_AT_ONCE = 100  # small, so that the calls to Thunderhead are not held up
 PREPARED_BYTES_AT_ONCE = 8 * 1024 * 1024  # of content; a single larger one is prepared alone

@@ -5,7 +5,7 @@ The statements are in claims.sql.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, class_row
 
 from include.oms.base import database
-from include.oms.base.chunks import chunks
 from include.oms.base.queries import query
 from include.oms.base.settings import Settings
 from include.oms.slices.cutting import ALL, DueRequest, cut_requests, label_of_batches, label_of_requests, with_room
@@ -90,7 +89,7 @@ async def _shares(
 ) -> list[Share]:
     if job is Job.PROCESSING:
         return await _shares_of_requests(connection, settings, limit=limit, seconds=seconds, abandoned=abandoned)
-    return await _shares_of_batches(connection, settings, limit=limit)
+    return await _shares_of_batches(connection, settings, limit=limit, abandoned=abandoned)
 
 
 async def _shares_of_requests(
@@ -123,15 +122,26 @@ async def _shares_of_requests(
     ]
 
 
-async def _shares_of_batches(connection: AsyncConnection[DictRow], settings: Settings, *, limit: int) -> list[Share]:
-    ahead_seconds = AHEAD_SECONDS if settings.slice_seconds else 0
-    due = await database.rows(connection, "lock_due_batches", limit=limit, ahead_seconds=ahead_seconds)
-    return [_share_of_batches(part) for part in chunks(due, settings.slice_size)]
-
-
-def _share_of_batches(due: Sequence[DictRow]) -> Share:
-    label = label_of_batches([row["request_id"] for row in due])
-    return Share(label, len(due), {"batch_keys": [row["batch_key"] for row in due]})
+async def _shares_of_batches(
+    connection: AsyncConnection[DictRow], settings: Settings, *, limit: int, abandoned: bool
+) -> list[Share]:
+    locked = await database.rows(
+        connection, "lock_due_batches", limit=limit, abandoned=abandoned,
+        ahead_seconds=AHEAD_SECONDS if settings.slice_seconds else 0,
+    )  # fmt: skip
+    batch_keys = {row["request_id"]: row["batch_key"] for row in locked}  # a request has one open batch
+    due = [DueRequest(row["request_id"], "", "", row["worker_died"], row["deaths"]) for row in locked]
+    return [
+        Share(
+            label_of_batches([it.request_id for it in part]),
+            len(part),
+            {
+                "batch_keys": [batch_keys[it.request_id] for it in part],
+                "died_with": [it.request_id for it in part if it.worker_died],
+            },
+        )
+        for part in cut_requests(due, slice_size=settings.slice_size, limit=limit)
+    ]
 
 
 async def _claim(

@@ -116,13 +116,22 @@ FROM claimed;
 
 -- lock_due_batches --
 -- Lock the batches to poll next, the longest due first, until the transaction ends. Claimers never wait on each other.
-SELECT batch_key, request_id FROM thunderhead_batches
-WHERE status = 'PROCESSING_THUNDERHEAD' AND next_poll_at <= now() + %(ahead_seconds)s * interval '1 second'
-  AND (lease_until IS NULL OR lease_until < now())
-ORDER BY next_poll_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
+-- Only with abandoned, those whose lease has run out are among them.
+SELECT b.batch_key, b.request_id, d.worker_died,
+       CASE WHEN d.worker_died THEN 1 + (SELECT takeovers FROM document_requests r WHERE r.request_id = b.request_id) ELSE 0 END AS deaths
+FROM thunderhead_batches b
+CROSS JOIN LATERAL (
+    SELECT b.lease_until IS NOT NULL AND EXISTS (
+        SELECT FROM slices s WHERE s.slice_id = b.slice_id AND s.opened_at IS NOT NULL) AS worker_died) d
+WHERE b.status = 'PROCESSING_THUNDERHEAD' AND b.next_poll_at <= now() + %(ahead_seconds)s * interval '1 second'
+  AND (b.lease_until IS NULL OR (b.lease_until < now() AND %(abandoned)s))
+ORDER BY b.next_poll_at LIMIT %(limit)s FOR UPDATE OF b SKIP LOCKED;
 
 -- claim_batches --
--- Lease locked batches to a slice.
+-- Lease locked batches to a slice. A worker that died is counted at the requests whose batches it held.
+WITH died AS (
+    UPDATE document_requests SET takeovers = takeovers + 1 WHERE request_id = ANY (%(died_with)s)
+)
 UPDATE thunderhead_batches
 SET slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'

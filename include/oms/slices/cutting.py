@@ -11,6 +11,7 @@ from include.oms.base.chunks import chunks
 from include.oms.ending.final_status import End
 
 ALL = "*"
+MAX_TAKEOVERS = 5  # workers in a row that may die with a request before it ends FAILED
 SMALLER_BY = 8  # factor, for each worker that died
 SMALLEST_AFTER = 8  # deaths; the size does not shrink after them
 

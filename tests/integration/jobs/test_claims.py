@@ -6,8 +6,9 @@ import asyncio
 
 from include.oms.base import database
 from include.oms.outside.breaker import REQUESTS_ON_PROBATION
-from include.oms.processing.worker import MAX_TAKEOVERS, held_requests
+from include.oms.processing.worker import held_requests
 from include.oms.slices.claim import claim_slices
+from include.oms.slices.cutting import MAX_TAKEOVERS
 from include.oms.slices.lease import Lease
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job

@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 
 from include.oms.base import database
 from include.oms.base.settings import Settings
+from include.oms.monitoring import worker as monitoring
 from include.oms.outside.breaker import System
 from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
 from include.oms.outside.transport import http_transport
-from include.oms.processing import worker
+from include.oms.processing import worker as processing
 from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
 from include.oms.testing.postgres import create_database, database_url
 from include.oms.testing.system import QUICK, Oms
@@ -238,7 +239,8 @@ def test_nothing_is_lost_and_nothing_doubled(
     async def live() -> None:
         with pytest.MonkeyPatch.context() as monkeypatch:
             killer = Killer(monkeypatch)
-            monkeypatch.setattr(worker, "MAX_TAKEOVERS", 100)
+            for job in (processing, monitoring):
+                monkeypatch.setattr(job, "MAX_TAKEOVERS", 100)
             async with world(database_url(postgres_url, name)) as oms:
                 story = History(oms, killer)
                 for step in history:

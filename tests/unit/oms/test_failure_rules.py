@@ -17,6 +17,7 @@ FOR_GOOD = {
     (Stage.MONITORING, Category.BATCH_UNKNOWN),
     (Stage.MONITORING, Category.OVERDUE),
     (Stage.MONITORING, Category.DOCUMENT_ID_MISSING),
+    (Stage.MONITORING, Category.WORKER_DIED),
 }
 
 

@@ -16,7 +16,7 @@ DAY = SETTINGS.overdue_seconds
 
 def held(**more: float) -> HeldBatch:
     """A batch that was submitted a second ago."""
-    columns: dict[str, float] = {"age_seconds": 1.0, "polls": 0, "spent": 0, **more}
+    columns: dict[str, float] = {"age_seconds": 1.0, "polls": 0, "spent": 0, "takeovers": 0, **more}
     return HeldBatch(batch_key=1, request_id=1, batch_name="OMS-1-1", thunderhead_batch_id=7, **columns)  # type: ignore[arg-type]
 
 
