@@ -45,7 +45,8 @@ class Call(Protocol):
         max_bytes: int | None = None,
         document_type: str | None = None,
     ) -> Answer:
-        """Return an answer of 2xx or of a status in ``expect``; ``max_bytes`` bounds its body.
+        """Return an answer of 2xx or of a status in ``expect``; ``max_bytes`` bounds its body. Items whose
+        answers may be large take turns: those of one worker together hold 256 MiB at most.
 
         ``document_type``: the console may have limits and a pause for it at this system.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -53,6 +54,7 @@ QUERIES = HoldQueries(hold="hold_items", renew="renew_item_leases")
 NO_EFFECT = {"GET", "HEAD"}
 WITHOUT_EFFECT_NOW = {401, 403, 407, 429}  # readable, and surely nothing was done
 NEVER = {400, 404, 405, 406, 409, 410, 413, 415, 422, 451}
+BYTES_AT_ONCE = 256 * 1024 * 1024  # of answers, by what they may be: the size of one is known once it is there
 MOST_DEATHS = 5  # of workers in a row that held the same item
 STUB = "SELECT NULL::bigint AS request_id"  # of items.sql, in the place of a job's query
 EVER = {"begins_at": datetime(1, 1, 1, tzinfo=UTC), "ends_at": END_OF_TIME}
@@ -171,7 +173,7 @@ class _Worker:
 
     def __init__(self, job: ItemJob, hold: Hold, door: Door) -> None:
         self._job, self._hold, self._door = job, hold, door
-        self._call = DoorCall(door, hold.lease, hold.settings)
+        self._space = Space(BYTES_AT_ONCE)
 
     async def work(self, held: Sequence[DictRow]) -> None:
         """Look up what is unsure, act on what is due, record both."""
@@ -201,7 +203,8 @@ class _Worker:
         if settling > 0:
             return _Outcome(request_id, "later", doubt="as before", wait_seconds=settling)
         try:
-            is_done = await self._job.look_up(self._item(row, row["data"] or {}), self._call)
+            async with self._calling() as call:
+                is_done = await self._job.look_up(self._item(row, row["data"] or {}), call)
         except Exception as error:  # noqa: BLE001 - each outcome is the item's own
             return self._outcome_of(error, row, doubt="as before")
         self._hold.report.count("looked up")
@@ -209,7 +212,8 @@ class _Worker:
 
     async def _act(self, row: DictRow, data: Mapping[str, Any]) -> _Outcome:
         try:
-            result = await self._job.act(self._item(row, data), self._call)
+            async with self._calling() as call:
+                result = await self._job.act(self._item(row, data), call)
         except Exception as error:  # noqa: BLE001 - each outcome is the item's own
             return self._outcome_of(error, row, doubt="none")
         return _Outcome(row["request_id"], "done", result=result)
@@ -233,6 +237,15 @@ class _Worker:
         log.error("request %s: the code of %s failed: %s at %s", *what)  # not its text: that may quote the item
         why = f"{type(error).__name__} in the code of {self._job.name}: the log has the place; correct it, then clear"
         return _Outcome(request_id, "refused", why=why, doubt="new" if doubt == "none" else doubt)
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator[DoorCall]:
+        """The calls of one item. At the end of the block, what they were answered is not needed any more."""
+        call = DoorCall(self._door, self._hold.lease, self._hold.settings, self._space)
+        try:
+            yield call
+        finally:
+            await self._space.give_back(call.bytes_taken)
 
     def _item(self, row: DictRow, data: Mapping[str, Any]) -> Item:
         return Item(self._job.name, row["request_id"], data, self._job.params)
@@ -260,11 +273,37 @@ class _Worker:
             self._hold.report.count(IN_WORDS.get(it.outcome, it.outcome))
 
 
-class DoorCall:
-    """A `Call`: through the door of the job's outside system, under the worker's lease."""
+class Space:
+    """The memory for the answers that a worker's items hold at the same time: an item without room waits."""
 
-    def __init__(self, door: Door, lease: Lease, settings: Settings) -> None:
-        self._door, self._lease, self._settings = door, lease, settings
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = self._free = most_bytes
+        self._changed = asyncio.Condition()
+
+    async def take(self, number: int) -> int:
+        """Take so many bytes, or all there are if that is less; return how many."""
+        wanted = min(number, self._most_bytes)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._free >= wanted)
+            self._free -= wanted
+        return wanted
+
+    async def give_back(self, number: int) -> None:
+        """Give back what was taken."""
+        async with self._changed:
+            self._free += number
+            self._changed.notify_all()
+
+
+class DoorCall:
+    """A `Call`: through the door of the job's outside system, under the worker's lease.
+
+    One item has one. It takes the space for its largest answer, and waits for more only while it holds none.
+    """
+
+    def __init__(self, door: Door, lease: Lease, settings: Settings, space: Space) -> None:
+        self._door, self._lease, self._settings, self._space = door, lease, settings, space
+        self.bytes_taken = 0
 
     async def __call__(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None,
@@ -273,6 +312,8 @@ class DoorCall:
         """See `Call`."""
         has_effect = method not in NO_EFFECT
         timeout = self._settings.submit_timeout_seconds if has_effect else self._settings.poll_timeout_seconds
+
+        await self._take_space(max_bytes or MOST_ANSWER_BYTES)
 
         def lease_holds() -> None:
             if has_effect and not self._lease.holds_for(timeout):
@@ -283,6 +324,12 @@ class DoorCall:
             max_bytes=max_bytes or MOST_ANSWER_BYTES, document_type=document_type or EVERY_TYPE, before=lease_holds,
             read=lambda answer: _read(answer, expect, has_effect=has_effect),
         )  # fmt: skip
+
+    async def _take_space(self, most_bytes: int) -> None:
+        if most_bytes > self.bytes_taken:
+            held, self.bytes_taken = self.bytes_taken, 0
+            await self._space.give_back(held)
+            self.bytes_taken = await self._space.take(most_bytes)
 
 
 def _read(answer: Answer, expect: Collection[int], *, has_effect: bool) -> Answer:

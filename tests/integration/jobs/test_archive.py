@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 import psycopg
 import pytest
+from aiohttp import web
 
 from dags import document_archive as dag_file
 from include.jobs.testing import Airflow
+from include.oms.items.work import BYTES_AT_ONCE
 from include.oms.outside.breaker import FAILURES_THAT_OPEN
 from include.oms.outside.door import Door
+from include.oms.outside.thunderhead import MOST_BYTES_OF_A_PDF
 from include.oms.testing.items import FakeSystem, Runs, problem, raw
 from include.oms.testing.made import document
 from include.oms.testing.postgres import migrate
@@ -51,6 +55,32 @@ async def test_each_document_is_archived_once_by_the_day_of_its_end(oms: Oms, ru
         " FROM job_items JOIN document_requests USING (request_id)"
     )
     assert all(row["result"] == row["file"] and (tmp_path / row["file"]).exists() for row in kept)
+
+
+async def test_the_documents_in_memory_are_bounded_by_bytes(
+    oms: Oms, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the call until the file is written, each counts as the largest that may come."""
+    most, number = BYTES_AT_ONCE // MOST_BYTES_OF_A_PDF, 12
+    in_memory: list[int] = [0]
+    write_whole = dag_file.write_whole
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        in_memory.append(in_memory[-1] + 1)
+        await asyncio.sleep(0.01)
+        return web.Response(body=b"%PDF-1.7 %%EOF", content_type="application/pdf")
+
+    def written(file: Path, content: bytes) -> None:
+        write_whole(file, content)
+        in_memory.append(in_memory[-1] - 1)
+
+    monkeypatch.setattr(dag_file, "write_whole", written)
+    oms.thunderhead.document_answers = [slow] * number
+    for document_id in range(1, number + 1):
+        await document(oms, document_id)
+    assert await runs.run() == []
+    assert len(files(tmp_path)) == number
+    assert 1 < max(in_memory) <= most
 
 
 async def test_what_is_made_later_or_committed_late_is_archived_too(oms: Oms, runs: Runs, tmp_path: Path) -> None:
