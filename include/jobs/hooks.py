@@ -227,12 +227,12 @@ async def oms_database_url_async() -> str:
 
 
 def without_line_ends(connection: Connection) -> Connection:
-    """A copy of a Connection whose secrets have no line end, as one that comes out of a mounted file may have."""
+    """A copy of a Connection whose values have no line end, as one that comes out of a mounted file may have."""
     return Connection(
         conn_id=connection.conn_id,
         conn_type=connection.conn_type,
-        host=connection.host,
-        schema=connection.schema,
+        host=_without_line_end(connection.host),
+        schema=_without_line_end(connection.schema),
         login=_without_line_end(connection.login),
         password=_without_line_end(connection.password),
         port=connection.port,

@@ -117,7 +117,9 @@ def _database_url(given: Any, own: str) -> str:
     who = quote(given.login or "", safe="")
     if given.password:
         who += f":{quote(given.password, safe='')}"
-    where = f"{given.host or ''}:{given.port or 5432}/{given.schema or ''}"
+    host = given.host or ""
+    named = f"[{host}]" if ":" in host else quote(host, safe="")  # a folder with a socket has slashes
+    where = f"{named}:{given.port or 5432}/{quote(given.schema or '', safe='')}"
     options = given.extra_dejson
     if lost := [key for key, value in options.items() if type(value) not in (str, int)]:
         raise LocalError(

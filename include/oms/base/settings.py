@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from include.oms.base.schedule import checked_schedule, shortest_interval_seconds
 
-Seconds = Annotated[float, Field(gt=0)]
+LONGEST_SECONDS = 315_360_000  # ten years: PostgreSQL can add them to an instant
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+Days = Annotated[int, Field(gt=1, le=36_500)]  # a hundred years: the same
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
 Schedule = Annotated[str, AfterValidator(checked_schedule)]
 EVERY_TEN_MINUTES = "*/10 * * * *"
 EVERY_MINUTE = "* * * * *"
@@ -66,13 +70,17 @@ class Settings(BaseSettings):
     quota_open_requests: int = Field(
         default=1_000_000,
         gt=0,
+        le=10**15,
         description="Most open requests of a source system that has no quotas in the reference data.",
     )
     quota_requests_an_hour: int = Field(
-        default=5_000_000, gt=0, description="Most requests that such a source system may hand in in an hour."
+        default=5_000_000,
+        gt=0,
+        le=10**15,
+        description="Most requests that such a source system may hand in in an hour.",
     )
     quota_bytes_an_hour: int = Field(
-        default=50_000_000_000, gt=0, description="Most bytes of content that it may hand in in an hour."
+        default=50_000_000_000, gt=0, le=10**15, description="Most bytes of content that it may hand in in an hour."
     )
 
     thunderhead_url: str = Field(
@@ -105,26 +113,23 @@ class Settings(BaseSettings):
     monitoring_interval_seconds: Seconds = Field(
         default=5, description="Interval between two checks of document_monitoring's watcher while nothing wakes it."
     )
-    slice_size: int = Field(
+    slice_size: Count = Field(
         default=1000,
-        gt=0,
         description="Largest number of requests that a slice is cut with, or that its worker claims at a time.",
     )
-    max_slices: int = Field(
+    max_slices: Count = Field(
         default=2,
-        gt=0,
         description="Slices of one job at work at the same time: one for each core of the workers.",
     )
-    slice_seconds: float = Field(
+    slice_seconds: SecondsOrNone = Field(
         default=60,
-        ge=0,
         description="Time for which a worker claims more due work into its slice; 0: it works only what the slice was "
         "cut with.",
     )
-    linger_seconds: float = Field(
-        default=2, ge=0, description="Time that a worker without work waits for more before it closes its slice."
+    linger_seconds: SecondsOrNone = Field(
+        default=2, description="Time that a worker without work waits for more before it closes its slice."
     )
-    concurrency: int = Field(default=64, gt=0, description="HTTP calls that one slice has in flight at most.")
+    concurrency: Count = Field(default=64, description="HTTP calls that one slice has in flight at most.")
     lease_seconds: Seconds = Field(
         default=60,
         description="Length of a lease; a worker renews it. After it has run out, a later run takes the work over.",
@@ -139,7 +144,7 @@ class Settings(BaseSettings):
     settling_seconds: Seconds = Field(
         default=20, description="Wait after an unsure submit before the batch is looked up by its name."
     )
-    max_attempts: int = Field(default=3, gt=0, description="Attempts that a request may spend before it ends FAILED.")
+    max_attempts: Count = Field(default=3, description="Attempts that a request may spend before it ends FAILED.")
     backoff_base_seconds: Seconds = Field(default=5, description="First back-off; it doubles with every attempt spent.")
     backoff_max_seconds: Seconds = Field(default=900, description="Longest back-off.")
     batch_name_prefix: str = Field(
@@ -189,20 +194,15 @@ class Settings(BaseSettings):
     )
 
     # -- Retention ---------------------------------------------------------------------------------
-    retention_days: int = Field(
-        default=90, gt=1, description="Days after a request's end at which payload, metadata and XML are erased."
+    retention_days: Days = Field(
+        default=90, description="Days after a request's end at which payload, metadata and XML are erased."
     )
-    retention_days_by_document_type: dict[str, Annotated[int, Field(gt=1)]] = Field(
+    retention_days_by_document_type: dict[str, Days] = Field(
         default={}, description='Other retentions by document type, as JSON: {"INVOICE": 2555}.'
     )
-    replay_days: int = Field(
-        default=400,
-        gt=1,
-        description="Days after a request's end for which its correlation id is remembered; then its row is deleted.",
-    )
-    event_retention_days: int = Field(default=90, gt=1, description="Days for which published final events are kept.")
-    airflow_history_days: int = Field(
-        default=30, gt=1, description="Days for which Airflow's runs, their logs and the slices are kept."
+    event_retention_days: Days = Field(default=90, description="Days for which published final events are kept.")
+    airflow_history_days: Days = Field(
+        default=30, description="Days for which Airflow's runs, their logs and the slices are kept."
     )
 
     # -- Final status events -----------------------------------------------------------------------
@@ -222,6 +222,12 @@ class Settings(BaseSettings):
 
     # -- The two services --------------------------------------------------------------------------
     service_host: str = Field(default="127.0.0.1", description="Address that the services and the intake bind.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_line_ends(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Cut the line end off a value, as one out of a mounted file or a pasted secret has."""
+        return {name: value.rstrip("\r\n") if isinstance(value, str) else value for name, value in given.items()}
 
     @field_validator("kafka_topic", "kafka_run_topic")
     @classmethod

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -211,3 +213,15 @@ def test_all_pages_are_found() -> None:
         assert [it["request_id"] for it in oms.find(status=["COMPLETED", "FAILED"])] == [2, 1]
     query = "/v1/document-requests?status=COMPLETED&status=FAILED&limit=500"
     assert [path for path, _ in server.calls] == [query, f"{query}&cursor=c2"]
+
+
+def test_a_date_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "time", time)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        date = f"{datetime.now(UTC) + timedelta(seconds=30):%a, %d %b %Y %H:%M:%S}"
+        assert 20 < client.seconds_to_wait(date, default=-1) <= 30
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -244,6 +244,11 @@ async def test_no_request_fails_for_such_a_connection_and_the_dial_says_why(
     assert dial["open_until"] is not None
 
 
+async def test_a_line_end_after_the_address_is_cut(connect: Connect) -> None:
+    async with listening() as it, thunderhead(connect, f"{it.url}\n") as call:
+        assert (await call("GET", "/v1/batches", **BOUNDS)).status == 200
+
+
 async def test_no_proxy_of_the_environment_is_used(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from include.local.addresses import connections, find_addresses
 from include.local.part import LocalError
@@ -46,6 +47,17 @@ def test_a_given_thunderhead_is_read_in_either_form(
     addresses = find_addresses(LocalSettings(), secrets)
     assert (addresses.thunderhead_url, addresses.thunderhead_token) == (url, token)
     assert addresses.given == {"thunderhead_api"}
+
+
+@pytest.mark.parametrize("host", ["db.example", "::1", "/var/run/postgresql"])
+@pytest.mark.parametrize("schema", ["oms", "oms prod", "o'ms%", "ö/ms?x=1"])
+def test_a_database_is_found_whatever_its_name(
+    monkeypatch: pytest.MonkeyPatch, secrets: Secrets, host: str, schema: str
+) -> None:
+    given = {"conn_type": "postgres", "host": host, "schema": schema, "login": "m:e", "password": "p@ss/%"}
+    monkeypatch.setenv("AIRFLOW_CONN_OMS_DB", json.dumps(given))
+    found = conninfo_to_dict(find_addresses(LocalSettings(), secrets).database_url)
+    assert found == {"host": host, "port": "5432", "dbname": schema, "user": "m:e", "password": "p@ss/%"}
 
 
 def test_the_database_and_the_broker_can_be_given(monkeypatch: pytest.MonkeyPatch, secrets: Secrets) -> None:
