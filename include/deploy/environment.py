@@ -26,6 +26,10 @@ OF_PROFILES = {"simulator": "OMS_THUNDERHEAD_TOKEN", "observability": "GRAFANA_P
 SECRETS: Mapping[str, Callable[[], str]] = {
     "POSTGRES_PASSWORD": lambda: secrets.token_hex(24),
     "OMS_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
+    "OMS_INTAKE_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
+    "OMS_JOBS_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
+    "OMS_CONSOLE_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
+    "OMS_REFERENCE_DATA_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
     "AIRFLOW_DATABASE_PASSWORD": lambda: secrets.token_hex(24),
     "REDIS_PASSWORD": lambda: secrets.token_hex(24),
     "AIRFLOW_ADMIN_PASSWORD": lambda: secrets.token_hex(12),

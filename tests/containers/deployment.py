@@ -42,6 +42,7 @@ TUNING = {
     "POSTGRES_SHARED_BUFFERS": "128MB",
 }
 HEALTHY_SECONDS = 600
+ONCE = re.compile(r"-(roles|migrations)-1 exited")
 THUNDERHEAD_PORT = 18082
 READ_TOPIC = """
 import base64, json, sys
@@ -181,7 +182,7 @@ class Deployment:
         """Those that are not healthy, with their state."""
         form = "{{.Name}} {{.State}} {{.Health}}"
         lines = self.compose("ps", "--all", "--format", form).splitlines()
-        return [line for line in lines if not line.endswith(" running healthy") and "-migrations-1 exited" not in line]
+        return [line for line in lines if not line.endswith(" running healthy") and not ONCE.search(line)]
 
     def remove(self) -> None:
         """Everything of it: containers, networks, volumes, our images of this tag."""
@@ -199,5 +200,6 @@ class Deployment:
         """What those that are not well have said."""
         with_state = self.compose("ps", "--all", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()
         bad = {line.split()[0] for line in with_state if not line.endswith("running healthy")}
-        said = [self.compose("logs", "--no-color", "--tail", "15", name) for name in sorted(bad - {"oms-migrations"})]
+        bad -= {"oms-roles", "oms-migrations"}
+        said = [self.compose("logs", "--no-color", "--tail", "15", name) for name in sorted(bad)]
         return "\n" + "\n".join(line[:200] for text in said for line in text.splitlines())[-9000:]

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import httpx
+import psycopg
 import pytest
 
 from include.local.chaos.comparison import compare
@@ -84,6 +85,14 @@ def _blocks_of_the_page() -> list[list[str]]:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "deployment.md").read_text(), re.DOTALL)
     assert blocks
     return [[line for line in block.splitlines() if line.strip()] for block in blocks]
+
+
+def test_each_part_is_in_the_oms_database_with_a_role_of_its_own(deployment: Deployment) -> None:
+    with psycopg.connect(deployment.database_url()) as connection:
+        ours = "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'oms' AND pid <> pg_backend_pid()"
+        roles = {role for (role,) in connection.execute(ours)}
+    assert {"oms_intake", "oms_reference_data", "oms_jobs"} <= roles  # the console connects when somebody looks
+    assert "oms" not in roles
 
 
 def test_every_container_is_as_tight_as_the_file_says(deployment: Deployment) -> None:

@@ -100,6 +100,10 @@ def _variables(secrets: Path, jwks_url: str) -> dict[str, str]:
     passwords = (
         "POSTGRES_PASSWORD",
         "OMS_DATABASE_PASSWORD",
+        "OMS_INTAKE_DATABASE_PASSWORD",
+        "OMS_JOBS_DATABASE_PASSWORD",
+        "OMS_CONSOLE_DATABASE_PASSWORD",
+        "OMS_REFERENCE_DATA_DATABASE_PASSWORD",
         "AIRFLOW_DATABASE_PASSWORD",
         "REDIS_PASSWORD",
         "AIRFLOW_ADMIN_PASSWORD",

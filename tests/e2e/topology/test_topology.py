@@ -133,7 +133,7 @@ def _ledger(said: LocalSettings) -> list[dict[str, object]]:
 
 
 def _oms_database(topology: Topology) -> str:
-    url = topology.services["intake"]["environment"]["OMS_DATABASE_URL"]
+    url = topology.services["oms-migrations"]["environment"]["OMS_DATABASE_URL"]
     found = topology.places.here(url, topology.places.folder)
     psycopg.connect(found).close()
     return found

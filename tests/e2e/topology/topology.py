@@ -99,7 +99,7 @@ class Topology:
 
     def _process(self, instance: str, name: str, service: Service) -> Process:
         log = self.places.folder / f"{instance}.log"
-        if name in ("postgres", "kafka", "redis"):
+        if name in ("postgres", "oms-roles", "kafka", "redis"):
             return self._of_another_make(name, service, log)
         image = self._image(service)
         command = [self.places.here(word, image.root) for word in service.get("command") or image.command]
@@ -126,7 +126,7 @@ class Topology:
         """The command of the compose file where the program is the same; told where to listen and to keep its data."""
         settings, user = self.local_settings, None
         command, env = list(service.get("command") or []), {"PATH": PROGRAMS, **self._given(service)}
-        port = str(self.places.ports[name])
+        port = str(self.places.ports.get(name))
         if name == "postgres":
             part = postgres_part(settings, Secrets(postgres_password=env["POSTGRES_PASSWORD"]))
             part.prepare()
@@ -135,6 +135,10 @@ class Topology:
             command = [str(programs() / command[0]), "-D", data, *command[1:], "-p", port, *here]
             env |= {"PATH": f"{programs()}:{PROGRAMS}", "PGPORT": port}
             env["PGPASSWORD"] = env["POSTGRES_PASSWORD"]
+        elif name == "oms-roles":
+            [script] = service["volumes"]
+            words = [script["source"] if word == script["target"] else word for word in command[1:]]
+            command = [str(programs() / command[0]), *(self.places.here(word, self.places.folder) for word in words)]
         elif name == "kafka":
             command = list(broker_part(settings).command)
         else:

@@ -51,7 +51,7 @@ def _keys(schema: dict[str, Any], path: str) -> dict[str, str] | str | None:
             return None
         at = _resolved(schema, inside)
     if not at.get("properties"):
-        return ANYTHING if at.get("type") == "object" else None
+        return ANYTHING if at.get("type") == "object" or "$ref" in at else None
     described = {name: _resolved(schema, it) for name, it in at["properties"].items()}
     return {name: _types(it) for name, it in sorted(described.items()) if "deprecated" not in it.get("description", "")}
 

@@ -32,6 +32,17 @@ def test_the_chart_knows_every_key(path: str, found: dict[str, Any]) -> None:
         assert {ANYTHING, TYPES[type(value)]} & set(known.get(key, "").split("|")), f"{path}.{key}"
 
 
+def test_each_part_reaches_the_oms_database_with_its_own_role() -> None:
+    """Not by `secret`, which all parts get: Kubernetes would have the variable twice in one container."""
+    keys = {}
+    for part in PARTS:
+        [variable] = _part(part)["env"]
+        assert variable["name"] == "AIRFLOW_CONN_OMS_DB"
+        keys[part] = variable["valueFrom"]["secretKeyRef"]["key"]
+    assert keys == dict.fromkeys(PARTS, "oms-db") | {"apiServer": "oms-db-console"}
+    assert "AIRFLOW_CONN_OMS_DB" not in [it["envName"] for it in OURS["secret"]]
+
+
 def test_the_list_is_of_the_version_that_is_installed() -> None:
     [installed] = set(re.findall(r"--version (\S+)", TEXT))
     assert f" {installed}." in LIST.read_text().splitlines()[0]

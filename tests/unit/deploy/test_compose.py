@@ -17,7 +17,7 @@ from tests.unit.deploy.conftest import DOCUMENTED, MUST_BE_SET
 from tests.unit.deploy.settings import settings_by_variable
 
 TEXT = FILE.read_text()
-ONCE = {"oms-migrations", "airflow-migrations"}
+ONCE = {"oms-roles", "oms-migrations", "airflow-migrations"}
 NOTHING_TO_CHECK_WITH = {"otel-collector", "jaeger"}  # their images hold one program
 WRITES_INTO_ITS_IMAGE = {"kafka", "kafka-topics"}
 
@@ -215,6 +215,25 @@ def test_a_connection_of_ones_own_reaches_every_airflow_container(tmp_path: Path
     path = Path(json.loads(worker["environment"]["AIRFLOW_CONN_DOCUMENT_ARCHIVE"])["extra"]["path"])
     assert str(path.parent) in {mount["target"] for mount in worker["volumes"]}
     assert str(path.parent) in dockerfile_of(worker).read_text(), "else it belongs to root"
+
+
+def test_each_part_reaches_the_oms_database_with_a_role_of_its_own(compose: dict[str, Any]) -> None:
+    roles: dict[str, set[str]] = {}
+    for name, service in compose["services"].items():
+        for value in service.get("environment", {}).values():
+            for role, password in re.findall(r"postgresql://(\w+):(\S+)@postgres:5432/oms$", value or ""):
+                assert password == f"the-{role}_database_password", name
+                roles.setdefault(role, set()).add(name)
+    airflow = {name for name, it in compose["services"].items() if it["image"].startswith("oms-airflow")}
+    assert roles == {
+        "oms": {"oms-migrations"},
+        "oms_intake": {"intake"},
+        "oms_reference_data": {"reference-data"},
+        "oms_console": {"airflow-api-server"},
+        "oms_jobs": airflow - {"airflow-api-server"},
+    }
+    told = compose["services"]["oms-roles"]["environment"]
+    assert {f"{role}_database_password".upper() for role in roles} - {"OMS_DATABASE_PASSWORD"} <= told.keys()
 
 
 def test_the_intake_knows_nothing_of_airflow(compose: dict[str, Any]) -> None:

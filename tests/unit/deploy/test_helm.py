@@ -119,6 +119,20 @@ def test_every_variable_that_is_set_is_one_that_is_read(
         assert {it["name"] for it in pod["containers"][0]["env"]} <= read
 
 
+def test_each_part_reaches_the_oms_database_with_a_role_of_its_own(pods: dict[str, dict[str, Any]]) -> None:
+    keys = {
+        name: it["valueFrom"]["secretKeyRef"]["key"]
+        for name, pod in pods.items()
+        for it in pod["containers"][0].get("env", [])
+        if it["name"] == "OMS_DATABASE_URL"
+    }
+    assert keys == {
+        "migrations": "OMS_DATABASE_URL",
+        "intake": "OMS_INTAKE_DATABASE_URL",
+        "reference-data": "OMS_REFERENCE_DATA_DATABASE_URL",
+    }
+
+
 def test_airflows_settings_are_the_same_as_on_one_machine() -> None:
     config = yaml.safe_load((HELM / "airflow-values.yaml").read_text())["config"]
     for section, values in configuration(LocalSettings(), Secrets()).items():
