@@ -28,6 +28,17 @@ from airflow.sdk import CronTriggerTimetable, dag, task
 from include.jobs.notify import DEFAULT_ARGS
 from include.jobs.schedules import START
 
+HOURS = {  # of each part: the longest that it may take
+    "erase_content": 4.0,
+    "prune_requests": 4.0,
+    "prune_events": 1.0,
+    "prune_operator_actions": 1.0,
+    "prune_bulk_operations": 1.0,
+    "prune_slices": 1.0,
+    "prune_airflow_tables": 1.2,
+    "prune_airflow_logs": 1.0,
+}
+
 
 @dag(
     schedule=CronTriggerTimetable("30 2 * * *", timezone="UTC"),  # after the reconciliation has looked at it all
@@ -40,66 +51,16 @@ from include.jobs.schedules import START
     default_args=DEFAULT_ARGS | {"retries": 2, "retry_delay": timedelta(minutes=10)},
 )
 def oms_housekeeping() -> None:
-    @task(execution_timeout=timedelta(hours=4))
-    def erase_content() -> int:
+    @task
+    def forget(part: str) -> int | None:
         from include.jobs import housekeeping
 
-        return housekeeping.erase_content()
-
-    @task(execution_timeout=timedelta(hours=4))
-    def prune_requests() -> int:
-        from include.jobs import housekeeping
-
-        return housekeeping.prune_requests()
-
-    @task(execution_timeout=timedelta(hours=1))
-    def prune_events() -> int:
-        from include.jobs import housekeeping
-
-        return housekeeping.prune_events()
-
-    @task(execution_timeout=timedelta(hours=1))
-    def prune_operator_actions() -> int:
-        from include.jobs import housekeeping
-
-        return housekeeping.prune_operator_actions()
-
-    @task(execution_timeout=timedelta(hours=1))
-    def prune_bulk_operations() -> int:
-        from include.jobs import housekeeping
-
-        return housekeeping.prune_bulk_operations()
-
-    @task(execution_timeout=timedelta(hours=1))
-    def prune_slices() -> int:
-        from include.jobs import housekeeping
-
-        return housekeeping.prune_slices()
-
-    @task(execution_timeout=timedelta(minutes=70))
-    def prune_airflow_tables() -> None:
-        from include.jobs import housekeeping
-
-        housekeeping.prune_airflow_tables()
-
-    @task(execution_timeout=timedelta(hours=1))
-    def prune_airflow_logs() -> int:
-        from include.jobs import housekeeping
-
-        return housekeeping.prune_airflow_logs()
+        done: int | None = getattr(housekeeping, part)()
+        return done
 
     # Each is a leaf: none waits for another, and none hides that another is red.
-    for forget in (
-        erase_content,
-        prune_requests,
-        prune_events,
-        prune_operator_actions,
-        prune_bulk_operations,
-        prune_slices,
-        prune_airflow_tables,
-        prune_airflow_logs,
-    ):
-        forget()
+    for part, hours in HOURS.items():
+        forget.override(task_id=part, execution_timeout=timedelta(hours=hours))(part)
 
 
 oms_housekeeping()
