@@ -200,6 +200,10 @@ class Settings(BaseSettings):
     retention_days_by_document_type: dict[str, Days] = Field(
         default={}, description='Other retentions by document type, as JSON: {"INVOICE": 2555}.'
     )
+    replay_days: Days = Field(
+        default=400,
+        description="Days after a request's end for which its correlation id is remembered; then its row is deleted.",
+    )
     event_retention_days: Days = Field(default=90, description="Days for which published final events are kept.")
     airflow_history_days: Days = Field(
         default=30, description="Days for which Airflow's runs, their logs and the slices are kept."
