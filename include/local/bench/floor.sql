@@ -28,3 +28,13 @@ ON CONFLICT DO NOTHING;
 -- The schema of its content.
 INSERT INTO document_schemas (document_name, schema) VALUES (%(document_name)s, %(schema)s::json)
 ON CONFLICT DO NOTHING;
+
+-- insert_bench_system --
+-- A source system of the bench.
+INSERT INTO reference_data (ref_data_type, ref_data_value) VALUES ('SOURCE_SYSTEM', %(source_system)s)
+ON CONFLICT DO NOTHING;
+
+-- insert_bench_quota --
+-- Its quota, which one request uses up.
+INSERT INTO source_system_quotas (source_system, most_open_requests, most_requests_an_hour, most_bytes_an_hour)
+VALUES (%(source_system)s, 1000, 1, 1000000) ON CONFLICT DO NOTHING;

@@ -6,9 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import count
 from statistics import median
 from typing import Any
@@ -18,10 +16,12 @@ import psycopg
 
 from include.local.bench.figures import Figure, Section, paired_ratio, spread
 from include.local.bench.load import PLACEHOLDER, Measured, Order, measure
+from include.local.bench.neighbours import POLITE_CONNECTIONS, POLITE_PAUSE_SECONDS, beside_others, floods
+from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.bench.settings import BenchSettings
 from include.local.demo.intake_client import PATH
 from include.local.demo.sample import FILE
-from include.local.environment import client_tokens
+from include.local.environment import client_token, client_tokens
 from include.local.order import Say
 from include.local.part import Listen, LocalError, Part
 from include.local.probes import http_answers
@@ -34,22 +34,25 @@ ROUND_SECONDS = 2.0
 WARM_UP_SECONDS = 2.0
 LEAST_RATIO = 1.0
 LARGEST_P99_RATIO = 1.3
-FEW, FLOOD = 4, 64  # connections of the client that is measured, and of the one that floods
-CLIENT, FLOODING_CLIENT = "CIBT", "ARCADE"
-FLOOD_RISES_SECONDS = 0.5
-LARGEST_FLOOD_RATIO = 1.5
+LARGEST_CPU_RATIO = 1.0
+CLIENT, OTHER_CLIENT = "CIBT", "ARCADE"
+REFUSED_CLIENT = "BENCHSYS"  # its quota is one request an hour
 FIELDS = 40  # properties of the schema
 DOCUMENT_NAME = "BENCHDOC"  # in force in this system only, so that its schema holds up no other part
 IN_FORCE_SECONDS = 90.0  # the intake asks again after 30 s
 IN_A_ROW = 20  # refusals that show the schema in all processes of the intake
+SIDES = {"intake": "intake", "floor": "intake-floor"}
 OURS = ("postgresql", "oms-migrations", "reference-data", "intake")
 
 HOW = f"""The real intake, with gunicorn as configured, a PostgreSQL that waits for its disk, and the real Reference \
 Data API, which has a JSON Schema of {FIELDS} properties for the content. Beside it: a bare Flask endpoint on the \
 same gunicorn configuration and the same tables. It makes only the same INSERTs, row by row in one transaction. The \
 load generator is a separate process, with one call in flight for each connection. {ROUNDS} rounds of \
-{ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' own ratios. A flood: another client \
-keeps {FLOOD} calls in flight. The figure is the tail of a client with {FEW} calls in flight, beside its tail alone."""
+{ROUND_SECONDS:g} s for each side, in turn. The ratio is the median of the rounds' own ratios. CPU is that \
+of all processes of the side and of PostgreSQL. Then a polite client: {POLITE_CONNECTIONS} connections, \
+{POLITE_PAUSE_SECONDS * 1000:.0f} ms between an answer and the next call. The figure is its tail beside another client \
+that sends as fast as it is answered, compared with its tail alone. Processes that only compute, one for each core, \
+show the machine's part in that."""
 
 
 class IntakeSystem(System):
@@ -71,40 +74,40 @@ def bench_intake(settings: BenchSettings, say: Say) -> Section:
             "floor": f"http://127.0.0.1:{settings.bench_floor_port}{PATH}",
         }
         _put_schema(system, sides["intake"])
-        rounds = _Rounds(sides, client_tokens(system.settings))
+        tokens = {**client_tokens(system.settings), REFUSED_CLIENT: client_token(system.settings, REFUSED_CLIENT)}
+        pids = {side: part_pids(system, ("postgresql", part)) for side, part in SIDES.items()}
+        rounds = _Rounds(sides, tokens, pids)
         for name in sides:
             rounds.run(name, max(CONNECTIONS), WARM_UP_SECONDS)
         figures = [figure for n in CONNECTIONS for figure in _at(rounds, n, say)]
-        return Section("Intake", HOW, [*figures, _beside_a_flood(rounds, say)])
+        kinds = floods(rounds.bodies, OTHER_CLIENT, REFUSED_CLIENT)
+        return Section("Intake", HOW, [*figures, *beside_others(rounds.send, CLIENT, kinds, rounds.bodies, say)])
 
 
 class _Rounds:
     """Runs rounds. Each uses its own correlation ids."""
 
-    def __init__(self, sides: dict[str, str], tokens: Mapping[str, str]) -> None:
-        self._sides, self._tokens = sides, tokens
-        self._bodies = _bodies()
+    def __init__(self, sides: dict[str, str], tokens: Mapping[str, str], pids: Mapping[str, Sequence[int]]) -> None:
+        self._sides, self._tokens, self._pids = sides, tokens, pids
+        self.bodies = _bodies()
         self._numbers = count(int(time.time()) % 1_000_000 * 1000)
 
-    def run(self, side: str, connections: int, seconds: float) -> Measured:
-        """Run one round of one side."""
-        measured = self._measured(side, CLIENT, connections, seconds)
+    def run(self, side: str, connections: int, seconds: float) -> tuple[Measured, float]:
+        """Run one round of one side; with the CPU seconds of a thousand requests, PostgreSQL's included."""
+        before = cpu_seconds(self._pids[side])
+        measured = self.send(CLIENT, connections, seconds, self.bodies, side=side)
         if set(measured.statuses) != {"202"}:
             raise LocalError(f"The {side} did not answer 202 alone: {measured.statuses}")
-        return measured
+        return measured, 1000 * (cpu_seconds(self._pids[side]) - before) / measured.statuses["202"]
 
-    @contextmanager
-    def flood(self, seconds: float) -> Iterator[None]:
-        """Another client floods the intake while the block runs, and for ``seconds`` in all. It may be refused."""
-        with ThreadPoolExecutor(1) as pool:
-            flood = pool.submit(self._measured, "intake", FLOODING_CLIENT, FLOOD, seconds)
-            time.sleep(FLOOD_RISES_SECONDS)
-            yield
-            flood.result()
-
-    def _measured(self, side: str, client: str, connections: int, seconds: float) -> Measured:
+    def send(
+        self, client: str, connections: int, seconds: float, bodies: Sequence[str], path: str = "", *,
+        pause_seconds: float = 0.0, side: str = "intake",
+    ) -> Measured:  # fmt: skip
+        """Run one round of one client. Raises LocalError if the load generator fails."""
         run = f"B{next(self._numbers)}"
-        order = Order(self._sides[side], self._tokens[client], run, connections, seconds, self._bodies)
+        url, token = self._sides[side] + path, self._tokens[client]
+        order = Order(url, token, run, connections, seconds, list(bodies), pause_seconds)
         try:
             return measure(order)
         except subprocess.SubprocessError as error:
@@ -113,14 +116,15 @@ class _Rounds:
 
 def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
     """Run both sides in turn, with this number of connections."""
-    ours, floor = list[Measured](), list[Measured]()
+    ours, floor = list[tuple[Measured, float]](), list[tuple[Measured, float]]()
     for _ in range(ROUNDS):
         ours.append(rounds.run("intake", connections, ROUND_SECONDS))
         floor.append(rounds.run("floor", connections, ROUND_SECONDS))
-        say(f"  {connections} connections: {ours[-1].per_second:.0f}/s, floor {floor[-1].per_second:.0f}/s")
-    rates = [it.per_second for it in ours], [it.per_second for it in floor]
-    tails = [it.p99_ms for it in ours], [it.p99_ms for it in floor]
-    rate, tail = paired_ratio(*rates), paired_ratio(*tails)
+        say(f"  {connections} connections: {ours[-1][0].per_second:.0f}/s, floor {floor[-1][0].per_second:.0f}/s")
+    rates = [it.per_second for it, _ in ours], [it.per_second for it, _ in floor]
+    tails = [it.p99_ms for it, _ in ours], [it.p99_ms for it, _ in floor]
+    cpu = [it for _, it in ours], [it for _, it in floor]
+    rate, tail, cost = paired_ratio(*rates), paired_ratio(*tails), paired_ratio(*cpu)
     each = spread([a / b for a, b in zip(*rates, strict=True)])
     return [
         Figure(
@@ -131,23 +135,11 @@ def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
             f"p99 at {connections} connections", f"{median(tails[0]):.0f} ms", f"{median(tails[1]):.0f} ms",
             f"{tail:.2f}", f"at most {LARGEST_P99_RATIO}", tail <= LARGEST_P99_RATIO,
         ),
+        Figure(
+            f"CPU a 1,000 requests at {connections} connections", f"{median(cpu[0]):.2f} s", f"{median(cpu[1]):.2f} s",
+            f"{cost:.2f}", f"at most {LARGEST_CPU_RATIO}", cost <= LARGEST_CPU_RATIO,
+        ),
     ]  # fmt: skip
-
-
-def _beside_a_flood(rounds: _Rounds, say: Say) -> Figure:
-    """Measure one client alone and beside another one's flood, in turn."""
-    alone, flooded = list[Measured](), list[Measured]()
-    for _ in range(ROUNDS):
-        alone.append(rounds.run("intake", FEW, ROUND_SECONDS))
-        with rounds.flood(ROUND_SECONDS + 2 * FLOOD_RISES_SECONDS):
-            flooded.append(rounds.run("intake", FEW, ROUND_SECONDS))
-        say(f"  p99 of one client: {alone[-1].p99_ms:.0f} ms, beside a flood {flooded[-1].p99_ms:.0f} ms")
-    tails = [it.p99_ms for it in flooded], [it.p99_ms for it in alone]
-    tail = paired_ratio(*tails)
-    return Figure(
-        "p99 beside another client's flood", f"{median(tails[0]):.0f} ms", f"{median(tails[1]):.0f} ms",
-        f"{tail:.2f}", f"at most {LARGEST_FLOOD_RATIO}", tail <= LARGEST_FLOOD_RATIO,
-    )  # fmt: skip
 
 
 def _bodies() -> list[str]:
@@ -181,8 +173,8 @@ def _put_schema(system: System, url: str) -> None:
     rules = {"type": "object", "required": list(fields), "properties": properties, "additionalProperties": False}
     schema = {"type": "object", "required": ["Fields"], "properties": {"Fields": rules}}
     with psycopg.connect(system.addresses.database_url, autocommit=True) as connection:
-        values = {"document_name": DOCUMENT_NAME, "schema": json.dumps(schema)}
-        for name in ("insert_bench_document", "insert_bench_schema"):
+        values = {"document_name": DOCUMENT_NAME, "schema": json.dumps(schema), "source_system": REFUSED_CLIENT}
+        for name in ("insert_bench_document", "insert_bench_schema", "insert_bench_system", "insert_bench_quota"):
             connection.execute(load(__package__)[name], values)
     broken = json.loads(_bodies()[0])
     del broken["document_content"]["Fields"]

@@ -1,5 +1,7 @@
 """The load generator, a separate process: connections with one call in flight each, for a given number of seconds.
 
+A polite client pauses after each answer.
+
 It writes HTTP by hand and reads only the status of the answers, to leave the cores to the servers.
 Reads its order from standard input as JSON, writes what it measured to standard output as JSON.
 """
@@ -26,7 +28,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Order:
-    """What to do. Bodies hold the PLACEHOLDER; ``run`` is part of every correlation id."""
+    """What to do. Bodies hold the PLACEHOLDER; ``run`` is part of every correlation id. Without bodies: GET."""
 
     url: str
     token: str
@@ -34,6 +36,7 @@ class Order:
     connections: int
     seconds: float
     bodies: list[str]
+    pause_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class _Connection(asyncio.Protocol):
             self._done.set_result(None)
 
     def _send(self) -> None:
+        if self._transport.is_closing():
+            return
         self._got = b""
         self._sent_at = time.perf_counter()
         self._transport.write(self._shared.next_call())
@@ -97,9 +102,16 @@ class _Connection(asyncio.Protocol):
         self._shared.milliseconds.append((now - self._sent_at) * 1000)
         self._shared.statuses[status] = self._shared.statuses.get(status, 0) + 1
         if now < self._shared.until:
-            return self._send()
-        self._done.set_result(None)
-        return self._transport.close()
+            self._again()
+        else:
+            self._done.set_result(None)
+            self._transport.close()
+
+    def _again(self) -> None:
+        if pause := self._shared.order.pause_seconds:
+            asyncio.get_running_loop().call_later(pause, self._send)
+        else:
+            self._send()
 
 
 def measure(order: Order) -> Measured:
@@ -115,7 +127,7 @@ def measure(order: Order) -> Measured:
 async def work(order: Order) -> Measured:
     """Run one round."""
     began = time.perf_counter()
-    shared = _Round(order, began + order.seconds, [_call(order, body.encode()) for body in order.bodies])
+    shared = _Round(order, began + order.seconds, [_call(order, body.encode()) for body in order.bodies or [""]])
     ends = [await _connect(shared) for _ in range(order.connections)]
     await asyncio.wait_for(asyncio.gather(*ends), order.seconds + PATIENCE_SECONDS)
     seconds = time.perf_counter() - began
@@ -134,8 +146,10 @@ async def _connect(shared: _Round) -> asyncio.Future[None]:
 
 def _call(order: Order, body: bytes) -> bytes:
     address = urlsplit(order.url)
+    target = f"{address.path}?{address.query}" if address.query else address.path
     head = (
-        f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {order.token}\r\n"
+        f"{'POST' if order.bodies else 'GET'} {target} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Authorization: Bearer {order.token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
