@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, UnsupportedMediaType
@@ -24,10 +25,20 @@ def refuse_large_body() -> None:
         raise RequestEntityTooLarge
 
 
-def costly_body() -> AbstractContextManager[None]:
-    """Held while the body is read and checked. A large body, or one of unknown length, waits for its turn."""
+@contextmanager
+def body_in_turn() -> Iterator[bytes]:
+    """The body, and a place for the work on it while the block runs. A large body waits for its turn to be read, too.
+
+    Raises what ``json_body`` raises, and TooManyCalls.
+    """
     length = request.content_length
-    return working(Kind.COSTLY) if length is None or length > COSTLY_BYTES else nullcontext()
+    if length is None or length > COSTLY_BYTES:  # a chunked body does not say how large it is
+        with working(Kind.COSTLY):
+            yield json_body()
+    else:
+        body = json_body()
+        with working(Kind.PLAIN):
+            yield body
 
 
 def json_body() -> bytes:

@@ -12,6 +12,7 @@ from include.oms.base.limits import MOST_ANSWER_BYTES
 from include.oms.base.loop_thread import LoopThread
 from include.oms.identity.issuer import tokens_of_issuer
 from include.oms.identity.tokens import Tokens
+from include.oms.intake.accepting import Store, store_in
 from include.oms.intake.bulkheads import Bulkheads
 from include.oms.intake.database import Database
 from include.oms.intake.documents import Documents
@@ -34,6 +35,7 @@ class Parts:
     tokens: Tokens
     bulkheads: Bulkheads
     quotas: Quotas
+    store: Store
     fetcher: Fetcher
     loop_thread: LoopThread
     documents: Documents
@@ -78,6 +80,7 @@ def make_parts(settings: IntakeSettings) -> Parts:
         tokens,
         Bulkheads(threads=settings.intake_threads, wait_seconds=settings.intake_pool_timeout_seconds),
         Quotas(database, reference_data.limits, limits),
+        store_in(database),
         fetcher,
         loop_thread,
         Documents(settings, loop_thread),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, g, request
 
 from include.oms.intake import accepting, bulk, cancelling, finding, replaying
 from include.oms.intake.accepting import Acceptance, Taken
-from include.oms.intake.bulkheads import Kind
+from include.oms.intake.bulkheads import REFUSED_SECONDS, Kind
 from include.oms.words.refusals import Refusal
 from oms_intake.answers import json_answer, problem_content
 from oms_intake.authentication import READ, WRITE, caller, needs, working
-from oms_intake.bodies import BULK, costly_body, json_body, refuse_large_body
+from oms_intake.bodies import BULK, body_in_turn, json_body, refuse_large_body
 from oms_intake.parameters import boolean, instant, once, one_of, parameters, search
 from oms_intake.parts import parts
 
@@ -36,11 +37,17 @@ def ask() -> Response:
     """Ask for one document."""
     validate_only = parameters(validate_only=once(boolean)).get("validate_only", False)
     own, now = parts(), datetime.now(UTC)
-    with costly_body():
-        taken = accepting.accept_call(
-            own.database, caller(), own.reference_data, own.quotas, json_body(), now, store=not validate_only
-        )
-    return _taken(taken) if taken else json_answer({"valid": True})
+    if not validate_only:
+        _turn_away_if_exhausted()
+    quotas = None if validate_only else own.quotas
+    with body_in_turn() as body:
+        checked = accepting.check_call(own.database, caller(), own.reference_data, quotas, body, now)
+        if validate_only and not isinstance(checked, Taken):
+            stored = accepting.would_accept(own.database, caller(), checked)
+            return _taken(stored) if stored else json_answer({"valid": True})
+        if isinstance(checked, Taken):
+            return _taken(checked)
+        return _taken(accepting.accept(own.database, own.store, own.quotas, caller(), checked))
 
 
 @requests.post("/bulk")
@@ -49,6 +56,7 @@ def ask_for_many() -> Response:
     """Ask for up to 500 documents."""
     parameters()
     own, now = parts(), datetime.now(UTC)
+    _turn_away_if_exhausted()
     most = own.settings.max_body_bytes
     with working(Kind.COSTLY):
         outcomes = bulk.accept_bulk(
@@ -84,7 +92,8 @@ def get(request_id: int) -> Response:
     """One request."""
     parameters()
     g.request_id = request_id
-    return json_answer(finding.get(parts().database, caller().source_system, request_id))
+    with working(Kind.PLAIN):
+        return json_answer(finding.get(parts().database, caller().source_system, request_id))
 
 
 @requests.get("/<int:request_id>/timeline")
@@ -93,7 +102,8 @@ def timeline(request_id: int) -> Response:
     """Everything that happened to a request."""
     parameters()
     g.request_id = request_id
-    return json_answer({"items": finding.timeline(parts().database, caller().source_system, request_id)})
+    with working(Kind.PLAIN):
+        return json_answer({"items": finding.timeline(parts().database, caller().source_system, request_id)})
 
 
 @requests.post("/<int:request_id>/cancel")
@@ -102,7 +112,8 @@ def cancel(request_id: int) -> Response:
     """Withdraw a request."""
     parameters()
     g.request_id = request_id
-    return json_answer(cancelling.cancel(parts().database, caller(), request_id))
+    with working(Kind.PLAIN):
+        return json_answer(cancelling.cancel(parts().database, caller(), request_id))
 
 
 @requests.post("/<int:request_id>/events/replay")
@@ -111,7 +122,8 @@ def replay(request_id: int) -> Response:
     """Publish the final event of a request once more."""
     parameters()
     g.request_id = request_id
-    return json_answer(replaying.replay(parts().database, caller(), request_id), 202)
+    with working(Kind.PLAIN):
+        return json_answer(replaying.replay(parts().database, caller(), request_id), 202)
 
 
 @requests.get("/<int:request_id>/content")
@@ -120,8 +132,17 @@ def content(request_id: int) -> Response:
     """The JSON that was sent, or the XML that Thunderhead got."""
     form = parameters(format=once(one_of("json", "xml"))).get("format", "json")
     g.request_id = request_id
-    text = finding.content(parts().database, caller().source_system, request_id, form)
+    with working(Kind.PLAIN):
+        text = finding.content(parts().database, caller().source_system, request_id, form)
     return Response(text, mimetype=f"application/{form}")
+
+
+def _turn_away_if_exhausted() -> None:
+    """Refuse a call whose source system has used up a quota, before its body is read. Raises QuotaExceeded."""
+    if refusal := parts().quotas.exhausted(caller().source_system):
+        with working(Kind.REFUSED):
+            time.sleep(REFUSED_SECONDS)
+        raise refusal
 
 
 _COUNTED = {"accepted": {202}, "replayed": {200}, "rejected": {409, 422}}

@@ -11,7 +11,7 @@ from include.oms.intake.bulkheads import Kind
 from include.oms.intake.finding import before_cursor
 from oms_intake.answers import json_answer
 from oms_intake.authentication import READ, RELEASE, WRITE, caller, needs, working
-from oms_intake.bodies import costly_body, json_body, refuse_large_body
+from oms_intake.bodies import body_in_turn, refuse_large_body
 from oms_intake.parameters import name, once, parameters, whole_number
 from oms_intake.parts import parts
 
@@ -27,10 +27,8 @@ runs.before_request(refuse_large_body)
 def open_run() -> Response:
     """Open a run."""
     parameters()
-    with costly_body():
-        run, is_new = domain.open_run(
-            parts().database, caller(), parts().reference_data, json_body(), datetime.now(UTC)
-        )  # fmt: skip
+    with body_in_turn() as body:
+        run, is_new = domain.open_run(parts().database, caller(), parts().reference_data, body, datetime.now(UTC))
     return json_answer(run, 201 if is_new else 200, Location=f"{PATH}/{run['run_id']}")
 
 
@@ -61,10 +59,9 @@ def close_run(run_id: int) -> Response:
     """Close a run."""
     parameters()
     has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    with costly_body() if has_body else working(Kind.SEARCH):
-        body = json_body() if has_body else b""
+    with body_in_turn() if has_body else working(Kind.SEARCH) as body:
         topic = parts().settings.kafka_run_topic
-        return json_answer(domain.close_run(parts().database, caller(), run_id, body, topic=topic))
+        return json_answer(domain.close_run(parts().database, caller(), run_id, body or b"", topic=topic))
 
 
 @runs.post("/<int:run_id>/release")
@@ -72,4 +69,5 @@ def close_run(run_id: int) -> Response:
 def release_run(run_id: int) -> Response:
     """Release a held run."""
     parameters()
-    return json_answer(domain.release_run(parts().database, caller(), run_id))
+    with working(Kind.PLAIN):
+        return json_answer(domain.release_run(parts().database, caller(), run_id))

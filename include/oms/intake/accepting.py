@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from include.oms.base.queries import query
+from include.oms.intake.bulkheads import COSTLY_BYTES
 from include.oms.intake.checking import KnownValues, NewRequest, examine
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Shown, show, utc_text
@@ -19,10 +20,12 @@ from include.oms.intake.json_text import read_json
 from include.oms.intake.quotas import Quotas
 from include.oms.intake.refusals import (
     CorrelationIdUsed,
+    DatabaseOutOfReach,
     ReferenceDataOutOfReach,
     RunNotOpen,
     UnknownSourceSystem,
 )
+from include.oms.intake.together import Together
 from include.oms.words.model import Stage, Status
 from include.oms.words.refusals import Refusal
 
@@ -51,6 +54,10 @@ class Taken:
 
 
 Acceptance: TypeAlias = Taken | CorrelationIdUsed | RunNotOpen
+Sent: TypeAlias = tuple[Caller, NewRequest]
+Store: TypeAlias = Together[Sent, DictRow | None]
+MOST_TOGETHER = 50  # calls whose requests one statement stores; it then takes some 4 ms
+STATEMENTS_AT_ONCE = 2  # in one process: a slow one does not hold up all calls
 
 
 @dataclass(frozen=True)
@@ -66,38 +73,32 @@ def check_source_system(known: KnownValues, caller: Caller) -> None:
         raise UnknownSourceSystem(f"{caller.source_system} is not in force in the reference type SOURCE_SYSTEM")
 
 
-def accept_call(
+def check_call(
     database: Database,
     caller: Caller,
     known: KnownValues,
-    quotas: Quotas,
+    quotas: Quotas | None,
     body: bytes,
     now: datetime,
-    *,
-    store: bool = True,
-) -> Taken | None:
-    """Store the request of one call, or find it stored. Without ``store``: None if it would be stored.
+) -> NewRequest | Taken:
+    """The request of one call, ready to be stored; what is stored, if it is a repeat of a refused one.
 
-    A repeated request gets the stored one, even if the reference data would refuse it today or is out of reach. Raises
-    any Refusal.
+    A repeated request gets the stored one, even if the reference data would refuse it today or is out of reach.
+    ``quotas`` is None for a call that only asks. Raises any Refusal.
     """
     barred = barrier(known, caller)
     try:
         request, fault = examine(body, read_json(body), known, now)
     except Refusal as unreadable:
         raise barred or unreadable from None
-    over = quotas.refusal(caller.source_system, [request]) if store and request and not (barred or fault) else None
+    over = quotas.refusal(caller.source_system, [request]) if quotas and request and not (barred or fault) else None
     if refusal := barred or fault or over:
         replay = replays(database, caller, [request] if request else [])
         if request and request.correlation_id in replay:
             return replay[request.correlation_id]
         raise refusal
     assert request  # what is not refused was read
-    if not store:
-        return would_accept(database, caller, request)
-    taken = accept(database, caller, request)
-    quotas.count(caller.source_system, [request] if taken.is_new else [])
-    return taken
+    return request
 
 
 def barrier(known: KnownValues, caller: Caller) -> UnknownSourceSystem | ReferenceDataOutOfReach | None:
@@ -109,9 +110,35 @@ def barrier(known: KnownValues, caller: Caller) -> UnknownSourceSystem | Referen
     return None
 
 
-def accept(database: Database, caller: Caller, new: NewRequest) -> Taken:
+def accept(database: Database, store: Store, quotas: Quotas, caller: Caller, new: NewRequest) -> Taken:
     """Store one request, or find it stored. Raises CorrelationIdUsed, RunNotOpen, DatabaseOutOfReach."""
-    return _or_raise(accept_all(database, caller, [new])[0])
+    taken = _accept(database, store, caller, new)
+    quotas.count(caller.source_system, [new] if taken.is_new else [])
+    return taken
+
+
+def _accept(database: Database, store: Store, caller: Caller, new: NewRequest) -> Taken:
+    if new.run_id is not None or memoryview(new.sent.document_content).nbytes > COSTLY_BYTES:
+        return _or_raise(accept_all(database, caller, [new])[0])
+    if row := store.do((caller, new)):
+        return Taken(_new(new, caller, row).request, is_new=True)
+    return _or_raise(_compare(new, _find(database, caller, [new.correlation_id]).get(new.correlation_id)))
+
+
+def store_in(database: Database) -> Store:
+    """Stores requests of several calls in one statement. The result is None where the correlation id is taken."""
+
+    def work(sent: Sequence[Sent]) -> list[DictRow | None]:
+        rows = database.rows("accept_requests", requests=_rows(sent))
+        stored = {(row["source_system"], row["request_correlation_id"]): row for row in rows}
+        return [stored.get(_key(one)) for one in sent]
+
+    return Together(work, _key, most=MOST_TOGETHER, at_once=STATEMENTS_AT_ONCE, of_all=DatabaseOutOfReach)
+
+
+def _key(sent: Sent) -> tuple[str, str]:
+    caller, request = sent
+    return caller.source_system, request.correlation_id
 
 
 def accept_all(database: Database, caller: Caller, requests: Sequence[NewRequest]) -> list[Acceptance]:
@@ -181,21 +208,14 @@ def _store(database: Database, caller: Caller, requests: Sequence[NewRequest]) -
     if run_ids:
         rows = database.transaction(lambda connection: _store_in_runs(connection, caller, requests, run_ids))
     else:
-        rows = database.rows("accept_requests", **_values(caller, requests))
+        rows = database.rows("accept_requests", requests=_rows([(caller, request) for request in requests]))
     by_name = {request.correlation_id: request for request in requests}
     return {row["request_correlation_id"]: _new(by_name[row["request_correlation_id"]], caller, row) for row in rows}
 
 
-def _values(caller: Caller, requests: Sequence[NewRequest]) -> dict[str, Any]:
-    """The values of ``accept_requests``."""
-    return {
-        "source_system": caller.source_system,
-        "client_subject": caller.subject,
-        "origin_user": caller.origin_user,
-        "traceparent": caller.traceparent,
-        "actor": caller.actor,
-        "requests": msgspec.json.encode([_row(request) for request in requests]).decode(),
-    }
+def _rows(sent: Sequence[Sent]) -> str:
+    """The JSON that ``accept_requests`` reads."""
+    return msgspec.json.encode([_row(caller, request) for caller, request in sent]).decode()
 
 
 def _store_in_runs(
@@ -210,16 +230,22 @@ def _store_in_runs(
         found = connection.execute(query("lock_proofs"), {"run_ids": take_proofs}).fetchall()
         holds = [row["hold_id"] for row in found]
     fine = [request for request in requests if request.run_id is None or request.run_id in is_open]
-    rows = connection.execute(query("accept_requests"), _values(caller, fine)).fetchall()
+    sent = {"requests": _rows([(caller, request) for request in fine])}
+    rows = connection.execute(query("accept_requests"), sent).fetchall()
     if holds:
         connection.execute(query("end_proofs"), {"hold_ids": holds})
     return rows
 
 
-def _row(request: NewRequest) -> dict[str, Any]:
+def _row(caller: Caller, request: NewRequest) -> dict[str, Any]:
     """A request as ``accept_requests`` reads it."""
     sent = request.sent
     return {
+        "source_system": caller.source_system,
+        "client_subject": caller.subject,
+        "origin_user": caller.origin_user,
+        "traceparent": caller.traceparent,
+        "actor": caller.actor,
         "request_correlation_id": sent.request_correlation_id,
         "content_hash": f"\\x{request.content_hash.hex()}",  # PostgreSQL's text of a bytea
         "document_type": sent.document_type,

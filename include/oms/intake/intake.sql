@@ -7,35 +7,37 @@ SELECT 1;
 -- is neither stored nor returned. The order of correlation ids prevents a deadlock of two calls with the same ones.
 WITH sent AS (
     SELECT * FROM json_to_recordset(%(requests)s::json) AS s (
-        request_correlation_id text, content_hash bytea, document_type text, document_name text,
+        source_system text, request_correlation_id text, content_hash bytea, document_type text, document_name text,
         document_language text, source_environment text, priority text, not_before timestamptz, content json,
-        metadata json, run_id bigint)
+        metadata json, run_id bigint, client_subject text, origin_user text, traceparent text, actor text)
 ), accepted AS (
     INSERT INTO document_requests (
         source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
         source_environment, priority, not_before, due_at, client_subject, origin_user, traceparent, run_id)
-    SELECT %(source_system)s, request_correlation_id, content_hash, document_type, document_name, document_language,
+    SELECT source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
            source_environment, priority, not_before,
            greatest(not_before, now()),  -- an instant in the past gives no advantage in the queue
-           %(client_subject)s, %(origin_user)s, %(traceparent)s, run_id
-    FROM sent ORDER BY request_correlation_id
+           client_subject, origin_user, traceparent, run_id
+    FROM sent ORDER BY source_system, request_correlation_id
     ON CONFLICT (source_system, request_correlation_id) DO NOTHING
-    RETURNING request_id, request_correlation_id, created_at
+    RETURNING request_id, source_system, request_correlation_id, created_at
 ), payload AS (
     INSERT INTO request_payloads (request_id, content)
-    SELECT request_id, content FROM accepted JOIN sent USING (request_correlation_id)
+    SELECT request_id, content FROM accepted JOIN sent USING (source_system, request_correlation_id)
 ), metadata AS (
     INSERT INTO request_metadata (request_id, key, value)
     SELECT request_id, key, value
-    FROM accepted JOIN sent USING (request_correlation_id), json_to_recordset(metadata) AS m (key text, value text)
+    FROM accepted JOIN sent USING (source_system, request_correlation_id),
+         json_to_recordset(metadata) AS m (key text, value text)
 ), told AS (
     INSERT INTO request_timeline (request_id, event, actor, detail)
-    SELECT request_id, 'ACCEPTED', %(actor)s,
-           jsonb_strip_nulls(jsonb_build_object('origin_user', %(origin_user)s::text)) FROM accepted
+    SELECT request_id, 'ACCEPTED', actor, jsonb_strip_nulls(jsonb_build_object('origin_user', origin_user))
+    FROM accepted JOIN sent USING (source_system, request_correlation_id)
 ), woken AS (  -- wake the watchers that wait: document_monitoring starts together with document_processing
     SELECT count(pg_notify('oms_work', job)) FROM watchers WHERE waiting
 )
-SELECT request_id, request_correlation_id, utc_text(created_at) AS created_at FROM accepted CROSS JOIN woken;
+SELECT request_id, source_system, request_correlation_id, utc_text(created_at) AS created_at
+FROM accepted CROSS JOIN woken;
 
 -- stored_requests --
 -- The requests that hold these correlation ids, with the hash that tells a replay from a conflict.

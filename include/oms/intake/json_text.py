@@ -29,6 +29,8 @@ MOST_BULK_VALUES = 200_000
 
 WINDOW_BYTES = 65_536
 
+_AS_ARRAYS = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # NUL or half a surrogate pair, or an innocent look-alike
 
 
@@ -54,9 +56,21 @@ def read_json(body: bytes, *, most_values: int = MOST_VALUES) -> Any:
 
 def text_faults(body: bytes, document: Any) -> list[Fault]:
     """Faults of a document's texts and depth that make it impossible to store; ``MOST_FAULTS`` at most."""
-    if body.count(b"{") + body.count(b"[") <= DEEPEST and not _SUSPECT.search(body):
+    if not _SUSPECT.search(body) and not is_deep(body):
         return []  # the usual case, without a walk
     return list(islice(_walk(document), MOST_FAULTS))
+
+
+def is_deep(body: bytes) -> bool:
+    """Whether a JSON text is nested deeper than ``DEEPEST``: each round takes the innermost brackets away."""
+    if body.count(b"{") + body.count(b"[") <= DEEPEST:
+        return False
+    brackets = b"".join(_without_escapes(body).split(b'"')[::2]).translate(_AS_ARRAYS, _ALL_BUT_BRACKETS)
+    for _ in range(DEEPEST):
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return False
+    return True
 
 
 def values_fault(body: bytes, most: int) -> Fault | None:
@@ -72,7 +86,7 @@ def has_more_values(body: bytes, most: int) -> bool:
     Each value but the first follows a comma or is the first in its object or array, so they are counted by their
     bytes, outside of strings. It goes window by window and stops at ``most``: a text of millions costs no more.
     """
-    text = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # what is left of quotes begins or ends a string
+    text = _without_escapes(body)
     number, is_in_string, opening = 1, False, b""
     for start in range(0, len(text), WINDOW_BYTES):
         parts = text[start : start + WINDOW_BYTES].split(b'"')
@@ -85,6 +99,11 @@ def has_more_values(body: bytes, most: int) -> bool:
         if number > most:
             return True
     return False
+
+
+def _without_escapes(body: bytes) -> bytes:
+    """The text without escaped quotes: each quote that is left begins or ends a string."""
+    return body.replace(b"\\\\", b"").replace(b'\\"', b"")
 
 
 def _walk(document: Any) -> Iterator[Fault]:

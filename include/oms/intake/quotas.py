@@ -28,6 +28,7 @@ EXCHANGE_SECONDS = 1.0
 COUNT_OPEN_SECONDS = 10.0  # between two counts of the open requests; what this process stores meanwhile is added
 FORGOTTEN_SECONDS = 60.0  # figures of that age are exchanged before they are used
 OPEN_RETRY_SECONDS = 60
+LOOKS_A_SECOND = 10  # calls of a source system that has nothing left, in one process; the others are refused unread
 OPEN, REQUESTS, BYTES = "open-requests", "requests-an-hour", "bytes-an-hour"
 
 log = structlog.get_logger()
@@ -52,6 +53,8 @@ class _Usage:
     untold_bytes: int = 0
     told_at: float = float("-inf")
     used_at: float = float("-inf")
+    looked_in: int = 0  # the second of the last calls that were looked at although nothing was left, and their number
+    looks: int = 0
 
 
 class Quotas:
@@ -73,14 +76,36 @@ class Quotas:
         self._exchanging = threading.Lock()
         self._is_awaited = False
 
+    def exhausted(self, source_system: str) -> QuotaExceeded | None:
+        """The reason to refuse a call before its body is read: there is no room for one more request.
+
+        None for a few calls a second all the same: a repeat of a stored request is free, and only its body tells.
+        """
+        usage = self._usage.get(source_system)
+        if not usage or usage.hour < self._hour():
+            return None
+        refusal = self._over(usage, source_system, 1, 1)
+        if not refusal:
+            return None
+        with self._lock:
+            second = int(self._clock())
+            if usage.looked_in != second:
+                usage.looked_in, usage.looks = second, 0
+            usage.looks += 1
+            return None if usage.looks <= LOOKS_A_SECOND else refusal
+
     def refusal(self, source_system: str, requests: Sequence[NewRequest]) -> QuotaExceeded | None:
         """The reason why these may not be stored now; None if they may. Raises DatabaseOutOfReach."""
-        usage, limits = self._current(source_system), self._limits_of(source_system)
+        return self._over(self._current(source_system), source_system, len(requests), _bytes(requests))
+
+    def _over(self, usage: _Usage, source_system: str, number: int, size: int) -> QuotaExceeded | None:
+        """The first quota that so many more requests and bytes would exceed."""
+        limits = self._limits_of(source_system)
         to_next_hour = max(1, int(usage.hour + HOUR_SECONDS - self._clock()) + 1)
         wanted = (
-            (OPEN, limits.most_open_requests, usage.open_requests, len(requests), OPEN_RETRY_SECONDS),
-            (REQUESTS, limits.most_requests_an_hour, usage.requests, len(requests), to_next_hour),
-            (BYTES, limits.most_bytes_an_hour, usage.bytes, _bytes(requests), to_next_hour),
+            (OPEN, limits.most_open_requests, usage.open_requests, number, OPEN_RETRY_SECONDS),
+            (REQUESTS, limits.most_requests_an_hour, usage.requests, number, to_next_hour),
+            (BYTES, limits.most_bytes_an_hour, usage.bytes, size, to_next_hour),
         )
         for quota, limit, used, more, wait_seconds in wanted:
             if used + more > limit:

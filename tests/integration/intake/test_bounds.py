@@ -161,33 +161,36 @@ def test_a_source_system_never_has_all_threads() -> None:
     bulkheads.begin("A")
 
 
-def test_costly_calls_take_turns_and_other_kinds_go_on() -> None:
-    bulkheads = Bulkheads(threads=20, wait_seconds=5)
+def test_a_source_system_has_its_places_of_a_kind_and_other_kinds_go_on() -> None:
     hasty = Bulkheads(threads=20, wait_seconds=0.01)
-    with hasty.work(Kind.COSTLY, "A"), hasty.work(Kind.COSTLY, "A"):
+    with hasty.work(Kind.COSTLY, "A"):
         with pytest.raises(TooManyCalls), hasty.work(Kind.COSTLY, "A"):
             pass
-        with hasty.work(Kind.COSTLY, "B"), hasty.work(Kind.COSTLY, "C"):
-            with pytest.raises(TooManyCalls), hasty.work(Kind.COSTLY, "D"):
+        with hasty.work(Kind.COSTLY, "B"):
+            with pytest.raises(TooManyCalls), hasty.work(Kind.COSTLY, "C"):
                 pass
             with hasty.work(Kind.SEARCH, "A"):
                 pass
-    done = threading.Event()
-    first, second = bulkheads.work(Kind.COSTLY, "A"), bulkheads.work(Kind.COSTLY, "A")
-    first.__enter__()
-    second.__enter__()
+    with hasty.work(Kind.COSTLY, "A"):  # what has failed to wait takes no place
+        pass
 
-    def third() -> None:
+
+def test_a_costly_call_waits_for_its_turn() -> None:
+    bulkheads = Bulkheads(threads=20, wait_seconds=5)
+    done = threading.Event()
+    first = bulkheads.work(Kind.COSTLY, "A")
+    first.__enter__()
+
+    def second() -> None:
         with bulkheads.work(Kind.COSTLY, "A"):
             done.set()
 
-    thread = threading.Thread(target=third)
+    thread = threading.Thread(target=second)
     thread.start()
     assert not done.is_set()
     first.__exit__(None, None, None)
     assert done.wait(5)
     thread.join()
-    second.__exit__(None, None, None)
 
 
 def test_too_many_calls_are_told_when_to_come_back(

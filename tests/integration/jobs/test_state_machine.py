@@ -115,12 +115,10 @@ async def test_accept_requests(world: World) -> None:
     sent = {
         "request_correlation_id": "new", "content_hash": "", "document_type": "POLICY", "document_name": "POSHOOFF",
         "document_language": "EN", "source_environment": "DEV", "priority": "NORMAL", "not_before": None,
-        "content": {}, "metadata": [],
+        "content": {}, "metadata": [], "source_system": "CIBT", "client_subject": "x", "origin_user": None,
+        "traceparent": None, "actor": "client:x",
     }  # fmt: skip
-    (accepted,) = await run(
-        world, "accept_requests", requests=json.dumps([sent]), source_system="CIBT", client_subject="x",
-        origin_user=None, traceparent=None, actor="client:x",
-    )  # fmt: skip
+    (accepted,) = await run(world, "accept_requests", requests=json.dumps([sent]))
     row = await world.oms.request(accepted["request_id"])
     assert (row["status"], row["stage"]) == ACCEPTED
     await expect(world, {})

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.oms.intake.json_text import DEEPEST, MOST_VALUES, has_more_values, pointer, read_json, text_faults
+from include.oms.intake.json_text import (
+    DEEPEST,
+    MOST_VALUES,
+    has_more_values,
+    is_deep,
+    pointer,
+    read_json,
+    text_faults,
+)
 from include.oms.intake.refusals import Fault, Invalid, Malformed
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -25,6 +33,15 @@ def test_what_is_read_is_what_was_sent(value: Any) -> None:
     body = json.dumps(value).encode()
     assert json.loads(msgspec.json.encode(read_json(body))) == value
     assert text_faults(body, read_json(body)) == []
+
+
+@pytest.mark.parametrize("innermost", ["[]", '{"]": "[{\\"["}'])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"[": ', "}"), ('{"\\"]\\\\": ', "}")])
+@pytest.mark.parametrize("depth", [2, DEEPEST, DEEPEST + 1])
+def test_the_depth_is_counted_without_a_walk(opening: str, closing: str, innermost: str, depth: int) -> None:
+    around = depth - 2  # without the outermost and the innermost
+    body = f"[{'[], ' * DEEPEST}{opening * around}{innermost}{closing * around}]".encode()
+    assert is_deep(body) == bool(text_faults(body, json.loads(body))) == (depth > DEEPEST)
 
 
 @pytest.mark.parametrize("number", ["1e400", "-0", "1.10", "123456789012345678901234567890", "9" * 5000, "0.1e-9999"])

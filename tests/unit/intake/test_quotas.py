@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from include.oms.intake.checking import NewRequest
-from include.oms.intake.quotas import BYTES, HOUR_SECONDS, OPEN, REQUESTS, Quotas
+from include.oms.intake.quotas import BYTES, HOUR_SECONDS, LOOKS_A_SECOND, OPEN, REQUESTS, Quotas
 from include.oms.intake.reference_data import Limits
 from include.oms.intake.refusals import DatabaseOutOfReach
 from include.oms.intake.shape import SentRequest, read_shape
@@ -89,6 +89,21 @@ def test_a_quota_is_used_up_to_its_limit_and_no_further(shared: Shared) -> None:
     quotas.count("CIBT", requests(10))
     assert refused(quotas) == (REQUESTS, 10, 10)
     assert refused(quotas, source_system="ARCADE") is None
+
+
+def test_with_nothing_left_a_few_calls_a_second_are_looked_at_for_replays(shared: Shared) -> None:
+    quotas = process(shared)
+    assert quotas.exhausted("CIBT") is None  # nothing is known of it yet
+    assert refused(quotas, 10) is None
+    quotas.count("CIBT", requests(9))
+    assert [quotas.exhausted("CIBT") for _ in range(2 * LOOKS_A_SECOND)] == [None] * 2 * LOOKS_A_SECOND
+    quotas.count("CIBT", requests(1))
+    for _ in range(2):
+        turned_away = [it for it in (quotas.exhausted("CIBT") for _ in range(LOOKS_A_SECOND + 5)) if it]
+        assert [(it.quota, it.limit, it.used) for it in turned_away] == [(REQUESTS, 10, 10)] * 5
+        shared.now += 1
+    shared.now += HOUR_SECONDS
+    assert [quotas.exhausted("CIBT") for _ in range(2 * LOOKS_A_SECOND)] == [None] * 2 * LOOKS_A_SECOND
 
 
 def test_what_another_process_stored_counts_after_an_exchange(shared: Shared) -> None:
