@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from include.local.addresses import find_addresses
+from include.local.addresses import Addresses, find_addresses
 from include.local.airflow import airflow_parts
 from include.local.broker import broker_part
 from include.local.environment import bypass_proxies, client_environment, part_environment, shell_text
@@ -33,7 +33,7 @@ class System:
     def __init__(self, settings: LocalSettings, say: Say = print) -> None:
         self.settings, self._say = settings, say
         self.secrets = kept_secrets(settings.var_dir / "secrets.json")
-        self.addresses = find_addresses(settings, self.secrets)
+        self.addresses = self._find_addresses()
         self.parts = self._make_parts()
         self.env: dict[str, str] = {}
         self._supervisor = Supervisor(settings.var_dir, settings.log_dir)
@@ -90,6 +90,9 @@ class System:
             self._clear()
             self._lock.release()
 
+    def _find_addresses(self) -> Addresses:
+        return find_addresses(self.settings, self.secrets)
+
     def _make_parts(self) -> list[Part]:
         """All that this machine has to run, without what the environment's connections replace."""
         settings, addresses = self.settings, self.addresses
@@ -98,13 +101,17 @@ class System:
             parts.append(broker_part(settings))
         return [*parts, *service_parts(settings, addresses), *airflow_parts(settings, addresses, self.secrets)]
 
-    def _start_parts(self) -> None:
-        self._clear()
-        check_ports(self.parts)
+    def _shared_environment(self) -> dict[str, str]:
+        """What all parts get."""
         airflow_db = {"AIRFLOW_CONN_AIRFLOW_DB": airflow_database_url(self.settings, self.secrets)}  # oms_housekeeping
         shared = airflow_db | part_environment(self.settings, self.addresses)
         del shared["OMS_DATABASE_URL"]  # each part has its own role's
-        self._supervisor.start(self.parts, shared)
+        return shared
+
+    def _start_parts(self) -> None:
+        self._clear()
+        check_ports(self.parts)
+        self._supervisor.start(self.parts, self._shared_environment())
         bring_up(
             self.parts,
             self._supervisor,

@@ -13,6 +13,7 @@ from random import Random
 KINDS = (
     "kill a task's process",
     "kill a task's supervisor",
+    "suspend a task",
     "kill the scheduler",
     "kill the scheduler and all its tasks",
     "kill the triggerer",
@@ -23,14 +24,18 @@ KINDS = (
     "kill the Reference Data API",
     "kill PostgreSQL",
     "restart PostgreSQL",
+    "fail PostgreSQL over in silence",
     "kill the broker",
     "freeze the broker",
+    "make the topic that is missing",
     "Thunderhead refuses",
     "Thunderhead refuses for some seconds",
     "Thunderhead refuses until a time",
     "Thunderhead hangs",
     "Thunderhead knows nobody",
     "Thunderhead cuts connections",
+    "write its token with line ends",
+    "the issuer is out, and changes its keys",
     "clear a red task instance",
 )
 MORE_A_ROUND = {"kill a task's process": 4, "kill a task's supervisor": 4, "clear a red task instance": 3}
@@ -38,7 +43,13 @@ REQUESTS_A_ROUND = 5000
 FIRST, LAST = 0.02, 0.98  # where in the progress the plan begins and ends
 MOST_DELAY_SECONDS = 3.0  # from the point to the injection, so that it can hit any step of the work
 HAND_IN_DELAY_SECONDS = 0.2  # the same, to hit a call of the client
-HITS_THE_INTAKE = ("kill the intake", "kill a process of the intake", "kill PostgreSQL", "restart PostgreSQL")
+HITS_THE_INTAKE = (
+    "kill the intake",
+    "kill a process of the intake",
+    "kill PostgreSQL",
+    "restart PostgreSQL",
+    "fail PostgreSQL over in silence",
+)
 
 
 @dataclass(frozen=True)

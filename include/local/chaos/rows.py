@@ -67,6 +67,23 @@ def progress(url: str) -> Progress | None:
     return Progress(*row) if row else None
 
 
+def newest_event(url: str) -> int:
+    """The number of the last final event; 0 without any. Raises psycopg.Error."""
+    with _connected(url) as connection:
+        return int(_one(connection.execute("SELECT coalesce(max(event_seq), 0) FROM final_events")))
+
+
+def events_wait(url: str, *, to: int, but_for: str) -> bool:
+    """Whether an event up to this number still waits, those of a topic left out. Raises psycopg.Error."""
+    with _connected(url) as connection:
+        waiting = connection.execute(
+            "SELECT EXISTS (SELECT FROM final_events WHERE published_at IS NULL AND event_seq <= %s"
+            " AND topic IS DISTINCT FROM %s)",
+            [to, but_for],
+        )
+        return bool(_one(waiting))
+
+
 def read_rows(url: str) -> Rows:
     """The whole ledger. Raises psycopg.Error."""
     with _connected(url) as connection:
@@ -96,6 +113,12 @@ def nobody_publishes(url: str) -> Iterator[None]:
         connection.execute(f"SET LOCAL lock_timeout = '{PUBLISHING_SECONDS}s'")
         connection.execute("LOCK TABLE final_events IN EXCLUSIVE MODE")
         yield
+
+
+def _one(cursor: psycopg.Cursor[Any]) -> Any:
+    row = cursor.fetchone()
+    assert row
+    return row[0]
 
 
 def _connected(url: str) -> psycopg.Connection[Any]:

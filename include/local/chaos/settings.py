@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from include.local.settings import LocalSettings
+from include.local.settings import LocalSettings, Port
 
 SHORT: dict[str, Any] = {
     "processing_interval_seconds": 2,
@@ -25,12 +25,14 @@ SHORT: dict[str, Any] = {
 
 
 class ChaosSettings(LocalSettings):
-    """The local settings, and the seed of the simulator's own chance."""
+    """The local settings, the seed of the simulator's own chance, and the port of an issuer whose keys can change."""
 
+    issuer_port: Port = Field(default=18083, description="Issuer of tokens.")
     thunderhead_seed: int = Field(default=0, description="As the simulator's own setting.")
 
 
 def chaos_settings(settings: LocalSettings, seed: int) -> ChaosSettings:
     """Settings of a system in a folder of its own. What the environment sets is kept, short or not."""
     short = {name: value for name, value in SHORT.items() if name not in settings.model_fields_set}
-    return ChaosSettings(**short, var_dir=settings.var_dir / "chaos", thunderhead_seed=seed)
+    own = ChaosSettings(**short, var_dir=settings.var_dir / "chaos", thunderhead_seed=seed)
+    return own.model_copy(update={"jwt_jwks_url": f"http://127.0.0.1:{own.issuer_port}/jwks"})

@@ -9,20 +9,23 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from include.oms.testing.postgres import SERVER_PORT
+CHUNK_BYTES = 65_536
 
 
 class Forwarder:
-    """Forwards connections. After ``fall_silent``, connections that were open get no more bytes; new ones work."""
+    """Forwards connections. After ``fall_silent``, connections that were open get no more bytes; new ones work.
+
+    The server's sessions of the silent ones end, as those of a failed server do.
+    """
 
     def __init__(self, url: str) -> None:
         said = conninfo_to_dict(url)
-        self._target = f"{said['host']}/.s.PGSQL.{said.get('port', SERVER_PORT)}"
+        self._host, self._server_port = str(said["host"]), said.get("port", 5432)
         self._url = url
         self._silent = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self.url = ""
+        self.url, self.port = "", 0
 
     def fall_silent(self) -> None:
         """Stop forwarding on all connections that are open now. Any thread may call it."""
@@ -37,30 +40,38 @@ class Forwarder:
         assert task
         self._tasks.add(task)
         silent = self._silent
-        their_reader, their_writer = await asyncio.open_unix_connection(self._target)
-
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while data := await source.read(65_536):
-                if silent.is_set():
-                    await asyncio.Event().wait()  # waits for ever: forward nothing, close nothing
-                sink.write(data)
-                await sink.drain()
-
-        pumps = [asyncio.ensure_future(pump(reader, their_writer)), asyncio.ensure_future(pump(their_reader, writer))]
-        with suppress(ConnectionError, asyncio.CancelledError):
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for running in pumps:
-            running.cancel()
+        with suppress(OSError, asyncio.CancelledError):  # the server is away; or this forwarder ends
+            await self._forward(reader, writer, silent)
+            while silent.is_set() and await reader.read(CHUNK_BYTES):
+                pass  # tell nothing, close nothing
         writer.close()
-        their_writer.close()
         self._tasks.discard(task)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, silent: asyncio.Event) -> None:
+        """Forward until one side closes, or silence falls. Raises OSError where the server is away."""
+        their_reader, their_writer = await self._reach_server()
+        ends = [asyncio.ensure_future(it) for it in (
+            _pump(reader, their_writer), _pump(their_reader, writer), silent.wait()
+        )]  # fmt: skip
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for running in ends:
+                running.cancel()
+            their_writer.close()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+    async def _reach_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._server_port}")
+        return await asyncio.open_connection(self._host, self._server_port)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Forwarder]:
         """Listen on a free loopback port while the block runs."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        self.url = make_conninfo(self._url, host="127.0.0.1", port=port)
+        self.port = server.sockets[0].getsockname()[1]
+        self.url = make_conninfo(self._url, host="127.0.0.1", port=self.port)
         try:
             yield self
         finally:
@@ -68,6 +79,13 @@ class Forwarder:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await source.read(CHUNK_BYTES):
+            sink.write(data)
+            await sink.drain()
 
 
 @contextmanager
