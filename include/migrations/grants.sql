@@ -11,8 +11,9 @@ GRANT INSERT, SELECT (event_seq, request_id, revision, event_id, published_at, s
     UPDATE (published_at, set_aside_at, set_aside_reason, failures, next_try_at, lease_token, lease_until)
 ON final_events TO oms_intake;  -- a client's call to publish again
 GRANT SELECT, INSERT, UPDATE (expected, closed_by, closed_at, completed_at) ON runs TO oms_intake;
-GRANT SELECT ON run_progress TO oms_intake;
+GRANT SELECT ON run_progress, source_systems TO oms_intake;
 GRANT SELECT, INSERT, UPDATE ON source_system_usage TO oms_intake;
+GRANT SELECT, UPDATE (next_call_at) ON source_system_limits TO oms_intake;  -- the same
 GRANT SELECT ON watchers, request_holds, bulk_operation_answers, end_counts TO oms_intake;
 GRANT INSERT, UPDATE (above_request_id, released_by, released_at) ON request_holds TO oms_intake;  -- of its runs
 GRANT INSERT, SELECT (operation_id, action, selection, door, origin, state, counted, worked, done, created_at, ended_at)
@@ -30,8 +31,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON batch_payloads, event_topics, failure_al
 GRANT SELECT, DELETE ON request_payloads, request_metadata TO oms_jobs;
 GRANT SELECT, UPDATE, DELETE ON document_requests, request_holds, runs TO oms_jobs;
 GRANT SELECT, UPDATE ON erasures_to_check TO oms_jobs;
-GRANT SELECT ON run_progress TO oms_jobs;
-GRANT SELECT ON waiting_topics, source_system_limits TO oms_jobs;
+GRANT SELECT ON run_progress, source_systems TO oms_jobs;
+GRANT SELECT ON waiting_topics TO oms_jobs;
+GRANT SELECT, UPDATE (next_call_at), DELETE ON source_system_limits TO oms_jobs;  -- a limit whose time is over
 GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_operations, bulk_operation_answers, job_items TO oms_jobs;
 GRANT SELECT, INSERT ON operator_actions TO oms_jobs;
 GRANT EXECUTE ON FUNCTION prune_operator_actions TO oms_jobs;
@@ -49,8 +51,8 @@ GRANT SELECT, INSERT, UPDATE ON bulk_operations, bulk_operation_answers TO oms_c
 GRANT SELECT, DELETE ON event_topics TO oms_console;
 GRANT SELECT ON source_system_quotas, source_system_usage TO oms_console;
 GRANT SELECT ON
-    runs, run_progress, request_payloads, request_metadata, batch_payloads, slices, job_items, archived_documents, watchers,
-    reference_data_history, reconciliations
+    runs, run_progress, source_systems, request_payloads, request_metadata, batch_payloads, slices, job_items,
+    archived_documents, watchers, reference_data_history, reconciliations
 TO oms_console;
 
 -- oms_reference_data --

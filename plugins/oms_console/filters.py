@@ -32,14 +32,14 @@ IN_NO_LOG = {*PERSONAL, "q"}
 
 AS_THEY_ARE = {
     "batch_id", "document", "document_type", "document_name", "source_system", "stage", "category", "cause",
-    "error_text", "state", "unresolved", "retrying", "withdrawn", "created_from", "created_to", "ended_from",
+    "error_text", "state", "hold_id", "unresolved", "retrying", "withdrawn", "created_from", "created_to", "ended_from",
     "ended_to", "batch_name", "run_id",
 }  # fmt: skip
 
 Id = Annotated[int, Field(gt=0, le=LARGEST_ID)]
 
 
-def _split(pair: str) -> tuple[str, str]:
+def split_pair(pair: str) -> tuple[str, str]:
     """Key and value of KEY:VALUE, each without the spaces around it; the value may hold further colons."""
     key, _, value = pair.partition(":")
     return trimmed(key), trimmed(value)
@@ -47,7 +47,7 @@ def _split(pair: str) -> tuple[str, str]:
 
 def _pair(pair: str) -> str:
     """Split KEY:VALUE. Raises ValueError if the key or the value is empty."""
-    _PAIR.validate_python(_split(pair))
+    _PAIR.validate_python(split_pair(pair))
     return pair
 
 
@@ -74,6 +74,8 @@ class Filter(BaseModel):
     status: tuple[Status, ...] | None = None
     stage: Stage | None = None
     state: State | None = None
+    hold_id: Id | None = None
+    """What this hold holds."""
     category: Category | None = None
     """Of the request's last error."""
     cause: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
@@ -112,7 +114,7 @@ class Filter(BaseModel):
         """The filter for the audit trail: of metadata the key alone, no text of an error."""
         said = self.model_dump(mode="json", exclude_defaults=True)
         if self.metadata:
-            said["metadata"] = f"{_split(self.metadata)[0]}:…"
+            said["metadata"] = f"{split_pair(self.metadata)[0]}:…"
         if self.error_text:
             said["error_text"] = "…"
         return "; ".join(f"{name}: {value}" for name, value in said.items()) or "all requests"
@@ -123,7 +125,7 @@ class Filter(BaseModel):
             request_ids=(self.request_id,) if self.request_id else None,
             correlation_ids=(self.correlation_id,) if self.correlation_id else None,
             statuses=self._statuses(),
-            metadata=(_split(self.metadata),) if self.metadata else None,
+            metadata=(split_pair(self.metadata),) if self.metadata else None,
             **self.model_dump(include=AS_THEY_ARE),
         )
 

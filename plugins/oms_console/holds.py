@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+import json
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from include.oms.base import database
-from include.oms.operators.selection import LARGEST_ID, Name
+from include.oms.operators.selection import LARGEST_ID, State
 from include.oms.slices.early_wake import wake_jobs
+from include.oms.words.model import Status
 from plugins.oms_console.actions import Reason
 from plugins.oms_console.audit import audit
 from plugins.oms_console.database import Db
+from plugins.oms_console.filters import Filter, split_pair
 from plugins.oms_console.rights import ACT, READ, GetUserDep, actor
 
 router = APIRouter(dependencies=READ)
 
+COLUMNS = {"source_system", "document_type", "document_name"}
+"""Conditions with a column of their own; all others are in ``conditions``."""
+SAID_OF_ALL = {"status", "state", "unresolved", "withdrawn"}
+"""What says no more of a request than that it is queued."""
+NOT_OF_QUEUED = {"ended_from", "ended_to", "hold_id"}
+"""What no hold can ask: a queued request has no end, and a hold does not rest on another."""
+QUEUED_STATES = {State.DUE, State.HELD, State.WAITING, State.RETRYING}
+
+
+def _holds_something(wanted: Filter) -> Filter:
+    """Check that queued requests can match, and not all of them do. Raises ValueError."""
+    said = wanted.model_dump(exclude_none=True, exclude_defaults=True)
+    is_of_others = (
+        (wanted.status and Status.QUEUED not in wanted.status)
+        or (wanted.state and wanted.state not in QUEUED_STATES)
+        or wanted.withdrawn
+    )
+    if is_of_others or said.keys() & NOT_OF_QUEUED:
+        raise ValueError("a hold is of queued requests, and of those that come later: none of them can match")
+    if not _conditions(wanted) and not said.keys() & COLUMNS:
+        raise ValueError("name what is to be held; to stop everything, pause Thunderhead")
+    return wanted
+
+
+def _conditions(wanted: Filter) -> dict[str, Any]:
+    """The conditions without a column of their own, as ``stop_of`` reads them."""
+    said = wanted.model_dump(mode="json", exclude_defaults=True, exclude=COLUMNS | SAID_OF_ALL | {"metadata"})
+    if wanted.state is State.RETRYING:
+        said["retrying"] = True
+    if wanted.metadata:
+        said["metadata_key"], said["metadata_value"] = split_pair(wanted.metadata)
+    return said
+
 
 class Hold(BaseModel):
-    """A hold of the requests that match all given fields. It ends when it is released, or at ``until``."""
+    """A hold of the requests that match a filter of the search. It ends when it is released, or at ``until``."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source_system: Name | None = None
-    document_type: Name | None = None
-    document_name: Name | None = None
+    filter: Annotated[Filter, AfterValidator(_holds_something)]
     reason: Reason
     until: AwareDatetime | None = None
-
-    @model_validator(mode="after")
-    def _holds_something(self) -> Self:
-        if not (self.source_system or self.document_type or self.document_name):
-            raise ValueError("name a source system, a document type or a document")
-        return self
 
 
 @router.get("/holds")
@@ -45,10 +73,13 @@ async def holds(db: Db) -> list[dict[str, Any]]:
 @router.post("/holds", dependencies=ACT)
 async def hold(asked: Hold, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
     """Hold matching requests from the next claim on. Returns the holds in force."""
+    conditions = _conditions(asked.filter)
     async with db.transaction():
-        await database.rows(db, "hold_matching", actor=actor(user), **asked.model_dump())
-        said = asked.model_dump(mode="json", exclude_none=True)
-        await audit(db, user, "hold", subject=_in_words(said), reason=asked.reason, after=said)
+        (made,) = await database.rows(
+            db, "hold_matching", actor=actor(user), reason=asked.reason, until=asked.until,
+            conditions=json.dumps(conditions) if conditions else None, **asked.filter.model_dump(include=COLUMNS),
+        )  # fmt: skip
+        await audit(db, user, "hold", subject=made["subject"], reason=asked.reason, after=made | {"until": asked.until})
     return await holds(db)
 
 
@@ -59,11 +90,6 @@ async def release(hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], user: Get
         released = await database.rows(db, "release_hold", hold_id=hold_id, actor=actor(user))
         if not released:
             raise HTTPException(404, "there is no such hold; somebody may have released it")
-        await audit(db, user, "release", subject=_in_words(released[0]), before=released[0])
+        await audit(db, user, "release", subject=released[0]["subject"], before=released[0])
     await wake_jobs(db)
     return await holds(db)
-
-
-def _in_words(row: dict[str, Any]) -> str:
-    names = ("source_system", "document_type", "document_name", "run_id")
-    return "; ".join(f"{name}: {row[name]}" for name in names if row.get(name))

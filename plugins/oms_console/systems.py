@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, HTTPException
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -22,6 +22,8 @@ from plugins.oms_console.rights import ACT, READ, GetUserDep, actor
 router = APIRouter(dependencies=READ)
 
 Version = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+MostInFlight: TypeAlias = Annotated[int, Field(gt=0, le=100_000)] | None
+MostPerSecond: TypeAlias = Annotated[float, Field(gt=0, le=100_000)] | None
 LIMITS = {"most_in_flight", "most_per_second"}
 
 
@@ -50,8 +52,8 @@ class Change(BaseModel):
     why: Reason | None = None
     until: AwareDatetime | None = None
     """The end of a pause; None: somebody resumes it."""
-    most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None = None
-    most_per_second: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    most_in_flight: MostInFlight = None
+    most_per_second: MostPerSecond = None
 
 
 @router.post("/systems/{system}", dependencies=ACT)
@@ -105,38 +107,56 @@ async def remove(system: str, document_type: Name, version: Version, user: GetUs
 
 
 class Limit(BaseModel):
-    """The most requests of a source system in flight; None: no limit. ``seen``: the limit that the page has shown."""
+    """The limits of a source system at Thunderhead: requests in flight, submits a second. Without any, it has none."""
 
     model_config = ConfigDict(extra="forbid")
 
-    most_in_flight: Annotated[int, Field(gt=0, le=100_000)] | None
-    seen: Annotated[int, Field(gt=0)] | None
+    most_in_flight: MostInFlight = None
+    most_per_second: MostPerSecond = None
+    until: AwareDatetime | None = None
+    """The end of the limit; None: somebody removes it."""
+    version: Version | None
+    """Of the limit that the page has shown; None if there was none."""
 
 
 @router.get("/source-system-limits")
 async def source_system_limits(db: Db) -> list[dict[str, Any]]:
-    """The limits of source systems."""
+    """The limits of source systems, each with the version that a change of it has to name."""
     return await database.rows(db, "source_system_limits")
 
 
 @router.put("/source-system-limits/{source_system}", dependencies=ACT)
 async def limit_source_system(source_system: Name, said: Limit, user: GetUserDep, db: Db) -> Any:
     """Set, change or remove the limit of a source system; all limits as they then are. 409 to a stale page."""
-    values = {"source_system": source_system, "seen": said.seen}
+    values = {"source_system": source_system, **said.model_dump()}
+    sets = said.most_in_flight is not None or said.most_per_second is not None
     async with db.transaction():
-        if said.most_in_flight is None:
-            changed = await database.rows(db, "unlimit_source_system", **values)
-        else:
-            more = {"most_in_flight": said.most_in_flight, "actor": actor(user)}
-            changed = await database.rows(db, "limit_source_system", **values, **more)
+        before = await _limit(db, source_system)
+        statement = "limit_source_system" if sets else "unlimit_source_system"
+        changed = await database.rows(db, statement, **values, actor=actor(user))
+        now = await _limit(db, source_system)
         if not changed:
-            raise HTTPException(409, "Somebody has changed this limit since you saw it. Look again.")
-        await audit(
-            db, user, "limit_source_system", subject=source_system,
-            before={"most_in_flight": said.seen}, after={"most_in_flight": said.most_in_flight},
-        )  # fmt: skip
+            return problem(409, f"Somebody has changed it since you saw it. It is now {_limit_in_words(now)}.", now=now)
+        await audit(db, user, "limit_source_system", subject=source_system, before=before, after=now)
     await wake_jobs(db)
     return await source_system_limits(db)
+
+
+async def _limit(db: Db, source_system: str) -> dict[str, Any] | None:
+    """The limit of a source system; None if it has none."""
+    return next((row for row in await source_system_limits(db) if row["source_system"] == source_system), None)
+
+
+def _limit_in_words(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "without a limit"
+    until = f" until {row['until']}" if row["until"] else ""
+    return f"{_most_in_words(row)}, by {row['set_by']}{until}"
+
+
+def _most_in_words(row: dict[str, Any]) -> str:
+    most = [row[name] or "any number" for name in ("most_in_flight", "most_per_second")]
+    return f"{most[0]} in flight, {most[1]} a second"
 
 
 async def _settings(db: Db, system: str, document_type: str) -> dict[str, Any] | None:
@@ -160,8 +180,7 @@ def in_words(row: dict[str, Any]) -> str:
     """The settings of a system, for a person."""
     until = f" until {row['paused_until']}" if row["paused_until"] else ""
     paused = f"paused by {row['paused_by']} ({row['paused_why']}){until}" if row["paused_at"] else "not paused"
-    most = [row[name] or "any number" for name in ("most_in_flight", "most_per_second")]
-    return f"{paused}; {most[0]} in flight, {most[1]} a second"
+    return f"{paused}; {_most_in_words(row)}"
 
 
 async def _changed(db: Db) -> list[dict[str, Any]]:

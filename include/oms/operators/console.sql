@@ -51,21 +51,14 @@ ORDER BY stage;
 
 -- what_is_it --
 -- What a text is: an id or a name that exists. A column for each kind, named as the search's filter.
-WITH RECURSIVE systems AS (  -- every source system, one index probe each
-    (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
-    UNION ALL
-    SELECT (SELECT r.source_system FROM document_requests r
-            WHERE r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
-    FROM systems s WHERE s.source_system IS NOT NULL
-)
 SELECT EXISTS (SELECT FROM document_requests WHERE request_id = %(number)s::bigint) AS request_id,
        EXISTS (SELECT FROM document_requests WHERE request_correlation_id = %(text)s
-               AND source_system = ANY (ARRAY(SELECT source_system FROM systems))) AS correlation_id,
+               AND source_system = ANY (ARRAY(SELECT source_system FROM source_systems))) AS correlation_id,
        EXISTS (SELECT FROM thunderhead_batches  -- a name has its request's id: PREFIX-request-attempt
                WHERE request_id = (regexp_match(%(text)s, '-([0-9]{1,18})-[0-9]+$'))[1]::bigint
                  AND batch_name = %(text)s) AS batch_name,
        EXISTS (SELECT FROM thunderhead_batches WHERE thunderhead_batch_id = %(number)s::bigint) AS batch_id,
-       EXISTS (SELECT FROM systems WHERE source_system = %(text)s) AS source_system,
+       EXISTS (SELECT FROM source_systems WHERE source_system = %(text)s) AS source_system,
        (SELECT count(*) FROM (SELECT FROM document_requests WHERE document_name = %(text)s LIMIT 1) one) > 0 AS document_name,
        (SELECT count(*) FROM (SELECT FROM document_requests WHERE document_type = %(text)s LIMIT 1) one) > 0 AS document_type;
 
@@ -82,13 +75,7 @@ ORDER BY run_id DESC LIMIT %(limit)s;
 -- what_begins_with --
 -- Ids and names that begin with a text: a kind, named as the search's filter, and the whole id or name. `digits` is the
 -- text as a number, or null. Of a Thunderhead batch's name the request's id is taken: PREFIX-request-attempt.
-WITH RECURSIVE systems AS (  -- every source system, one index probe each
-    (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
-    UNION ALL
-    SELECT (SELECT r.source_system FROM document_requests r
-            WHERE r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
-    FROM systems s WHERE s.source_system IS NOT NULL
-), begun AS (  -- the numbers that begin with these digits: 47, 470 to 479, 4700 to 4799 ...
+WITH begun AS (  -- the numbers that begin with these digits: 47, 470 to 479, 4700 to 4799 ...
     SELECT digits * power AS first, (digits + 1) * power - 1 AS last, kind
     FROM (VALUES (%(digits)s::numeric, 'id'),
                  ((regexp_match(%(text)s, '-([1-9][0-9]{0,17})$'))[1]::numeric, 'name'),
@@ -109,7 +96,7 @@ UNION ALL
     ORDER BY thunderhead_batch_id DESC LIMIT %(limit)s) f
  WHERE b.kind = 'id' ORDER BY f.thunderhead_batch_id DESC LIMIT %(limit)s)
 UNION ALL
-(SELECT 'correlation_id', f.request_correlation_id FROM systems s CROSS JOIN LATERAL (
+(SELECT 'correlation_id', f.request_correlation_id FROM source_systems s CROSS JOIN LATERAL (
     SELECT request_correlation_id FROM document_requests r
     WHERE r.source_system = s.source_system
       AND r.request_correlation_id ~>=~ %(text)s AND r.request_correlation_id ~<~ (%(text)s || chr(1114111))
@@ -415,23 +402,27 @@ WHERE system = %(system)s AND document_type = %(document_type)s AND document_typ
 RETURNING system;
 
 -- source_system_limits --
--- The limits of source systems at Thunderhead. A change must name the limit that the operator saw.
-SELECT source_system, most_in_flight, set_by, utc_text(set_at) AS set_at FROM source_system_limits ORDER BY source_system;
+-- The limits of source systems at Thunderhead. A change must name the version that the operator saw.
+SELECT source_system, most_in_flight, most_per_second::float AS most_per_second, set_by, utc_text(set_at) AS set_at,
+       utc_text(until) AS until, md5(row(most_in_flight, most_per_second, until)::text) AS version
+FROM source_system_limits ORDER BY source_system;
 
 -- limit_source_system --
 -- Set or change the limit of a source system, if it still is the one that the operator saw (null: none).
-INSERT INTO source_system_limits AS l (source_system, most_in_flight, set_by)
-SELECT %(source_system)s, %(most_in_flight)s, %(actor)s
-WHERE %(seen)s::integer IS NOT NULL OR NOT EXISTS (
+INSERT INTO source_system_limits AS l (source_system, most_in_flight, most_per_second, until, set_by)
+SELECT %(source_system)s, %(most_in_flight)s, %(most_per_second)s, %(until)s::timestamptz, %(actor)s
+WHERE (%(version)s::text IS NOT NULL) = EXISTS (
     SELECT FROM source_system_limits WHERE source_system = %(source_system)s)
 ON CONFLICT (source_system) DO UPDATE
-SET most_in_flight = excluded.most_in_flight, set_by = excluded.set_by, set_at = now()
-WHERE l.most_in_flight = %(seen)s::integer
+SET most_in_flight = excluded.most_in_flight, most_per_second = excluded.most_per_second, until = excluded.until,
+    set_by = excluded.set_by, set_at = now()
+WHERE md5(row(l.most_in_flight, l.most_per_second, l.until)::text) = %(version)s::text
 RETURNING source_system;
 
 -- unlimit_source_system --
 -- Remove the limit of a source system, if it still is the one that the operator saw.
-DELETE FROM source_system_limits WHERE source_system = %(source_system)s AND most_in_flight = %(seen)s
+DELETE FROM source_system_limits
+WHERE source_system = %(source_system)s AND md5(row(most_in_flight, most_per_second, until)::text) = %(version)s
 RETURNING source_system;
 
 -- history_of_row --

@@ -90,6 +90,7 @@ class Selection(BaseModel):
     cause: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None  # hash of the last error's cause
     error_text: MetadataValue | None = None  # a part of the last error's text; it may be personal data
     state: State | None = None
+    hold_id: RequestId | None = None  # what this hold holds
     unresolved: bool = False  # only requests that no operator has resolved
     retrying: bool = False  # only what has spent attempts and has not ended
     withdrawn: bool | None = None  # whether its client took it back

@@ -3,13 +3,6 @@
 -- request. The statement is never prepared: PostgreSQL plans it with its values, so that the filters in use find their
 -- index. Metadata and error category are looked up among the `newest` requests that have them; NULL: among all.
 -- The console's list, counts, export and retrigger use this query, and so does document_retrigger.
-WITH RECURSIVE systems AS (  -- every source system, one index probe each; used for correlation ids only
-    (SELECT source_system FROM document_requests ORDER BY source_system LIMIT 1)
-    UNION ALL
-    SELECT (SELECT r.source_system FROM document_requests r
-            WHERE r.source_system > s.source_system ORDER BY r.source_system LIMIT 1)
-    FROM systems s WHERE s.source_system IS NOT NULL
-)
 SELECT r.request_id, r.source_system, r.request_correlation_id, r.document_type, r.document_name,
        r.status, r.stage, e.category, r.revision, r.attempts, r.created_at, r.ended_at
 FROM document_requests r
@@ -21,7 +14,7 @@ WHERE r.request_id < %(before)s::bigint AND (%(after)s::bigint IS NULL OR r.requ
   AND (%(request_ids)s::bigint[] IS NULL OR r.request_id = ANY (%(request_ids)s::bigint[]))
   AND (%(correlation_ids)s::text[] IS NULL
        OR r.request_correlation_id = ANY (%(correlation_ids)s::text[])
-       AND r.source_system = ANY (ARRAY(SELECT source_system FROM systems)))
+       AND r.source_system = ANY (ARRAY(SELECT source_system FROM source_systems)))
   AND (%(statuses)s::text[] IS NULL OR r.status = ANY (%(statuses)s::text[]))
   AND (%(stage)s::text IS NULL OR r.stage = %(stage)s::text)
   AND (%(source_system)s::text IS NULL OR r.source_system = %(source_system)s::text)
@@ -61,6 +54,9 @@ WHERE r.request_id < %(before)s::bigint AND (%(after)s::bigint IS NULL OR r.requ
       WHEN 'set_aside' THEN r.request_id = ANY (ARRAY(
           SELECT request_id FROM final_events WHERE set_aside_at IS NOT NULL))
       END)
+  AND (%(hold_id)s::bigint IS NULL OR r.status = 'QUEUED' AND EXISTS (
+      SELECT FROM stop_of(r.source_system, r.document_type, r.document_name, r.run_id, r.request_id) s
+      WHERE s.hold_id = %(hold_id)s::bigint))
   AND (%(cause)s::text IS NULL OR md5(coalesce(error_cause(e.description), '')) = %(cause)s::text)
   AND (%(error_text)s::text IS NULL OR strpos(lower(e.description), lower(%(error_text)s::text)) > 0)
   AND (NOT %(retrying)s::boolean OR (r.spent > 0 AND r.ended_at IS NULL))

@@ -59,7 +59,7 @@ class Door:
         self._connection = connection
         self._settings = settings
         self._room = _Room(InFlightLimit(settings.concurrency))
-        self._lines: dict[str, _Line] = defaultdict(_Line)
+        self._lines: dict[tuple[str, str | None], _Line] = defaultdict(_Line)
         self._failures = Failures()
         self._shared: Shared | None = None
         self._telling = asyncio.Lock()
@@ -81,6 +81,7 @@ class Door:
         json: Any = None,
         params: Mapping[str, str] | None = None,
         document_type: str = EVERY_TYPE,
+        source_system: str | None = None,
         has_effect: bool = False,
         before: Callable[[], None] = lambda: None,
     ) -> T:
@@ -96,7 +97,7 @@ class Door:
         is_probe = await self._may_call(document_type)
         try:
             async with self._room.entered(self.until):
-                await self._wait_in_line(document_type)
+                await self._wait_in_line(document_type, source_system)
                 if not is_probe:
                     self._is_still_open()
                 before()
@@ -240,19 +241,24 @@ class Door:
     def _has_met_anything(self) -> bool:
         return bool(self._answered or self._failed or self._is_too_fast)
 
-    async def _wait_in_line(self, document_type: str) -> None:
+    async def _wait_in_line(self, document_type: str, source_system: str | None) -> None:
         """Wait for this call's turn by the rates, and until the system accepts calls again. Raises NotInTime."""
         while (seconds := self._resumes_at - monotonic()) > 0:  # noqa: ASYNC110 - a time, not a condition
             await asyncio.sleep(seconds)
         shared = self._shared
-        if shared is None or (shared.per_second is None and document_type not in shared.document_types):
+        if shared is None:
             return
-        line = self._lines[document_type if document_type in shared.document_types else EVERY_TYPE]
+        own_type = document_type if document_type in shared.document_types else EVERY_TYPE
+        client = source_system if source_system in shared.source_systems else None
+        if shared.per_second is None and own_type == EVERY_TYPE and client is None:
+            return
+        line = self._lines[own_type, client]
         async with line.turn(self.until):
             while (at := line.next_place()) is None:
                 places = await take_places(
-                    self._connection, self.system, document_type, wanted=min(line.waiting, self._settings.concurrency)
-                )
+                    self._connection, self.system, document_type, source_system=client,
+                    wanted=min(line.waiting, self._settings.concurrency),
+                )  # fmt: skip
                 if places is None:
                     return
                 if places.number:

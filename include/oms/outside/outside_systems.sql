@@ -20,7 +20,9 @@ SELECT paused_at IS NOT NULL AS paused, paused_by, paused_why, failures, last_er
        answered_before, extract(epoch FROM clock_timestamp())::float AS now,
        (SELECT coalesce(jsonb_object_agg(t.document_type, t.paused_at IS NOT NULL), '{}') FROM outside_systems t
         WHERE t.system = o.system AND t.document_type <> '*'
-          AND (t.paused_at IS NOT NULL OR t.most_per_second IS NOT NULL)) AS document_types
+          AND (t.paused_at IS NOT NULL OR t.most_per_second IS NOT NULL)) AS document_types,
+       ARRAY(SELECT source_system FROM source_system_limits
+             WHERE o.system = 'THUNDERHEAD' AND most_per_second IS NOT NULL) AS source_systems
 FROM outside_systems o WHERE system = %(system)s AND document_type = '*' FOR UPDATE;
 
 -- save_outside_system --
@@ -40,17 +42,23 @@ WITH saved AS (
 SELECT pg_notify('oms_work', job) FROM watchers WHERE waiting AND %(is_over)s;
 
 -- take_places --
--- Take the next places in the lines of an outside system's calls, its own and its document type's, as far as they lie
--- within a moment. So no place has to be given back when the limits change or a caller dies.
-WITH lines AS (
-    SELECT document_type, 1 / least(most_per_second, bearable_per_second)::float AS gap,
-           -- never farther ahead than the present rate allows, because the limits may have changed
-           least(extract(epoch FROM greatest(next_call_at - now(), %(catch_up_seconds)s * interval '-1 second'))::float,
-                 %(ahead_seconds)s + 1 / least(most_per_second, bearable_per_second)::float) AS starts_in
-    FROM outside_systems
+-- Take the next places in the lines of an outside system's calls, its own, its document type's and its source system's, as
+-- far as they lie within a moment. So no place has to be given back when the limits change or a caller dies.
+WITH of_system AS (
+    SELECT document_type, least(most_per_second, bearable_per_second)::float AS rate, next_call_at FROM outside_systems
     WHERE system = %(system)s AND document_type IN ('*', %(document_type)s)
       AND least(most_per_second, bearable_per_second) IS NOT NULL
     ORDER BY document_type FOR UPDATE
+), of_client AS (
+    SELECT source_system, most_per_second::float AS rate, next_call_at FROM source_system_limits
+    WHERE %(system)s = 'THUNDERHEAD' AND source_system = %(source_system)s AND most_per_second IS NOT NULL FOR UPDATE
+), lines AS (
+    SELECT document_type, source_system, 1 / rate AS gap,
+           -- never farther ahead than the present rate allows, because the limits may have changed
+           least(extract(epoch FROM greatest(next_call_at - now(), %(catch_up_seconds)s * interval '-1 second'))::float,
+                 %(ahead_seconds)s + 1 / rate) AS starts_in
+    FROM (SELECT document_type, NULL AS source_system, rate, next_call_at FROM of_system
+          UNION ALL SELECT NULL, source_system, rate, next_call_at FROM of_client) one
 ), granted AS (
     SELECT min(CASE WHEN coalesce(starts_in, 0) > %(ahead_seconds)s THEN 0
                     ELSE least(%(wanted)s, 1 + floor((%(ahead_seconds)s - coalesce(starts_in, 0)) / gap)) END)::integer AS number,
@@ -61,5 +69,10 @@ WITH lines AS (
     SET next_call_at = now() + (coalesce(l.starts_in, 0) + g.number * l.gap) * interval '1 second'
     FROM lines l, granted g
     WHERE o.system = %(system)s AND o.document_type = l.document_type AND g.number > 0
+), taken_by_client AS (
+    UPDATE source_system_limits c
+    SET next_call_at = now() + (coalesce(l.starts_in, 0) + g.number * l.gap) * interval '1 second'
+    FROM lines l, granted g
+    WHERE c.source_system = l.source_system AND g.number > 0
 )
 SELECT number, first_in, gap FROM granted WHERE gap IS NOT NULL;

@@ -7,7 +7,7 @@ a quarter of a second's calls at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +78,7 @@ class Shared:
     per_second: float | None
     answered_seconds_ago: float | None  # since anybody was answered
     document_types: Mapping[str, bool]  # those with their own limits or pause, and whether they are paused
+    source_systems: Set[str]  # those with a rate of their own
 
 
 async def tell(connection: AsyncConnection[DictRow], system: str, met: Met) -> Shared:
@@ -110,6 +111,7 @@ async def tell(connection: AsyncConnection[DictRow], system: str, met: Met) -> S
         per_second=min((it for it in (row["most_per_second"], rate.per_second) if it is not None), default=None),
         answered_seconds_ago=None if answered_at is None else now - answered_at,
         document_types=row["document_types"],
+        source_systems=frozenset(row["source_systems"]),
     )
 
 
@@ -122,12 +124,17 @@ class Places(NamedTuple):
 
 
 async def take_places(
-    connection: AsyncConnection[DictRow], system: str, document_type: str, *, wanted: int
+    connection: AsyncConnection[DictRow],
+    system: str,
+    document_type: str,
+    *,
+    wanted: int,
+    source_system: str | None = None,
 ) -> Places | None:
     """Take the next places within ``AHEAD_SECONDS``, ``wanted`` at most; None if there is no rate limit."""
     found = await database.rows(
-        connection, "take_places", system=system, document_type=document_type, wanted=wanted,
-        ahead_seconds=AHEAD_SECONDS, catch_up_seconds=CATCH_UP_SECONDS,
+        connection, "take_places", system=system, document_type=document_type, source_system=source_system,
+        wanted=wanted, ahead_seconds=AHEAD_SECONDS, catch_up_seconds=CATCH_UP_SECONDS,
     )  # fmt: skip
     return Places(found[0]["number"], found[0]["first_in"], found[0]["gap"]) if found else None
 

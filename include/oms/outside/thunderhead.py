@@ -64,13 +64,15 @@ class Thunderhead:
         batch_config_id: str,
         xml: str,
         document_type: str = EVERY_TYPE,
+        source_system: str | None = None,
         before: Callable[[], None] = lambda: None,
     ) -> int:
         """Hand one document to Thunderhead, once; never repeats by itself.
 
-        ``document_type`` may have a rate of its own. ``before`` is called in the last moment; what it raises stops the
-        submit. Returns the batch id. Raises Unavailable (nobody's fault, no effect; carries retry_after in seconds),
-        Rejected (this payload, for good) or OutcomeUnknown (look the name up before trying again).
+        ``document_type`` and ``source_system`` may have rates of their own. ``before`` is called in the last moment;
+        what it raises stops the submit. Returns the batch id. Raises Unavailable (nobody's fault, no effect; carries
+        retry_after in seconds), Rejected (this payload, for good) or OutcomeUnknown (look the name up before trying
+        again).
         """
         return await self.door.call(
             "POST",
@@ -79,6 +81,7 @@ class Thunderhead:
             read=partial(_submitted, batch_name=batch_name),
             timeout_seconds=self._settings.submit_timeout_seconds,
             document_type=document_type,
+            source_system=source_system,
             has_effect=True,
             before=before,
         )

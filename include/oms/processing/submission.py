@@ -187,7 +187,8 @@ class Submission:
 
         return await self._thunderhead.submit(
             batch_name=document.batch_name, batch_config_id=document.config_id, xml=document.xml,
-            document_type=document.request.document_type, before=lease_outlives_it,
+            document_type=document.request.document_type, source_system=document.request.source_system,
+            before=lease_outlives_it,
         )  # fmt: skip
 
     async def _record_until(self, finished: asyncio.Event) -> None:

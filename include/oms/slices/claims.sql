@@ -38,13 +38,16 @@ ORDER BY turn, rank_at, request_id LIMIT %(limit)s;
 
 -- room_at_thunderhead --
 -- Number of requests that may be claimed in addition, by document type or by source system; '*' is all together. A limit of
--- requests in flight counts what Thunderhead generates, too. A document type's own rate allows as many as it hands in within
--- the seconds. What has no limit has no row.
+-- requests in flight counts what Thunderhead generates, too. The rate of a document type or source system allows as many as
+-- it hands in within the seconds. What has no limit has no row.
 WITH limits AS (
     SELECT document_type, '*' AS source_system, most_in_flight AS most, true AS with_batches FROM outside_systems
     WHERE system = 'THUNDERHEAD' AND most_in_flight IS NOT NULL
     UNION ALL
-    SELECT '*', source_system, most_in_flight, true FROM source_system_limits
+    SELECT '*', source_system, most_in_flight, true FROM source_system_limits WHERE most_in_flight IS NOT NULL
+    UNION ALL
+    SELECT '*', source_system, ceil(most_per_second * %(seconds)s::numeric), false FROM source_system_limits
+    WHERE most_per_second IS NOT NULL
     UNION ALL
     SELECT document_type, '*', ceil(most_per_second * %(seconds)s::numeric), false FROM outside_systems
     WHERE system = 'THUNDERHEAD' AND document_type <> '*' AND most_per_second IS NOT NULL
@@ -64,12 +67,12 @@ SELECT l.document_type, l.source_system, min(greatest(l.most - coalesce((
 FROM limits l GROUP BY l.document_type, l.source_system;
 
 -- end_what_is_over --
--- End the holds and pauses whose time is over. The audit trail gets an entry, with the name of the person who set the time.
+-- End the holds, pauses and limits whose time is over. The audit trail gets an entry, with the name of the person who set the time.
 WITH holds AS (
-    UPDATE request_holds SET released_at = until, released_by = held_by
+    UPDATE request_holds h SET released_at = until, released_by = held_by,
+        conditions = conditions - '{metadata_value,error_text}'::text[]
     WHERE released_at IS NULL AND until <= now()
-    RETURNING hold_id, held_by AS actor, 'release' AS action, concat_ws('; ', 'source_system: ' || source_system,
-              'document_type: ' || document_type, 'document_name: ' || document_name) AS subject, until
+    RETURNING hold_id, held_by AS actor, 'release' AS action, words_of_hold(h) AS subject, until
 ), pauses AS (
     UPDATE outside_systems o SET paused_at = NULL, paused_by = NULL, paused_why = NULL, paused_until = NULL
     FROM (SELECT system, document_type, paused_by, paused_until FROM outside_systems
@@ -77,11 +80,14 @@ WITH holds AS (
     WHERE o.system = was.system AND o.document_type = was.document_type
     RETURNING NULL::bigint AS hold_id, was.paused_by AS actor, 'resume_system' AS action,
               o.system || ' ' || o.document_type AS subject, was.paused_until AS until
+), limits AS (
+    DELETE FROM source_system_limits WHERE until <= now()
+    RETURNING NULL::bigint AS hold_id, set_by AS actor, 'limit_source_system' AS action, source_system AS subject, until
 )
 INSERT INTO operator_actions (actor, door, action, subject, reason, before)
 SELECT coalesce(actor, 'unknown'), 'console', action, subject, 'its time is over',
        jsonb_strip_nulls(jsonb_build_object('hold_id', hold_id, 'until', utc_text(until)))
-FROM (SELECT * FROM holds UNION ALL SELECT * FROM pauses) over;
+FROM (SELECT * FROM holds UNION ALL SELECT * FROM pauses UNION ALL SELECT * FROM limits) over;
 
 -- cut_slice --
 -- Insert a slice of a run, under a lease. It may be empty: its worker claims due work into it.

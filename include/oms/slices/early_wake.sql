@@ -23,7 +23,8 @@ SELECT at_work, extract(epoch FROM least(CASE WHEN NOT paused THEN greatest(
           (SELECT min(lease_until) FROM document_requests WHERE lease_until IS NOT NULL)),
     open_until) END,
     (SELECT min(until) FROM request_holds WHERE released_at IS NULL),
-    (SELECT min(paused_until) FROM outside_systems)) - now())::float AS due_in
+    (SELECT min(paused_until) FROM outside_systems),
+    (SELECT min(until) FROM source_system_limits)) - now())::float AS due_in
 FROM (SELECT count(*) > 0 AS at_work, count(*) AS workers, min(lease_until) AS first_lease_ends FROM slices
       WHERE job = 'document_processing' AND closed_at IS NULL AND lease_until > now()) slices,
      (SELECT coalesce(bool_or(paused_at IS NOT NULL), false) AS paused, max(open_until) AS open_until

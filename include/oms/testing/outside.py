@@ -147,7 +147,7 @@ class OpenDoor(Door):
         super().__init__(system, call, None, settings)  # type: ignore[arg-type]
 
     async def _tell_now(self, *, wants_probe: bool = False) -> Shared:
-        self._shared, self._told_at = Shared(None, None, "", False, None, None, {}), monotonic()
+        self._shared, self._told_at = Shared(None, None, "", False, None, None, {}, frozenset()), monotonic()
         self._forget_met()
         return self._shared
 

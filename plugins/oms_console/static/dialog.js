@@ -3,6 +3,7 @@
 import { el, fill, note } from "./dom.js";
 import { requestLink } from "./links.js";
 import { table } from "./table.js";
+import { instantsOf } from "./times.js";
 import { number, plural } from "./words.js";
 
 /**
@@ -61,6 +62,14 @@ const labelled = (field) =>
   );
 
 export const REASON = { name: "reason", label: "Why? The next operator will want to know.", required: true };
+export const UNTIL = {
+  name: "until",
+  label: "Until",
+  type: "datetime-local",
+  help: "Empty: until somebody ends it.",
+};
+/** @param {string} typed */
+export const untilOf = (typed) => (typed ? instantsOf(typed)[0] : undefined);
 
 /**
  * Ask, and act. The dialog stays open with all that was typed until `act` has succeeded; what it throws is told in it.

@@ -2,11 +2,11 @@
 // Holds: what is not claimed until somebody releases it.
 import { asOperation } from "./actions.js";
 import { change, get } from "./api.js";
-import { REASON, ask } from "./dialog.js";
+import { REASON, UNTIL, ask, untilOf } from "./dialog.js";
 import { draw, el, plainButton } from "./dom.js";
 import { at } from "./links.js";
 import { table } from "./table.js";
-import { instant, instantsOf } from "./times.js";
+import { instant } from "./times.js";
 import { number, plural } from "./words.js";
 
 const FIELDS = [
@@ -15,17 +15,33 @@ const FIELDS = [
   { name: "document_name", label: "Document name", of: "DOCUMENT_NAME" },
 ];
 
-const NAMED = [...FIELDS, { name: "run_id", label: "Run" }];
+/**
+ * Ask why and until when, and hold. Returns the holds in force, or null.
+ * @param {import("./dialog.js").Field[]} fields of the filter
+ * @param {(values: Record<string, string>) => any} filterOf the filter of the search
+ */
+const askToHold = (fields, filterOf) =>
+  ask({
+    title: "Hold requests",
+    content: el(
+      "p",
+      {},
+      "Requests that match all conditions are not claimed: those that are queued, and those that come later. ",
+      "What a job or Thunderhead has already is not stopped.",
+    ),
+    fields: [...fields, { ...UNTIL, help: "Empty: until somebody releases it." }, REASON],
+    go: "Hold",
+    act: ({ until, reason, ...values }) =>
+      change("POST", "holds", { filter: filterOf(values), reason, until: untilOf(until) }),
+  });
 
-/** @param {any} hold the filter of its requests */
-const filterOf = (hold) =>
-  Object.fromEntries(NAMED.filter(({ name }) => hold[name]).map(({ name }) => [name, hold[name]]));
-
-/** @param {any} hold */
-const what = (hold) =>
-  NAMED.filter(({ name }) => hold[name])
-    .map(({ name, label }) => `${label} ${hold[name]}`)
-    .join(", ");
+/**
+ * Hold all that match a filter of the search, then show the holds.
+ * @param {any} filter
+ */
+export async function holdMatching(filter) {
+  if (await askToHold([], () => filter)) location.assign(at("systems"));
+}
 
 /**
  * The section of the holds in force; it is drawn by what is returned.
@@ -40,42 +56,25 @@ export function holds(place, me) {
       label,
       offered: known[n].map((/** @type {any} */ row) => row.refDataValue),
     }));
-    const until = { name: "until", label: "Until", type: "datetime-local", help: "Empty: until somebody releases it." };
-    const rows = await ask({
-      title: "Hold requests",
-      content: el(
-        "p",
-        {},
-        "Requests that match all of these are not claimed: those that are queued, and those that come later.",
-      ),
-      fields: [...fields, until, REASON],
-      go: "Hold",
-      act: (values) => {
-        const said = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
-        if (said.until) said.until = instantsOf(said.until)[0];
-        return change("POST", "holds", said);
-      },
-    });
+    const rows = await askToHold(fields, (values) => values);
     if (rows) view(rows);
   };
   const release = async (/** @type {any} */ hold) => {
     const rows = await ask({
-      title: `Release ${what(hold)}?`,
+      title: `Release ${hold.subject}?`,
       content: el("p", {}, `The next run claims what is queued: ${plural(hold.number, "request")}.`),
       go: "Release",
       act: () => change("DELETE", `holds/${hold.hold_id}`, {}),
     });
     if (rows) view(rows);
   };
-  const withdraw = (/** @type {any} */ hold) =>
-    asOperation("withdraw", { filter: { ...filterOf(hold), state: "held" } });
   const columns = [
-    { head: "Held", cell: what },
+    { head: "Held", cell: (/** @type {any} */ hold) => hold.subject },
     {
       head: "Queued",
       kind: "n",
-      cell: (/** @type {any} */ hold) =>
-        el("a", { href: at("search", { ...filterOf(hold), state: "held" }) }, number(hold.number)),
+      cell: (/** @type {any} */ { hold_id, number: n }) =>
+        el("a", { href: at("search", { hold_id }) }, Number(n) > 100_000 ? "more than 100,000" : number(n)),
     },
     { head: "Why", cell: (/** @type {any} */ hold) => hold.reason },
     { head: "By", cell: (/** @type {any} */ hold) => [hold.held_by, " ", instant(hold.held_at)] },
@@ -87,7 +86,7 @@ export function holds(place, me) {
           "div",
           { class: "buttons" },
           plainButton("Release …", () => release(hold)),
-          plainButton("Withdraw …", () => withdraw(hold)),
+          plainButton("Withdraw …", () => asOperation("withdraw", { filter: { hold_id: hold.hold_id } })),
         ),
     },
   ];
@@ -100,7 +99,8 @@ export function holds(place, me) {
         : el(
             "p",
             { class: "quiet" },
-            "Nothing is held. A hold stops one source system, document type or document. All others go on.",
+            "Nothing is held. A hold stops one source system, document type or document, or all that match a search. ",
+            "All others go on.",
           ),
     );
   return view;

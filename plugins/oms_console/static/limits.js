@@ -1,11 +1,16 @@
 // @ts-check
 // Limits of source systems: no client takes all of Thunderhead.
 import { change, get } from "./api.js";
-import { ask } from "./dialog.js";
+import { UNTIL, ask, untilOf } from "./dialog.js";
 import { draw, el, plainButton } from "./dom.js";
 import { table } from "./table.js";
-import { instant } from "./times.js";
+import { instant, toInput } from "./times.js";
 import { number } from "./words.js";
+
+const MOST = [
+  { name: "most_in_flight", label: "Most requests in flight", help: "In hand and at Thunderhead together." },
+  { name: "most_per_second", label: "Most submits a second", help: "Documents that are handed to Thunderhead." },
+];
 
 /**
  * The section of the limits; it is drawn by what is returned.
@@ -13,8 +18,6 @@ import { number } from "./words.js";
  * @param {any} me
  */
 export function sourceSystemLimits(place, me) {
-  const put = (/** @type {string} */ name, /** @type {any} */ most, /** @type {any} */ seen) =>
-    change("PUT", `source-system-limits/${encodeURIComponent(name)}`, { most_in_flight: most, seen });
   const set = async (/** @type {any} */ row) => {
     const known = row ? [] : await get("reference/reference-data?type=SOURCE_SYSTEM").catch(() => []);
     const name = {
@@ -23,30 +26,34 @@ export function sourceSystemLimits(place, me) {
       required: true,
       offered: known.map((/** @type {any} */ one) => one.refDataValue),
     };
-    const most = {
-      name: "most_in_flight",
-      label: "Most requests in flight",
+    const most = MOST.map(({ help, ...field }) => ({
+      ...field,
       type: "number",
-      value: row?.most_in_flight,
-      help: "In hand and at Thunderhead together. Empty: no limit.",
-    };
+      value: row?.[field.name],
+      help: `${help} Empty: no limit.`,
+    }));
     const rows = await ask({
       title: row ? `Limit ${row.source_system}` : "Limit a source system",
-      fields: row ? [most] : [name, most],
-      go: "Set limit",
-      act: (values) =>
-        put(
-          row?.source_system ?? values.source_system.trim(),
-          Number(values.most_in_flight) || null,
-          row?.most_in_flight ?? null,
-        ),
+      fields: [...(row ? [] : [name]), ...most, { ...UNTIL, value: toInput(row?.until) }],
+      go: "Set limits",
+      act: ({ source_system, until, ...values }) =>
+        change("PUT", `source-system-limits/${encodeURIComponent(row?.source_system ?? source_system.trim())}`, {
+          ...Object.fromEntries(MOST.map((field) => [field.name, Number(values[field.name]) || null])),
+          until: untilOf(until),
+          version: row?.version ?? null,
+        }),
     });
     if (rows) view(rows);
   };
   const columns = [
     { head: "Source system", cell: (/** @type {any} */ row) => row.source_system },
-    { head: "Most in flight", kind: "n", cell: (/** @type {any} */ row) => number(row.most_in_flight) },
+    ...MOST.map(({ name, label }) => ({
+      head: label,
+      kind: "n",
+      cell: (/** @type {any} */ row) => (row[name] === null ? null : number(row[name])),
+    })),
     { head: "By", cell: (/** @type {any} */ row) => [row.set_by, " ", instant(row.set_at)] },
+    { head: "Until", cell: (/** @type {any} */ row) => instant(row.until) ?? "it is removed" },
     me.may.act && {
       head: "",
       cell: (/** @type {any} */ row) => plainButton("Change …", () => set(row)),

@@ -5,6 +5,7 @@ import { asOperation } from "./actions.js";
 import { ask } from "./dialog.js";
 import { draw, el, empty, fill, note, plainButton } from "./dom.js";
 import { filterOf, withoutPage } from "./filter.js";
+import { holdMatching } from "./holds.js";
 import { at } from "./links.js";
 import { requestList } from "./list.js";
 import { keepFresh } from "./refresh.js";
@@ -35,7 +36,7 @@ const KINDS = {
   document_type: "a document type",
 };
 /** Filters that a link brings; the form keeps them, and a chip takes each away. */
-const HIDDEN = ["cause", "document_name", "document_type"];
+const HIDDEN = ["cause", "document_name", "document_type", "hold_id"];
 /** @type {Record<string, string>} */
 const ORDERS = { newest: "Newest first", oldest: "Oldest first", ended: "Last ended first" };
 const PERSONAL = new Set(["metadata", "error_text"]);
@@ -315,7 +316,12 @@ export async function search(page, { me }) {
             "details",
             { class: "fold" },
             el("summary", {}, "More"),
-            el("div", { class: "bar" }, ["retry_now", "withdraw", "reopen", "publish_again"].map(forAll)),
+            el(
+              "div",
+              { class: "bar" },
+              plainButton("Hold all that match …", () => holdMatching(filterOf(filter))),
+              ["retry_now", "withdraw", "reopen", "publish_again"].map(forAll),
+            ),
           ),
         ]
       : null;

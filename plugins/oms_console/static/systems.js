@@ -1,22 +1,14 @@
 // @ts-check
 // The outside systems, and Thunderhead's document types: paused or not, and how much at once.
 import { change, get } from "./api.js";
-import { ask } from "./dialog.js";
+import { UNTIL, ask, untilOf } from "./dialog.js";
 import { draw, el, fill, note, plainButton, say } from "./dom.js";
 import { holds } from "./holds.js";
 import { keepFresh, staleSince } from "./refresh.js";
 import { sourceSystemLimits } from "./limits.js";
-import { instant, instantsOf } from "./times.js";
+import { instant } from "./times.js";
 import { SYSTEMS, number, plural } from "./words.js";
 
-export const UNTIL = {
-  name: "until",
-  label: "Until",
-  type: "datetime-local",
-  help: "Empty: until somebody ends it.",
-};
-/** @param {string} typed */
-export const untilOf = (typed) => (typed ? instantsOf(typed)[0] : undefined);
 const WHY = { name: "why", label: "Why? The next operator will want to know.", required: true };
 const hasLimits = (/** @type {any} */ system) => system.system === "THUNDERHEAD";
 const isOfOneType = (/** @type {any} */ system) => system.document_type !== "*";

@@ -244,7 +244,9 @@ async def claim(console: Console, run: str) -> None:
 
 async def test_what_is_held_is_not_claimed_until_it_is_released_and_all_else_flows(console: Console) -> None:
     wrong, other = console.request(document_name="POSHOOFF"), console.request()
-    answer = await console.post("holds", document_name="POSHOOFF", source_system="CIBT", reason="wrong letters")
+    answer = await console.post(
+        "holds", filter={"document_name": "POSHOOFF", "source_system": "CIBT"}, reason="wrong letters"
+    )
     (held,) = answer.json()
     assert (held["number"], held["held_by"], held["reason"]) == (1, "airflow:ada", "wrong letters")
     to_come = console.request(document_name="POSHOOFF")
@@ -262,14 +264,20 @@ async def test_what_is_held_is_not_claimed_until_it_is_released_and_all_else_flo
     ]
 
 
-async def test_forty_thousand_wrong_letters_are_held_by_one_row_while_others_flow(console: Console) -> None:
+@pytest.mark.parametrize(
+    "wanted", [{"document_name": "POSHOOFF"}, {"metadata": "CAMPAIGN:4711"}], ids=["name", "metadata"]
+)
+async def test_forty_thousand_wrong_letters_are_held_by_one_row_while_others_flow(
+    console: Console, wanted: dict[str, str]
+) -> None:
     console.db.execute(
         """INSERT INTO document_requests (source_system, request_correlation_id, content_hash, document_type,
                document_name, document_language, source_environment, client_subject)
            SELECT 'CIBT', 'L' || n, '', 'LETTER', 'POSHOOFF', 'EN', 'DEV', 'test' FROM generate_series(1, 40000) n"""
     )
+    console.db.execute("INSERT INTO request_metadata SELECT request_id, 'CAMPAIGN', '4711' FROM document_requests")
     others = [console.request(source_system=it) for it in ("CIBT", "ARCADE")]
-    (held,) = (await console.post("holds", document_name="POSHOOFF", reason="wrong letters")).json()
+    (held,) = (await console.post("holds", filter=wanted, reason="wrong letters")).json()
     assert held["number"] == 40_000
     await claim(console, "first")
     assert all(console.timeline(it) for it in others)
@@ -278,9 +286,75 @@ async def test_forty_thousand_wrong_letters_are_held_by_one_row_while_others_flo
     assert (await console.get("dashboard"))["stock"]["held"]["number"] == 40_000
 
 
+MATCHES: list[
+    tuple[dict[str, Any], dict[str, Any], str]
+] = [  # the filter, what differs in a request that matches, in words
+    ({"metadata": "CAMPAIGN:47:11"}, {"metadata": {"CAMPAIGN": "47:11"}}, "metadata: CAMPAIGN:…"),
+    ({"correlation_id": "L1"}, {"request_correlation_id": "L1"}, "correlation_id: L1"),
+    ({"document": "POLICY"}, {"document_type": "POLICY"}, "document: POLICY"),
+    ({"document": "POSHOOFF"}, {"document_name": "POSHOOFF"}, "document: POSHOOFF"),
+    ({"stage": "SUBMISSION"}, {"stage": "SUBMISSION"}, "stage: SUBMISSION"),
+    ({"retrying": True}, {"spent": 1}, "retrying: true"),
+    ({"state": "retrying"}, {"spent": 1}, "retrying: true"),
+    (
+        {"created_from": "2020-01-01T00:00:00Z", "created_to": "2020-01-02T00:00:00Z"},
+        {"created_at": "2020-01-01T12:00:00Z"},
+        "created_from: 2020-01-01T00:00:00Z; created_to: 2020-01-02T00:00:00Z",
+    ),
+    ({"batch_name": "OMS-7-1"}, {"batch_name": "OMS-7-1"}, "batch_name: OMS-7-1"),
+    ({"batch_id": 77}, {"thunderhead_batch_id": 77}, "batch_id: 77"),
+    ({"category": "TIMEOUT_ERROR"}, {"category": "TIMEOUT_ERROR"}, "category: TIMEOUT_ERROR"),
+    ({"error_text": "IBAN"}, {"description": "no iban"}, "error_text: …"),
+    (
+        {"source_system": "ARCADE", "document_name": "POSHOOFF", "stage": "SUBMISSION"},
+        {"source_system": "ARCADE", "document_name": "POSHOOFF", "stage": "SUBMISSION"},
+        "source_system: ARCADE; document_name: POSHOOFF; stage: SUBMISSION",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "differs", "words"), MATCHES, ids=[words for _, _, words in MATCHES])
+async def test_what_any_filter_of_the_search_finds_is_held(
+    console: Console, wanted: dict[str, Any], differs: dict[str, Any], words: str
+) -> None:
+    """Now and later, until it is released, and nothing else. Neither the trail nor a former hold has personal data."""
+
+    def request(**differs: Any) -> int:
+        batch = {name: differs.pop(name) for name in ("batch_name", "thunderhead_batch_id") if name in differs}
+        error = {name: differs.pop(name) for name in ("category", "description") if name in differs}
+        made = console.request(**differs)
+        if error:
+            console.error(made, **{"category": "PROCESSING_ERROR"} | error)
+        if batch:
+            console.batch(made, 1, "FAILED", **batch)
+        return made
+
+    mine = request(**differs)
+    other = request()
+    (held,) = (await console.post("holds", filter=wanted, reason="wrong letters")).json()
+    assert (held["number"], held["subject"]) == (1, words)
+    is_of_one = wanted.keys() & {"correlation_id", "batch_name", "batch_id"}
+    later = mine if is_of_one else request(**differs)
+    await claim(console, "first")
+    assert [console.timeline(it) != [] for it in (mine, later, other)] == [False, False, True]
+    found = (await console.get("requests", hold_id=held["hold_id"]))["items"]
+    assert {row["request_id"] for row in found} == {mine, later}
+    stock = (await console.get("dashboard"))["stock"]
+    assert [stock[state]["number"] for state in ("due", "held")] == [0, len({mine, later})]
+    await console.http.request("DELETE", f"/api/holds/{held['hold_id']}", json={}, headers=JSON)
+    await claim(console, "second")
+    assert [console.timeline(it) != [] for it in (mine, later)] == [True, True]
+    kept = console.db.execute("SELECT conditions::text FROM request_holds").fetchall()
+    trail = console.db.execute("SELECT before::text, after::text, subject FROM operator_actions").fetchall()
+    assert "47:11" not in f"{kept}{trail}"
+    assert "IBAN" not in f"{kept}{trail}"
+
+
 async def test_a_hold_ends_by_itself_at_its_time(console: Console) -> None:
     mine = console.request()
-    await console.post("holds", document_type="INVOICE", reason="until the morning", until="2100-01-01T00:00:00Z")
+    await console.post(
+        "holds", filter={"document_type": "INVOICE"}, reason="until the morning", until="2100-01-01T00:00:00Z"
+    )
     await claim(console, "first")
     assert console.timeline(mine) == []
     console.db.execute("UPDATE request_holds SET until = now() - interval '1 second'")
@@ -293,7 +367,7 @@ async def test_what_is_held_is_neither_due_nor_late_and_is_withdrawn_by_its_filt
     old = {"created_at": "2020-01-01T00:00:00Z", "due_at": "2020-01-01T00:00:00Z"}
     wrong = [console.request(document_name="POSHOOFF", **old) for _ in range(3)]
     due = console.request()
-    await console.post("holds", document_name="POSHOOFF", reason="wrong letters")
+    await console.post("holds", filter={"document_name": "POSHOOFF"}, reason="wrong letters")
     stock = (await console.get("dashboard"))["stock"]
     assert [stock[state]["number"] for state in ("due", "held", "waiting")] == [1, 3, 0]
     assert [row["request_id"] for row in (await console.get("requests", state="due"))["items"]] == [due]
@@ -307,8 +381,10 @@ async def test_what_is_held_is_neither_due_nor_late_and_is_withdrawn_by_its_filt
 
 
 async def test_a_hold_that_somebody_forgot_is_late(console: Console) -> None:
-    await console.post("holds", document_type="INVOICE", reason="wrong letters")
-    await console.post("holds", document_type="POLICY", reason="until the morning", until="2100-01-01T00:00:00Z")
+    await console.post("holds", filter={"document_type": "INVOICE"}, reason="wrong letters")
+    await console.post(
+        "holds", filter={"document_type": "POLICY"}, reason="until the morning", until="2100-01-01T00:00:00Z"
+    )
     console.db.execute("UPDATE request_holds SET held_at = now() - interval '1 year'")
     async with await database.connect(console.url, settings(), application_name="test") as connection:
         (late,) = [it for it in await check_deadlines(connection, settings()) if it.number]
@@ -316,7 +392,9 @@ async def test_a_hold_that_somebody_forgot_is_late(console: Console) -> None:
 
 
 async def test_the_end_of_a_hold_and_of_a_pause_is_in_the_trail(console: Console) -> None:
-    await console.post("holds", source_system="CIBT", reason="until the morning", until="2100-01-01T00:00:00Z")
+    await console.post(
+        "holds", filter={"source_system": "CIBT"}, reason="until the morning", until="2100-01-01T00:00:00Z"
+    )
     await change(console, paused=True, why="they asked us to", until="2100-01-01T00:00:00Z")
     assert "until 2100-01-01" in systems.in_words(await settings_of(console))
     await claim(console, "first")
@@ -335,36 +413,72 @@ async def test_the_end_of_a_hold_and_of_a_pause_is_in_the_trail(console: Console
     ]
 
 
+async def limit(console: Console, version: str | None, **most: Any) -> httpx.Response:
+    """Limit CIBT, as somebody who has seen that version."""
+    return await console.http.put("/api/source-system-limits/CIBT", json={"version": version, **most}, headers=JSON)
+
+
 async def test_a_source_system_has_a_limit_of_its_own(console: Console) -> None:
-    limits = "/api/source-system-limits/CIBT"
-    body: dict[str, Any] = {"most_in_flight": 2, "seen": None}
-    assert (await console.http.put(limits, json=body, headers=JSON)).status_code == 200
-    assert (await console.http.put(limits, json=body, headers=JSON)).status_code == 409
+    (seen,) = (await limit(console, None, most_in_flight=2)).json()
+    late = await limit(console, None, most_in_flight=3)
+    assert (late.status_code, late.json()["now"]) == (409, seen)
+    assert "It is now 2 in flight, any number a second, by airflow:ada." in late.json()["title"]
     mine, others = [[console.request(source_system=it) for _ in range(4)] for it in ("CIBT", "ARCADE")]
     await claim(console, "first")
     assert sum(console.timeline(it) != [] for it in mine) == 2
     assert sum(console.timeline(it) != [] for it in others) == 4
     console.log_in("viewer")
-    assert (await console.http.put(limits, json=body, headers=JSON)).status_code == 403
+    assert (await limit(console, seen["version"], most_in_flight=9)).status_code == 403
     console.log_in("op")
-    body = {"most_in_flight": None, "seen": 2}
-    assert (await console.http.put(limits, json=body, headers=JSON)).json() == []
+    assert (await limit(console, seen["version"])).json() == []
+    assert (await limit(console, seen["version"])).status_code == 409
+    assert [(action, subject) for _, action, subject, _ in console.trail()] == [("limit_source_system", "CIBT")] * 2
+
+
+async def test_a_source_systems_rate_bounds_what_is_claimed_and_ends_at_its_time(console: Console) -> None:
+    (seen,) = (await limit(console, None, most_per_second=0.01, until="2100-01-01T00:00:00Z")).json()
+    assert (seen["most_in_flight"], seen["most_per_second"], seen["until"]) == (
+        None,
+        0.01,
+        "2100-01-01T00:00:00.000000Z",
+    )
+    mine, others = [[console.request(source_system=it) for _ in range(3)] for it in ("CIBT", "ARCADE")]
+    await claim(console, "first")
+    assert sum(console.timeline(it) != [] for it in mine) == 1
+    assert all(console.timeline(it) for it in others)
+    console.db.execute("UPDATE source_system_limits SET until = now() - interval '1 second'")
+    await claim(console, "second")
+    assert await console.get("source-system-limits") == []
+    assert console.trail()[-1] == ("airflow:ada", "limit_source_system", "CIBT", "its time is over")
+    await claim(console, "third")
+    assert all(console.timeline(it) for it in mine)
 
 
 async def test_a_retrigger_gets_past_no_hold(console: Console) -> None:
     mine = console.request("FAILED")
-    await console.post("holds", document_type="INVOICE", reason="wrong letters")
+    await console.post("holds", filter={"document_type": "INVOICE"}, reason="wrong letters")
     await console.post("retriggers", request_ids=[mine])
     async with await database.connect(console.url, settings(), application_name="test") as connection:
         values = {"slice_id": console.slice("document_processing", "run", 0), "lease_token": 1, "lease_seconds": 60}
         assert await database.execute(connection, "hold_requests", request_ids=[mine], **values) == 0
 
 
-@pytest.mark.parametrize("asked", [{"reason": "x"}, {"document_type": "INVOICE"}, {"source_system": "", "reason": "x"}])
-async def test_a_hold_names_what_it_holds_and_why(console: Console, asked: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"reason": "x"},
+        {"filter": {"document_type": "INVOICE"}},
+        {"filter": {"source_system": ""}, "reason": "x"},
+        {"filter": {"status": ["QUEUED"], "state": "due"}, "reason": "x"},  # everything
+        {"filter": {"document_type": "INVOICE", "status": ["FAILED"]}, "reason": "x"},  # nothing, ever
+        {"filter": {"document_type": "INVOICE", "state": "needs_person"}, "reason": "x"},
+        {"filter": {"document_type": "INVOICE", "ended_from": "2026-01-01T00:00:00Z"}, "reason": "x"},
+    ],
+)
+async def test_a_hold_names_what_it_holds_and_why(console: Console, asked: dict[str, Any]) -> None:
     assert (await console.post("holds", **asked)).status_code == 422
     console.log_in("viewer")
-    assert (await console.post("holds", document_type="INVOICE", reason="x")).status_code == 403
+    assert (await console.post("holds", filter={"document_type": "INVOICE"}, reason="x")).status_code == 403
 
 
 DOORS = ["retriggers", "resolutions", "reopenings", "retry-now", "cancellations", "publications"]

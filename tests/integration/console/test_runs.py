@@ -52,7 +52,7 @@ async def test_an_operator_releases_a_run_as_any_hold(console: Console) -> None:
     console.request(run_id=run_id)
     console.request()
     (hold,) = await console.get("holds")
-    assert (hold["run_id"], hold["number"]) == (run_id, 1)
+    assert (hold["subject"], hold["number"]) == (f"source_system: CIBT; run_id: {run_id}", 1)
     answer = await console.http.request("DELETE", f"/api/holds/{hold['hold_id']}", json={}, headers=JSON)
     assert (answer.status_code, answer.json()) == (200, [])
     (run,) = (await console.get("runs"))["items"]

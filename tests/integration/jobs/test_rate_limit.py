@@ -20,9 +20,19 @@ async def rate(oms: Oms, document_type: str, per_second: float) -> None:
     )
 
 
-async def places(oms: Oms, document_type: str = EVERY_TYPE, wanted: int = 100) -> int:
+async def rate_of_client(oms: Oms, source_system: str, per_second: float) -> None:
+    """Set the rate of a source system at Thunderhead."""
+    await oms.connection.execute(
+        "INSERT INTO source_system_limits (source_system, most_per_second, set_by) VALUES (%s, %s, 'airflow:ada')",
+        (source_system, per_second),
+    )
+
+
+async def places(oms: Oms, document_type: str = EVERY_TYPE, wanted: int = 100, source_system: str | None = None) -> int:
     """How many places in line there are now."""
-    found = await take_places(oms.connection, System.THUNDERHEAD, document_type, wanted=wanted)
+    found = await take_places(
+        oms.connection, System.THUNDERHEAD, document_type, wanted=wanted, source_system=source_system
+    )
     assert found is not None
     return found.number
 
@@ -57,6 +67,23 @@ async def test_a_document_type_has_a_line_of_its_own(oms: Oms) -> None:
     assert await places(oms, "POLICY") == 1
     assert await places(oms, "POLICY") == 0
     assert await places(oms, "INVOICE") == 100
+
+
+async def test_a_source_system_has_a_line_of_its_own(oms: Oms) -> None:
+    await rate_of_client(oms, "CIBT", 0.1)
+    await rate(oms, EVERY_TYPE, 1000)
+    assert await places(oms, source_system="CIBT") == 1
+    assert await places(oms, source_system="CIBT") == 0
+    assert await places(oms, source_system="ARCADE") == 100
+
+
+async def test_the_job_keeps_to_the_rate_of_a_source_system(oms: Oms) -> None:
+    await rate_of_client(oms, "CIBT", 10)
+    await oms.queued(5)
+    started = monotonic()
+    await oms.run_processing()
+    assert len(oms.thunderhead.batches) == 5
+    assert monotonic() - started >= 4 / 10 - CATCH_UP_SECONDS
 
 
 async def test_the_job_keeps_to_the_rate(oms: Oms) -> None:
