@@ -1,6 +1,7 @@
 // @ts-check
 // Counts by status over time: stacked bars for what ended, a line for what came in. Drawn by hand: it is forty lines.
 import { el, svg } from "./dom.js";
+import { at } from "./links.js";
 import { clock } from "./times.js";
 import { number } from "./words.js";
 
@@ -66,11 +67,20 @@ export function chart(steps, stepSeconds) {
       : svg("text", { x: x(n), y: HEIGHT - 5, class: "tick" }, clock(step.from_at, isLong)),
   );
   const sum = (/** @type {string} */ name) => number(steps.reduce((total, step) => total + Number(step[name]), 0));
+  const since = steps[0].from_at;
+  /** The requests that a sum counts. @param {string} name */
+  const counted = (name) =>
+    name === "accepted" ? { created_from: since } : { status: name.toUpperCase(), ended_from: since, order: "ended" };
   const legend = el(
     "ul",
     { class: "legend" },
     ["accepted", ...SERIES].map((name) =>
-      el("li", { class: name }, `${name === "accepted" ? "handed in" : name} ${sum(name)}`),
+      el(
+        "li",
+        { class: name },
+        `${name === "accepted" ? "handed in" : name} `,
+        el("a", { href: at("search", counted(name)) }, sum(name)),
+      ),
     ),
   );
   const label =

@@ -7,9 +7,11 @@ import { draw, el, empty, fill, plainButton, say } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh, staleSince } from "./refresh.js";
 import { table } from "./table.js";
-import { age, instant } from "./times.js";
+import { age, clock, instant } from "./times.js";
 import { SYSTEMS, number, plural } from "./words.js";
 
+/** The hash of no text: of a request without an error. */
+const NO_CAUSE = "d41d8cd98f00b204e9800998ecf8427e";
 const RANGES = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
 
 /**
@@ -37,10 +39,10 @@ function tiles({ stock, steps, step_seconds }) {
       state === "retrying" ? at("retrying") : at("search", { state }),
       Number(stock[state].number) ? kind : "",
     );
-  const minutes = Math.max(1, 300 / step_seconds);
-  const completed = steps
-    .slice(-minutes)
-    .reduce((/** @type {number} */ sum, /** @type {any} */ step) => sum + Number(step.completed), 0);
+  const recent = steps.slice(-Math.max(2, 300 / step_seconds));
+  const since = recent[0].from_at;
+  const completed = recent.reduce((/** @type {number} */ sum, /** @type {any} */ it) => sum + Number(it.completed), 0);
+  const minutes = Math.max(1, (Date.now() - Date.parse(since)) / 60000);
   return el(
     "div",
     { class: "tiles" },
@@ -55,9 +57,9 @@ function tiles({ stock, steps, step_seconds }) {
     Number(stock.set_aside.number) ? of("Set aside", "set_aside", "", "warn") : null,
     tile(
       "Throughput",
-      number(Math.round((completed / ((minutes * step_seconds) / 60)) * 10) / 10),
-      "completed a minute",
-      undefined,
+      number(Math.round((10 * completed) / minutes) / 10),
+      `a minute: ${number(completed)} since ${clock(since, false)}`,
+      at("search", { status: "COMPLETED", ended_from: since, order: "ended" }),
     ),
   );
 }
@@ -109,10 +111,10 @@ const healths = ({ health, systems }) =>
 function red(groups) {
   if (!groups.length)
     return empty("Nothing needs a person", "Requests that end FAILED or STOPPED are listed here, by their error.");
-  const link = (/** @type {any} */ { category, status, stage }) =>
-    category
-      ? el("a", { href: at("search", { category, status, stage, state: "needs_person" }) }, category)
-      : "none kept";
+  const link = (/** @type {any} */ { category, status, stage }) => {
+    const error = category ? { category } : { cause: NO_CAUSE };
+    return el("a", { href: at("search", { ...error, status, stage, state: "needs_person" }) }, category ?? "none kept");
+  };
   return table(
     [
       { head: "Last error", cell: link },

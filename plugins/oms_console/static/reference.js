@@ -276,17 +276,16 @@ export async function reference(page, { me }) {
     );
   };
   /** @param {any} row */
-  const buttons = (row) => [
-    plainButton("History", () => history(row), { "aria-label": `History of ${nameOf(row)}` }),
-    row.editable === false || !me.may.edit
-      ? null
-      : el(
-          "div",
-          { class: "buttons" },
-          plainButton("Change", () => edit(row), { "aria-label": `Change ${nameOf(row)}` }),
-          isOver(row) ? null : plainButton("End …", () => stop(row), { "aria-label": `End ${nameOf(row)}` }),
-        ),
-  ];
+  const buttons = (row) => {
+    const mayEdit = row.editable !== false && me.may.edit;
+    return el(
+      "div",
+      { class: "buttons" },
+      plainButton("History", () => history(row), { "aria-label": `History of ${nameOf(row)}` }),
+      mayEdit ? plainButton("Change", () => edit(row), { "aria-label": `Change ${nameOf(row)}` }) : null,
+      mayEdit && !isOver(row) ? plainButton("End …", () => stop(row), { "aria-label": `End ${nameOf(row)}` }) : null,
+    );
+  };
 
   fill(
     page,

@@ -27,10 +27,8 @@ const COLUMNS = [
   { head: "Action", cell: (/** @type {any} */ row) => row.action.replaceAll("_", " ") },
   {
     head: "What",
-    cell: (/** @type {any} */ row) => [
-      row.request_id ? ["request ", requestLink(row.request_id), " "] : "",
-      row.subject ?? "",
-    ],
+    cell: (/** @type {any} */ row) =>
+      row.request_id ? ["request ", requestLink(row.request_id), " ", row.subject ?? ""] : row.subject,
   },
   { head: "Number", kind: "n", cell: (/** @type {any} */ row) => (row.number === null ? null : number(row.number)) },
   { head: "Why", cell: (/** @type {any} */ row) => row.reason },

@@ -101,9 +101,9 @@ def test_a_bad_day_from_start_to_end(console: Console, pages: Pages) -> None:
     pages.photograph("bad-day-failures")
 
     # a wrong template is held, and all else flows
-    pages.open("systems")
-    pages.click("button", "Hold requests")
-    pages.see("#form-document_name").send_keys("POSHOOFF")
+    pages.open("search?document=POSHOOFF")
+    pages.click("summary", "More")
+    pages.click("button", "Hold all that match")
     pages.see("#form-reason").send_keys("the date is missing")
     pages.click("dialog button.main", "Hold")
     pages.see("table[aria-label='Holds'] td a", "300")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from include.services.issuer.tokens import ensure_key_pair, make_token
 from include.services.reference_data.app import create_app as create_reference_data_api
 from include.services.reference_data.settings import ReferenceDataSettings
 from plugins.oms_console import outside
-from tests.integration.console.browser import Pages, listening, needs_browser
+from tests.integration.console.browser import Pages, listening, needs_browser, wait_for
 from tests.integration.console.conftest import Console, work
+from tests.integration.console.test_runs import a_run
 
 pytestmark = [needs_browser, pytest.mark.integration]
 
@@ -346,6 +348,105 @@ def test_a_clients_figures_open_exactly_what_they_count(console: Console, pages:
     pages.see(".count", "1–2 of 2")
 
 
+@pytest.mark.parametrize(
+    ("figure", "number"),
+    [
+        (".tile[href*=COMPLETED]", 2),
+        (".legend .accepted a", 7),
+        (".legend .completed a", 2),
+        (".legend .failed a", 3),
+        (".legend .stopped a", 1),
+        ("table a[href*='category=TIMEOUT_ERROR']", 1),
+        ("table a[href*='cause=']", 3),
+    ],
+)
+def test_a_figure_of_the_dashboard_opens_exactly_what_it_counts(
+    console: Console, pages: Pages, figure: str, number: int
+) -> None:
+    failed = console.request("FAILED")
+    for status in ("COMPLETED", "COMPLETED", "FAILED", "FAILED", "QUEUED"):
+        console.request(status)
+    stopped = console.request("STOPPED")
+    console.error(stopped, "CANCELLED", "withdrawn by its client")
+    timed_out = console.request("FAILED", created_at="2020-01-01T00:00:00Z")
+    console.error(timed_out, "TIMEOUT_ERROR")
+    long_ago = "now() - interval '1 day'"
+    console.db.execute(
+        f"UPDATE document_requests SET ended_at = {long_ago}, created_at = {long_ago} WHERE request_id = %s",
+        [timed_out],
+    )
+    # what comes and ends at this very moment counts with the next second
+    console.db.execute(
+        "UPDATE document_requests SET ended_at = ended_at - interval '1 s', created_at = created_at - interval '1 s'"
+    )
+    assert failed
+    pages.open()
+    pages.click(figure)
+    pages.see(".count", f"1–{number} of {number}" if number > 1 else "1–1 of 1")
+
+
+def test_an_idle_dashboard_asks_twelve_times_a_minute_and_gets_two_kilobytes_at_most(
+    console: Console, pages: Pages
+) -> None:
+    """Counted in the browser: each call of a minute, with its headers, after the first one."""
+    console.request("FAILED")
+    pages.open("?over=7d")  # a step of it begins every two hours, and is news
+    pages.see(".tiles")
+    pages.script("performance.clearResourceTimings()")
+    asked = "return performance.getEntriesByType('resource').map((it) => [it.startTime, it.transferSize, it.name])"
+    wait_for("four rounds", lambda: len(pages.script(asked)) >= 4)
+    rounds = pages.script(asked)
+    assert all("/api/dashboard" in name for _, _, name in rounds), "one call a round"
+    pauses = [later - sooner for (sooner, _, _), (later, _, _) in itertools.pairwise(rounds)]
+    assert min(pauses) >= 4_900, "12 a minute"
+    assert max(size for _, size, _ in rounds) <= 2_000
+
+
+# -- stop the press ---------------------------------------------------------------------------------
+
+
+def test_all_that_match_a_search_are_held_and_the_number_opens_them(console: Console, pages: Pages) -> None:
+    for campaign in ("4711", "4712"):
+        console.request(metadata={"CAMPAIGN": campaign})
+    pages.open("search?metadata=CAMPAIGN:4711")
+    pages.click("summary", "More")
+    pages.click("button", "Hold all that match")
+    pages.see("#form-reason").send_keys("wrong letters")
+    pages.click("dialog button.main", "Hold")
+    held = pages.see("table[aria-label='Holds']", "metadata: CAMPAIGN:…").text
+    assert "wrong letters" in held
+    assert "4711" not in held, "personal data"
+    pages.click("table[aria-label='Holds'] td a", "1")
+    pages.see(".count", "1–1 of 1")
+    pages.see(".chips", "hold id: 1")
+
+
+def test_a_filter_that_no_queued_request_can_meet_is_refused_in_the_dialog(console: Console, pages: Pages) -> None:
+    console.request("FAILED")
+    pages.open("search?status=FAILED")
+    pages.click("summary", "More")
+    pages.click("button", "Hold all that match")
+    pages.see("#form-reason").send_keys("wrong letters")
+    pages.click("dialog button.main", "Hold")
+    pages.see("dialog .note.bad", "a hold is of queued requests")
+    assert pages.see("#form-reason").get_attribute("value") == "wrong letters"
+    assert console.db.execute("SELECT count(*) FROM request_holds").fetchone() == (0,)
+
+
+def test_a_source_system_is_limited_until_a_time_and_no_longer(console: Console, pages: Pages) -> None:
+    pages.open("systems")
+    pages.click("button", "Limit a source system")
+    pages.see("#form-source_system").send_keys("CIBT")
+    pages.see("#form-most_per_second").send_keys("5")
+    pages.fill("#form-until", "2100-01-01T08:00")
+    pages.click("dialog button.main", "Set limits")
+    pages.see("table[aria-label='Limits of source systems']", "2100-01-01 08:00:00")
+    pages.click("button", "Change …")
+    pages.see("#form-most_per_second").clear()
+    pages.click("dialog button.main", "Set limits")
+    pages.see("section", "No source system has a limit of its own")
+
+
 # -- what is not known ----------------------------------------------------------------------------
 
 
@@ -441,6 +542,30 @@ def test_a_search_is_sorted_and_its_pages_keep_the_order(console: Console, pages
     pages.see(".count", "51–51 of 51")
     pages.see("tbody tr:first-child a", str(ids[-1]))
     pages.see(".pick a[aria-current]", "Oldest first")
+
+
+def test_a_search_is_saved_under_a_name_without_personal_data(console: Console, pages: Pages) -> None:
+    pages.open("search?document=POSHOOFF&metadata=POLICY_ID:4711")
+    pages.click("button", "Save this search")
+    pages.see("#form-name").send_keys("letters")
+    pages.click("dialog button.main", "Save")
+    pages.open("search")
+    pages.click("[aria-label='Saved views'] a", "letters")
+    pages.see(".chips", "document: POSHOOFF")
+    assert pages.driver.current_url.endswith("/search?document=POSHOOFF")
+    pages.click("[aria-label='Forget the view letters']")
+    pages.open("search")
+    pages.see("form.find")
+    assert pages.look("[aria-label='Saved views'] a") is None
+
+
+def test_on_a_phone_the_form_of_the_search_folds_away(pages: Pages) -> None:
+    pages.size(390)
+    pages.open("search")
+    pages.see("form.find")
+    assert pages.look("form.search") is None
+    pages.click("summary", "Search by")
+    pages.see("form.search")
 
 
 def test_two_attempts_stand_side_by_side(console: Console, pages: Pages) -> None:
@@ -571,16 +696,44 @@ def busy(console: Console) -> int:
     wrong = {"kind": "ORPHAN", "request_id": mine, "batch_name": f"OMS-{mine}-1", "detail": "not known here"}
     console.reconciliation("2026-11-25", requests_in=3)
     console.reconciliation("2026-11-26", wrong, requests_in=5, ORPHAN=1)
+    a_run(console, 3)
+    console.db.execute(
+        """INSERT INTO bulk_operations (action, selection, subject, reason, actor, door, per_second, counted,
+               counted_at, state)
+           VALUES ('retrigger', '{}', 'status: FAILED', 'mended', 'airflow:bob', 'console', 50, 4711,
+               now(), 'WAITING')"""
+    )
+    console.db.execute("INSERT INTO bulk_operation_answers VALUES (1, %s, 'retriggered')", [str(mine)])
+    console.db.execute(
+        """INSERT INTO request_holds (source_system, conditions, reason, held_by)
+           VALUES ('CIBT', '{"metadata_key": "CAMPAIGN", "metadata_value": "4711"}', 'wrong letters', 'airflow:bob')"""
+    )
+    console.db.execute("INSERT INTO source_system_limits VALUES ('ARCADE', 7, 'airflow:bob')")
+    console.db.execute(
+        """INSERT INTO operator_actions (actor, door, action, subject, reason, before, after)
+           VALUES ('airflow:bob', 'console', 'hold', 'source_system: CIBT', 'wrong letters', '{"a": 1}', '{"a": 2}')"""
+    )
     return mine
 
 
+# The address of each page, and what it shows once it has its data.
 PAGES = {
-    "dashboard": "", "search": "search", "failures": "failures", "retrying": "retrying", "bulk": "bulk",
-    "operation": "bulk/1", "runs": "runs", "systems": "systems", "reference": "reference", "request": "requests/{id}",
-    "problem": "problems/OVERDUE", "actions": "actions",
-    "reconciliations": "reconciliations", "reconciliation": "reconciliations/2026-11-26",
-    "run": "slices?dag_id=document_processing&run_id=run",
-}  # fmt: skip
+    "dashboard": ("", ".tile"),
+    "search": ("search", ".count"),
+    "failures": ("failures", "tbody tr"),
+    "retrying": ("retrying", "tbody tr"),
+    "bulk": ("bulk", "tbody tr"),
+    "operation": ("bulk/1", ".facts"),
+    "runs": ("runs", "tbody tr"),
+    "systems": ("systems", "table[aria-label='Limits of source systems']"),
+    "reference": ("reference", "tbody tr"),
+    "request": ("requests/{id}", ".timeline"),
+    "problem": ("problems/OVERDUE", ".facts"),
+    "actions": ("actions", "tbody tr"),
+    "reconciliations": ("reconciliations", "tbody tr"),
+    "reconciliation": ("reconciliations/2026-11-26", "tbody tr"),
+    "run": ("slices?dag_id=document_processing&run_id=run", "tbody tr"),
+}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -590,11 +743,10 @@ def test_axe_has_nothing_against_any_page(pages: Pages, busy: int, reference_api
     pages.set("theme", theme)
     pages.size(width)
     found = {}
-    for name, path in PAGES.items():
+    for name, (path, filled) in PAGES.items():
         pages.open(path.format(id=busy))
         pages.see("main h1")
-        if name in ("dashboard", "systems", "reference"):
-            pages.see("main section, main table")
+        pages.see(filled)
         pages.photograph(f"{name}-{theme}-{width}")
         if wrong := pages.violations():
             found[name] = wrong
