@@ -7,17 +7,29 @@ SELECT s, CASE WHEN s %% 2 = 1 THEN 'document_processing' ELSE 'document_monitor
 FROM generate_series(1, 2 * ((%(n)s - 1) / 500 + 1)) AS s,
      LATERAL (SELECT now() - interval '1 hour' - (1 - s / 2.0 / (%(n)s / 500.0)) * interval '90 days' AS at) AS a;
 
+-- history_runs --
+-- A run for each 20 requests: those of CIBT among them.
+INSERT INTO runs (run_id, source_system, name, content_hash, expected, proofs, deadline, opened_by, opened_at, closed_by,
+    closed_at, completed_at)
+OVERRIDING SYSTEM VALUE
+SELECT i, 'CIBT', 'R-' || i, '', 14, 0, now(), 'a client', now(), 'a client', now(), now()
+FROM generate_series(1, (%(n)s::bigint - 1) / 20 + 1) AS i;
+
 -- history_requests --
--- So many ended requests, evenly over 90 days until an hour ago: of 100, 1 stands at FAILED, and 3 took two attempts.
+-- So many ended requests, evenly over 90 days until an hour ago: of 100, 1 stands at FAILED, and 3 took two attempts. The last
+-- failures need a person; all others are resolved.
 INSERT INTO document_requests (
     request_id, source_system, request_correlation_id, content_hash, document_type, document_name, document_language,
-    source_environment, client_subject, status, stage, revision, attempts, slice_id, due_at, created_at, ended_at)
+    source_environment, client_subject, status, stage, revision, attempts, slice_id, due_at, created_at, ended_at,
+    resolved_at, run_id)
 OVERRIDING SYSTEM VALUE
 SELECT i, CASE WHEN i %% 10 < 7 THEN 'CIBT' ELSE 'ARCADE' END, 'H-' || i, sha256(int8send(i)),
        CASE WHEN i %% 2 = 0 THEN 'POLICY' ELSE 'INVOICE' END,
        CASE WHEN i %% 2 = 0 THEN 'POSHOOFF' WHEN i %% 100 = 1 THEN 'IVCLFCAP' ELSE 'IVZRECPA' END, 'EN', 'PROD',
        'a client', CASE WHEN i %% 100 = 0 THEN 'FAILED' ELSE 'COMPLETED' END, 'GENERATION', 1,
-       1 + (i %% 100 < 3)::integer, 2 * ((i - 1) / 500 + 1), at, at, at + interval '3 seconds'
+       1 + (i %% 100 < 3)::integer, 2 * ((i - 1) / 500 + 1), at, at, at + interval '3 seconds',
+       CASE WHEN i %% 100 = 0 AND i <= %(n)s - 5000 THEN now() END,
+       CASE WHEN i %% 10 < 7 THEN (i - 1) / 20 + 1 END
 FROM generate_series(1, %(n)s::bigint) AS i,
      LATERAL (SELECT now() - interval '1 hour' - (1 - i::float / %(n)s) * interval '90 days' AS at) AS a;
 

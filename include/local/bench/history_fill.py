@@ -12,13 +12,13 @@ from include.oms.base.queries import load
 
 _SQL = load(__package__)
 SERIAL = {
-    "slices": "slice_id", "document_requests": "request_id", "thunderhead_batches": "batch_key",
+    "slices": "slice_id", "runs": "run_id", "document_requests": "request_id", "thunderhead_batches": "batch_key",
     "request_errors": "error_id", "request_timeline": "entry_id", "final_events": "event_seq",
 }  # fmt: skip
 TABLES = (*SERIAL, "request_payloads", "request_metadata", "batch_payloads")
 HISTORY = (  # the queries that make it, in the order of their keys
-    "history_slices", "history_requests", "history_payloads", "history_metadata", "history_batches", "history_xml",
-    "history_errors", "history_timeline", "history_events",
+    "history_slices", "history_runs", "history_requests", "history_payloads", "history_metadata", "history_batches",
+    "history_xml", "history_errors", "history_timeline", "history_events",
 )  # fmt: skip
 LIVE = {"live_queued": 500, "live_in_flight": 500, "live_outbox": 100}  # the queries that make the open work
 

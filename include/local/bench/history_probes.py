@@ -23,7 +23,7 @@ from include.oms.intake.checking import NewRequest
 from include.oms.intake.database import Database
 from include.oms.intake.finding import Search, find
 from include.oms.intake.shape import SentRequest
-from include.oms.operators.selection import Selection, select_requests
+from include.oms.operators.selection import LARGEST_ID, Order, Place, Selection, select_requests
 from include.oms.slices.claim import SliceRef, claim_slices
 from include.oms.slices.early_wake import work_due_in
 from include.oms.slices.hold import open_slice
@@ -97,7 +97,7 @@ async def _claim(connections: Connections, job: Job) -> SliceRef:
     return claim.slices[0]
 
 
-def _hold(job: Job, held: str, renewal: str) -> Probe:
+def _slice(job: Job, held: str, renewal: str) -> Probe:
     """Read a slice as its worker does, and renew the lease."""
 
     async def before(connections: Connections) -> None:
@@ -143,14 +143,32 @@ def _due(job: Job) -> Work:
     return lambda connections: work_due_in(connections.jobs, job, settings().max_slices)
 
 
-def _select(number: int, **fields: Any) -> Work:
+def _select(number: int, order: Order = Order.NEWEST, **fields: Any) -> Work:
     selection = Selection(**fields)
 
     async def work(connections: Connections) -> None:
-        found = await select_requests(connections.jobs, selection, limit=50)
+        found = await select_requests(connections.jobs, selection, limit=50, place=Place(order))
         assert len(found) == number, f"{len(found)} for {fields}"
 
     return work
+
+
+def _read(name: str, expected: int, /, **values: Any) -> Work:
+    """Read by a statement of the console, and check the number of rows."""
+
+    async def work(connections: Connections) -> None:
+        found = await database.rows(connections.jobs, name, **values)
+        assert len(found) == expected, f"{len(found)} of {name}"
+
+    return work
+
+
+async def _hold(connections: Connections) -> None:
+    values = {"source_system": None, "document_type": None, "document_name": None, "until": None}
+    conditions = '{"metadata_key": "CUSTOMER_ID", "metadata_value": "7"}'
+    await database.rows(
+        connections.jobs, "hold_matching", conditions=conditions, reason="bench", actor="bench", **values
+    )
 
 
 def _new(correlation_id: str) -> NewRequest:
@@ -176,10 +194,22 @@ PROBES = (
     Probe("search: by metadata that many have", _select(50, metadata=(("FOOTER_ID", "2"),))),
     Probe("search: by category of the last error", _select(50, category="PROCESSING_ERROR")),
     Probe("search: by Thunderhead's id", _select(1, batch_id=50_001)),
+    Probe("search: oldest first", _select(50, Order.OLDEST)),
+    Probe("search: last ended first", _select(50, Order.ENDED)),
+    Probe("search: of a run", _select(14, run_id=7)),
+    Probe("search: what a text is", _read("what_is_it", 1, text="H-5000", number=None)),
+    Probe("search: what begins with digits", _read("what_begins_with", 20, text="50", digits=50, limit=20)),
+    Probe("search: what begins with a text", _read("what_begins_with", 20, text="H-50", digits=None, limit=20)),
+    Probe("dashboard: requests by state", _read("stock", 9)),
+    Probe("dashboard: red requests by error", _read("red_by_category", 1)),
+    Probe("failures in groups", _read("failures", 1, with_text=True)),
+    Probe("page of runs", _read("runs", 50, before=LARGEST_ID, open_only=False, limit=50)),
+    Probe("holds, of 500 queued by metadata", _read("holds", 1), _hold),
     Probe("claim of document_processing, 500 due", lambda it: _claim(it, Job.PROCESSING)),
+    Probe("claim of document_processing, 500 due, under a hold", lambda it: _claim(it, Job.PROCESSING), _hold),
     Probe("claim of document_monitoring, 500 due", lambda it: _claim(it, Job.MONITORING)),
-    _hold(Job.PROCESSING, "held_requests", "renew_request_leases"),
-    _hold(Job.MONITORING, "held_batches", "renew_batch_leases"),
+    _slice(Job.PROCESSING, "held_requests", "renew_request_leases"),
+    _slice(Job.MONITORING, "held_batches", "renew_batch_leases"),
     Probe(f"end of {ENDED_TOGETHER} requests", _end),
     Probe(f"outbox, {LIVE['live_outbox']} waiting", _take_events),
     Probe("intake: one request stored", lambda it: _accept(it, 1)),
