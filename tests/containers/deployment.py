@@ -198,8 +198,8 @@ class Deployment:
 
     def _last_words(self) -> str:
         """What those that are not well have said."""
-        with_state = self.compose("ps", "--all", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()
-        bad = {line.split()[0] for line in with_state if not line.endswith("running healthy")}
-        bad -= {"oms-roles", "oms-migrations"}
+        form = "{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}"
+        with_state = self.compose("ps", "--all", "--format", form).splitlines()
+        bad = {line.split()[0] for line in with_state if not re.search(r" running healthy 0$| exited +0$", line)}
         said = [self.compose("logs", "--no-color", "--tail", "15", name) for name in sorted(bad)]
         return "\n" + "\n".join(line[:200] for text in said for line in text.splitlines())[-9000:]

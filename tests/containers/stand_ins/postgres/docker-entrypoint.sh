@@ -1,7 +1,7 @@
 #!/bin/bash
 # The first start as the official image has it: a cluster, a password, the scripts by a server that nobody else reaches.
 set -euo pipefail
-if [ ! -s "$PGDATA/PG_VERSION" ]; then
+if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
     mkdir -p "$PGDATA"
     initdb --username=postgres --pwfile=<(echo "$POSTGRES_PASSWORD") --auth-local=trust --auth-host=scram-sha-256
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
