@@ -22,10 +22,10 @@ from include.local.settings import LocalSettings
 @pytest.fixture(scope="module")
 def known() -> dict[str, set[str]]:
     """Airflow's own list of sections and options, read without importing Airflow."""
-    spec = find_spec("airflow.config_templates")
+    spec = find_spec("airflow")
     assert spec is not None
     assert spec.origin is not None
-    sections = yaml.load((Path(spec.origin).parent / "config.yml").read_text(), yaml.CSafeLoader)
+    sections = yaml.load((Path(spec.origin).parent / "config_templates" / "config.yml").read_text(), yaml.CSafeLoader)
     return {name: set(section["options"]) for name, section in sections.items()}
 
 

@@ -105,12 +105,6 @@ def test_each_part_connects_with_a_role_of_its_own(local_settings: LocalSettings
     assert len({addresses.database_url, *addresses.role_urls.values()}) == 6
 
 
-def test_a_database_elsewhere_has_roles_of_its_own(monkeypatch: pytest.MonkeyPatch, secrets: Secrets) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_OMS_DB", "postgresql://me:mine@db.example:5432/oms")
-    addresses = find_addresses(LocalSettings(), secrets)
-    assert {addresses.database_url_of(role) for role in secrets.database_role_passwords} == {addresses.database_url}
-
-
 def test_secrets_of_an_earlier_release_are_completed_once(tmp_path: Path) -> None:
     file = tmp_path / "secrets.json"
     file.write_text(Secrets(fernet_key="kept").model_dump_json(exclude={"database_role_passwords"}))

@@ -43,14 +43,14 @@ def texts(value: Any) -> Iterator[str]:
         yield value
 
 
-@given(st.recursive(printable, lambda inner: st.lists(inner) | st.dictionaries(printable, inner), max_leaves=30))
+@given(st.recursive(printable, lambda inner: st.lists(inner) | st.dictionaries(printable, inner), max_leaves=12))
 def test_no_text_is_lost_on_the_way_through_the_xml(content: Any) -> None:
     read = parse(xml_of({"all": content})).child("content")
     assert read is not None
     assert [leaf.text for leaf in read.leaves()] == list(texts(content))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(any_json)
 def test_any_content_becomes_a_letter(tmp_path: Path, content: Any) -> None:
     load_fonts()

@@ -1,4 +1,4 @@
-"""What the environment's connections replace, and where everything is then."""
+"""What the environment's connections replace, and where everything is then. Airflow reads the connections."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from include.local.part import LocalError
 from include.local.secrets import Secrets
 from include.local.settings import LocalSettings
 from include.local.system import System
+from tests.local_settings import local_settings, nobodys_environment, secrets
+
+__all__ = ["local_settings", "nobodys_environment", "secrets"]
+pytestmark = pytest.mark.usefixtures("nobodys_environment")
 
 
 def test_without_a_connection_given_everything_is_on_this_machine(
@@ -119,3 +123,9 @@ def test_a_given_connection_takes_the_place_of_a_part(
     whole = {part.name for part in System(LocalSettings(var_dir=tmp_path)).parts}
     monkeypatch.setenv(connection, '{"conn_type": "http", "host": "http://x.example"}')
     assert whole - {part.name for part in System(LocalSettings(var_dir=tmp_path)).parts} == {part}
+
+
+def test_a_database_elsewhere_has_roles_of_its_own(monkeypatch: pytest.MonkeyPatch, secrets: Secrets) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OMS_DB", "postgresql://me:mine@db.example:5432/oms")
+    addresses = find_addresses(LocalSettings(), secrets)
+    assert {addresses.database_url_of(role) for role in secrets.database_role_passwords} == {addresses.database_url}
