@@ -55,5 +55,6 @@ def test_axe_has_nothing_against_a_page(browser: Pages, path: str, width: int, t
         browser.see(".try-out button").click()
         browser.see(".execute")
         found += browser.violations()
+    assert browser.script("return document.documentElement.scrollWidth") <= width, "nothing is wider than the window"
     browser.photograph(f"intake-{path.replace('/', '-')}{theme}-{width}")
     assert sorted(set(found)) == []
