@@ -31,7 +31,7 @@ from include.oms.words.model import Job
 QUICK: dict[str, Any] = {
     "settling_seconds": 0.4,
     "submit_timeout_seconds": 0.3,
-    "poll_timeout_seconds": 0.3,
+    "poll_timeout_seconds": 0.6,  # a busy machine stops for a moment
     "lease_seconds": 4.0,
     "statement_timeout_seconds": 3.0,
     "backoff_base_seconds": 0.01,

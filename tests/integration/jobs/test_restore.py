@@ -37,11 +37,13 @@ async def restored(oms: Oms, file: Path, server_url: str) -> AsyncIterator[Oms]:
     """The system on a new database out of the back-up, beside the same Thunderhead."""
     create_database(server_url, "restored", template="template0")
     url = database_url(server_url, "restored")
-    run("pg_restore", "--dbname", url, "--exit-on-error", "--no-owner", str(file))
-    async with await database.connect(url, oms.settings, application_name="test") as connection:
-        yield replace(oms, connection=connection, url=url, runs=1000)
-    async with await database.connect(server_url, oms.settings, application_name="test") as connection:
-        await connection.execute("DROP DATABASE restored WITH (FORCE)")
+    try:
+        run("pg_restore", "--dbname", url, "--exit-on-error", "--no-owner", str(file))
+        async with await database.connect(url, oms.settings, application_name="test") as connection:
+            yield replace(oms, connection=connection, url=url, runs=1000)
+    finally:
+        async with await database.connect(server_url, oms.settings, application_name="test") as connection:
+            await connection.execute("DROP DATABASE restored WITH (FORCE)")
 
 
 @dataclass
