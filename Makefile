@@ -62,7 +62,7 @@ containers: .venv/.dev ## Run the deployment on containers, break it, compare al
 test: .venv/.dev ## Run all tests: unit, integration, one through a real scheduler.
 	$(PYTHON) -m pytest tests/unit -n 2 --dist loadfile
 	$(PYTHON) -m pytest tests/integration -n 2
-	$(PYTHON) -m pytest tests/e2e -n 2 --dist loadfile
+	$(PYTHON) -m pytest tests/e2e
 
 # Every way of opening, claiming, watching, accepting and erasing; the rest of the SQL is in test_indexes.py.
 DATABASE_TESTS := tests/integration/database tests/integration/test_indexes.py tests/integration/intake/test_idempotency.py \
