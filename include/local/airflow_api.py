@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -61,16 +62,12 @@ class AirflowApi:
 
     def set_paused(self, dag_ids: Iterable[str], paused: bool) -> None:
         """Pause or resume DAGs and check the result. Raises LocalError if Airflow refuses."""
-        try:
-            with self._client() as client:
-                for dag_id in dag_ids:
-                    dag = client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status().json()
-                    if not paused:  # reparse its file, so that it gets its watcher back at once
-                        client.put(f"/api/v2/parseDagFile/{dag['file_token']}").raise_for_status()
-                states = {dag_id: self._dags(client).get(dag_id, {}).get("is_paused") for dag_id in dag_ids}
-        except httpx.HTTPError as error:
-            why = str(error).splitlines()[0]
-            raise LocalError(f"Airflow at {self._url} does not do that: {why}. Is the system up?") from error
+        with self._calling("do that") as client:
+            for dag_id in dag_ids:
+                dag = client.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": paused}).raise_for_status().json()
+                if not paused:  # reparse its file, so that it gets its watcher back at once
+                    client.put(f"/api/v2/parseDagFile/{dag['file_token']}").raise_for_status()
+            states = {dag_id: self._dags(client).get(dag_id, {}).get("is_paused") for dag_id in dag_ids}
         if set(states.values()) != {paused}:
             raise LocalError(f"Airflow did not change what is paused: {states}")
 
@@ -78,16 +75,13 @@ class AirflowApi:
         """Start a run, wait for its end, return its state. Raises LocalError if it does not end in time."""
         runs = f"/api/v2/dags/{dag_id}/dagRuns"
         deadline = time.monotonic() + patience_seconds
-        try:
-            with self._client() as client:
-                started = client.post(runs, json={"logical_date": None}).raise_for_status().json()
-                while time.monotonic() < deadline:
-                    run = client.get(f"{runs}/{started['dag_run_id']}").raise_for_status().json()
-                    if run["state"] in ("success", "failed"):
-                        return str(run["state"])
-                    time.sleep(LOOK_SECONDS)
-        except httpx.HTTPError as error:
-            raise LocalError(f"Airflow does not run {dag_id}: {str(error).splitlines()[0]}") from error
+        with self._calling(f"run {dag_id}") as client:
+            started = client.post(runs, json={"logical_date": None}).raise_for_status().json()
+            while time.monotonic() < deadline:
+                run = client.get(f"{runs}/{started['dag_run_id']}").raise_for_status().json()
+                if run["state"] in ("success", "failed"):
+                    return str(run["state"])
+                time.sleep(LOOK_SECONDS)
         raise LocalError(f"A run of {dag_id} has not ended after {patience_seconds:.0f} s.")
 
     def check_dags(self, files: Iterable[str]) -> None:
@@ -96,10 +90,10 @@ class AirflowApi:
         A file may make no DAG, or several: whatever it is, both jobs run without it.
         """
         try:
-            with self._client() as client:
+            with self._calling("say what it has read") as client:
                 dags, broken = self._dags(client), self._import_errors(client)
-        except (httpx.HTTPError, KeyError, ValueError) as error:
-            raise NotReady(f"Airflow's API does not answer yet: {error}") from error
+        except LocalError as error:
+            raise NotReady(str(error)) from error
         unread = set(files) - {dag["relative_fileloc"] for dag in dags.values()} - {it["filename"] for it in broken}
         if not set(JOBS) <= dags.keys():
             if broken and not unread:
@@ -110,13 +104,16 @@ class AirflowApi:
             raise NotReady(f"Airflow has not read these files yet: {', '.join(sorted(unread))}")
 
     def dag_ids(self) -> list[str]:
-        """Every DAG that Airflow knows."""
-        with self._client() as client:
+        """Every DAG that Airflow knows. Raises LocalError if it does not answer."""
+        with self._calling("say which DAGs it has") as client:
             return list(self._dags(client))
 
     def complaints(self, files: Iterable[str] = ()) -> list[str]:
-        """The reasons why DAGs do not run: files that cannot be read or make none, and jobs that are paused."""
-        with self._client() as client:
+        """The reasons why DAGs do not run: files that cannot be read or make none, and jobs that are paused.
+
+        Raises LocalError if Airflow does not answer.
+        """
+        with self._calling("say what it has read") as client:
             errors, dags = self._import_errors(client), self._dags(client)
         read = {dag["relative_fileloc"] for dag in dags.values()} | {it["filename"] for it in errors}
         return [
@@ -135,6 +132,16 @@ class AirflowApi:
         """Every DAG that Airflow knows, by its id."""
         answer = client.get("/api/v2/dags", params={"limit": 100}).raise_for_status()
         return {dag["dag_id"]: dag for dag in answer.json()["dags"]}
+
+    @contextmanager
+    def _calling(self, what: str) -> Iterator[httpx.Client]:
+        """Calls to Airflow. Whatever goes wrong with one is a LocalError: Airflow does not do ``what``."""
+        try:
+            with self._client() as client:
+                yield client
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            why = str(error).partition("\n")[0] or type(error).__name__
+            raise LocalError(f"Airflow at {self._url} does not {what}: {why}. Is the system up?") from error
 
     def _client(self) -> httpx.Client:
         login = {"username": "admin", "password": self._secrets.airflow_passwords["admin"]}

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from include.local.airflow import files_with_dags
 from include.local.airflow_api import AirflowApi, airflow_url
+from include.local.part import LocalError
 from include.local.stream import Line
 from include.local.system import System
 
@@ -48,8 +49,12 @@ def show_addresses(system: System) -> None:
 
 
 def show_complaints(system: System) -> None:
-    """Print the reasons why DAGs do not run."""
-    for complaint in AirflowApi(system.settings, system.secrets).complaints(files_with_dags()):
+    """Print the reasons why DAGs do not run. A busy Airflow that does not tell them is no reason to stop."""
+    try:
+        found = AirflowApi(system.settings, system.secrets).complaints(files_with_dags())
+    except LocalError as error:
+        found = [str(error)]
+    for complaint in found:
         say(f"! {complaint}")
 
 

@@ -14,9 +14,11 @@ import yaml
 
 from include.local.airflow import airflow_home, configuration, files_with_dags, write_airflow_home
 from include.local.airflow_api import JOBS, AirflowApi
-from include.local.part import NotReady
+from include.local.console import show_complaints
+from include.local.part import LocalError, NotReady
 from include.local.secrets import Secrets
 from include.local.settings import LocalSettings
+from include.local.system import System
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +100,18 @@ def test_a_file_that_cannot_be_read_is_told_of(
     api = AirflowApi(local_settings, secrets)
     api.check_dags({"odd.py"})
     assert api.complaints({"odd.py"}) == ["odd.py cannot be read: SyntaxError: invalid syntax"]
+
+
+def test_an_airflow_that_is_too_busy_to_answer_ends_nothing(
+    local_settings: LocalSettings, secrets: Secrets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_late(url: str, **_: Any) -> None:
+        raise httpx.ReadTimeout("timed out", request=httpx.Request("POST", url))
+
+    monkeypatch.setattr(httpx, "post", too_late)
+    show_complaints(System(local_settings))
+    assert "does not say what it has read: timed out" in capsys.readouterr().out
+    with pytest.raises(LocalError, match="does not do that: timed out"):
+        AirflowApi(local_settings, secrets).set_paused(JOBS, True)
+    with pytest.raises(LocalError, match="does not say which DAGs it has"):
+        AirflowApi(local_settings, secrets).dag_ids()
