@@ -21,6 +21,7 @@ Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
 Days = Annotated[int, Field(gt=1, le=36_500)]  # a hundred years: the same
 Count = Annotated[int, Field(gt=0, le=1_000_000)]
+Quota = Annotated[int, Field(gt=0, le=10**15)]
 Schedule = Annotated[str, AfterValidator(checked_schedule)]
 EVERY_TEN_MINUTES = "*/10 * * * *"
 EVERY_MINUTE = "* * * * *"
@@ -67,20 +68,16 @@ class Settings(BaseSettings):
         description="Age up to which cached reference data is used while the API is out of reach.",
     )
 
-    quota_open_requests: int = Field(
+    quota_open_requests: Quota = Field(
         default=1_000_000,
-        gt=0,
-        le=10**15,
         description="Most open requests of a source system that has no quotas in the reference data.",
     )
-    quota_requests_an_hour: int = Field(
+    quota_requests_an_hour: Quota = Field(
         default=5_000_000,
-        gt=0,
-        le=10**15,
         description="Most requests that such a source system may hand in in an hour.",
     )
-    quota_bytes_an_hour: int = Field(
-        default=50_000_000_000, gt=0, le=10**15, description="Most bytes of content that it may hand in in an hour."
+    quota_bytes_an_hour: Quota = Field(
+        default=50_000_000_000, description="Most bytes of content that it may hand in in an hour."
     )
 
     thunderhead_url: str = Field(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.errors import QueryCanceled
@@ -56,13 +55,11 @@ async def erase_content(connection: AsyncConnection[DictRow], settings: Settings
     what the kit's jobs keep. Requests that an earlier release erased without those texts are erased again, once.
     """
     erased, chunks = 0, Chunks(chunk)
-    while await chunks.run(partial(_reopened, connection)):
-        pass
+    await _to_the_end(connection, chunks, "reopen_erasures")
     for row in await database.rows(connection, "document_types_with_content"):
         document_type = row["document_type"]
-        erase = partial(_erased, connection, document_type, retention_days(document_type, settings))
-        while number := await chunks.run(erase):
-            erased += number
+        days = retention_days(document_type, settings)
+        erased += await _to_the_end(connection, chunks, "erase_content", document_type=document_type, days=days)
     return erased
 
 
@@ -71,23 +68,13 @@ def retention_days(document_type: str, settings: Settings) -> int:
     return settings.retention_days_by_document_type.get(document_type, settings.retention_days)
 
 
-async def _reopened(connection: AsyncConnection[DictRow], limit: int) -> int:
-    (row,) = await database.rows(connection, "reopen_erasures", limit=limit)
-    return int(row["number"])
-
-
-async def _erased(connection: AsyncConnection[DictRow], document_type: str, days: int, limit: int) -> int:
-    (row,) = await database.rows(connection, "erase_content", document_type=document_type, days=days, limit=limit)
-    return int(row["number"])
-
-
 async def prune_requests(connection: AsyncConnection[DictRow], settings: Settings, *, chunk: int = CHUNK) -> int:
     """Delete requests that ended long ago and were erased, then their runs. Return the number of requests.
 
     After that, a client may use the same correlation id for a new request.
     """
-    pruned = await _prune_all(connection, "prune_requests", settings.replay_days, chunk)
-    await _prune_all(connection, "prune_runs", settings.replay_days, chunk)
+    pruned = await _to_the_end(connection, Chunks(chunk), "prune_requests", days=settings.replay_days)
+    await _to_the_end(connection, Chunks(chunk), "prune_runs", days=settings.replay_days)
     return pruned
 
 
@@ -124,16 +111,17 @@ async def prune_slices(connection: AsyncConnection[DictRow], settings: Settings,
     return await _prune(connection, "prune_slices", settings.airflow_history_days + 1, chunk)
 
 
-async def _prune_all(connection: AsyncConnection[DictRow], name: str, days: int, chunk: int) -> int:
-    pruned, chunks = 0, Chunks(chunk)
+async def _to_the_end(connection: AsyncConnection[DictRow], chunks: Chunks, name: str, **values: Any) -> int:
+    """Run the query, a chunk at a time, until it finds nothing more. Return the sum of its numbers."""
+    total = 0
 
-    async def prune(limit: int) -> int:
-        (row,) = await database.rows(connection, name, days=days, limit=limit)
+    async def step(limit: int) -> int:
+        (row,) = await database.rows(connection, name, limit=limit, **values)
         return int(row["number"])
 
-    while number := await chunks.run(prune):
-        pruned += number
-    return pruned
+    while number := await chunks.run(step):
+        total += number
+    return total
 
 
 async def _prune(connection: AsyncConnection[DictRow], name: str, days: int, chunk: int) -> int:
