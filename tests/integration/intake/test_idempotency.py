@@ -11,16 +11,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.integration.intake.conftest import ReferenceDataServer, a_request
+from tests.integration.intake.conftest import ReferenceDataServer, a_request, warm
 
 PATH = "/v1/document-requests"
 CLIENTS = 64
 
 
 @pytest.fixture
-def patient_intake(make_intake: Callable[..., Flask], intake_settings: Any) -> Flask:
+def patient_intake(make_intake: Callable[..., Flask], intake_settings: Any, token: Callable[..., str]) -> Flask:
     """64 callers share 8 connections: on a busy machine that may take a while."""
-    return make_intake(intake_settings.model_copy(update={"intake_pool_timeout_seconds": 20}))
+    return warm(make_intake(intake_settings.model_copy(update={"intake_pool_timeout_seconds": 20})), token())
 
 
 def fire(intake: Flask, token: str, calls: list[tuple[str, Any]]) -> list[Any]:

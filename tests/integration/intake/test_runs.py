@@ -10,12 +10,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 import include
 from oms_intake.settings import IntakeSettings
-from tests.integration.intake.conftest import a_request, count_rows
+from tests.integration.intake.conftest import a_request, count_rows, warm
 
 PATH, RUNS = "/v1/document-requests", "/v1/runs"
 EVENT = json.loads((Path(include.__path__[0]) / "contracts/run-completed-event.schema.json").read_text())
@@ -225,8 +226,13 @@ def test_without_proofs_all_of_a_held_run_waits(cibt: FlaskClient, db: psycopg.C
 
 
 def test_calls_at_the_same_time_bring_as_many_proofs_as_were_asked_for(
-    client_of: Callable[..., FlaskClient], cibt: FlaskClient, db: psycopg.Connection[Any]
+    client_of: Callable[..., FlaskClient],
+    cibt: FlaskClient,
+    db: psycopg.Connection[Any],
+    intake: Flask,
+    token: Callable[..., str],
 ) -> None:
+    warm(intake, token())
     run_id = opened(cibt, expected=40, hold=True, proofs=5)
     with ThreadPoolExecutor(4) as threads:
         calls = [threads.submit(send, client_of(), run_id, *(f"{n}-{m}" for m in range(10))) for n in range(4)]
