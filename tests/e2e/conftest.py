@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from include.local.settings import LocalSettings
 from include.local.system import System
+from include.oms.testing.folders import memory_folder
 from include.oms.testing.kafka import free_port
 
 T = TypeVar("T")
@@ -151,7 +152,7 @@ def client() -> Iterator[Client]:
 @contextmanager
 def running(**settings: Any) -> Iterator[Client]:
     """A system of its own, under these settings (``early_wake=False``)."""
-    with tempfile.TemporaryDirectory(prefix="oms-e2e-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="oms-e2e-", dir=memory_folder(), ignore_cleanup_errors=True) as folder:
         ports = {f"{part}_port": free_port() for part in PARTS}
         with System(LocalSettings(var_dir=Path(folder) / "var", **ports, **settings)) as system:
             env = system.env

