@@ -64,9 +64,10 @@ test: .venv/.dev ## Run all tests: unit, integration, one through a real schedul
 	$(PYTHON) -m pytest tests/integration -n 2
 	$(PYTHON) -m pytest tests/e2e
 
-# Every way of opening, claiming, watching, accepting and erasing; the rest of the SQL is in test_indexes.py.
+# Every way of opening, claiming, watching, accepting and erasing; the rest of the SQL is in test_indexes.py. What only
+# Airflow and a broker are asked is left out.
 DATABASE_TESTS := tests/integration/database tests/integration/test_indexes.py tests/integration/intake/test_idempotency.py \
-	$(addprefix tests/integration/jobs/test_,watching.py claims.py a_requests_life.py housekeeping.py personal_data.py)
+	$(addprefix tests/integration/jobs/test_,watching.py claims.py a_requests_life.py housekeeping.py personal_data.py) -k 'not airflow_learns'
 POSTGRES_15 := /usr/lib/postgresql/15/bin
 test-database: .venv/.dev ## Run the tests of the database on the oldest PostgreSQL promised, and through pgbouncer.
 	@if [ -x $(POSTGRES_15)/postgres ]; then OMS_TEST_POSTGRES=$(POSTGRES_15) $(PYTHON) -m pytest -q -n 2 $(DATABASE_TESTS); \
