@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def _reached(app: Path) -> Iterator[tuple[Path, str]]:
     seen = set(waiting)
     while waiting:
         file = waiting.pop()
-        for module in _imports(file):
+        for module in _imports(file.read_text()):
             found = _file_of(module, app)
             if found and found not in seen:
                 seen.add(found)
@@ -67,15 +68,18 @@ def _reached(app: Path) -> Iterator[tuple[Path, str]]:
                 yield file, module
 
 
-def _imports(file: Path) -> Iterator[str]:
+@cache
+def _imports(source: str) -> tuple[str, ...]:
     """Every module that it imports by its whole name, and whatever may be one: ``from package import module``."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (it.name for it in node.names)
+            found += (it.name for it in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
+            found.append(node.module)
             if node.module.partition(".")[0] in OURS:
-                yield from (f"{node.module}.{it.name}" for it in node.names)
+                found += (f"{node.module}.{it.name}" for it in node.names)
+    return tuple(found)
 
 
 def _file_of(module: str, app: Path) -> Path | None:
