@@ -17,7 +17,9 @@ HISTORY = {
     "thunderhead_batches", "batch_payloads", "final_events",
     "archived_documents",
     "job_items",
+    "operator_actions", "bulk_operation_answers", "reference_data_history",
 }  # fmt: skip
+WORK = {"slices", "runs", "bulk_operations"}  # grow, too, but housekeeping may read all of it
 PARTIAL = "SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL"
 # With these, PostgreSQL may also choose to look through a table; what it finds at first by an index decides.
 BY_CHOICE = {
@@ -50,10 +52,10 @@ def numbered(text: str) -> str:
     return re.sub(r"%\((\w+)\)[sb]", lambda match: f"${names.index(match[1]) + 1}", text).replace("%%", "%")
 
 
-def looked_through(db: psycopg.Connection, text: str) -> set[str]:
-    """The tables of history that a query looks through."""
+def looked_through(db: psycopg.Connection, text: str, tables: set[str] = HISTORY) -> set[str]:
+    """Those of these tables that a query looks through."""
     partial = {name for (name,) in db.execute(PARTIAL)}
-    return HISTORY & {node.get("Relation Name") for node in nodes(plan_of(db, text)) if looks_at_all(node, partial)}
+    return tables & {node.get("Relation Name") for node in nodes(plan_of(db, text)) if looks_at_all(node, partial)}
 
 
 def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:
@@ -65,6 +67,44 @@ def looks_at_all(node: dict[str, Any], partial: set[str]) -> bool:
 def test_rows_are_found_by_an_index(db: psycopg.Connection) -> None:
     scanned = {name: looked_through(db, QUERIES[name]) for name in sorted(QUERIES.keys() - BY_CHOICE)}
     assert {name: tables for name, tables in scanned.items() if tables} == {}
+
+
+def test_no_statement_of_the_console_looks_through_the_work(db: psycopg.Connection) -> None:
+    names = load("include.oms.operators").keys() - BY_CHOICE
+    scanned = {name: looked_through(db, QUERIES[name], WORK) for name in sorted(names)}
+    assert len(scanned) > 50
+    assert {name: tables for name, tables in scanned.items() if tables} == {}
+
+
+HOURS = 20_000
+FEW = 3_000  # rows; the ids of actions are cut with a margin
+ASKED = [
+    {"until": "15000 hours"}, {"since": "10 hours"}, {"since": "15002 hours", "until": "15000 hours"},
+    {"until": "15000 hours", "actor": "airflow:bob"}, {"since": "10 hours", "action": "look"}, {"actor": "airflow:eve"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_actions_of_a_time_are_found_without_those_before_and_since(
+    db: psycopg.Connection, asked: dict[str, str]
+) -> None:
+    db.execute(
+        """INSERT INTO operator_actions (at, actor, door, action)
+           SELECT now() - n * interval '1 hour', (ARRAY['airflow:ada', 'airflow:bob'])[1 + n %% 2], 'console', 'look'
+           FROM generate_series(%s, 1, -1) n""",
+        [HOURS],
+    )
+    db.execute("ANALYZE operator_actions")
+    (now,) = db.execute("SELECT now()").fetchone() or (None,)
+    names = ("actor", "action", "request_id", "since", "until")
+    values: dict[str, Any] = dict.fromkeys(names) | {"before_id": 2**63 - 1, "limit": 100} | asked
+    for name in ("since", "until"):
+        if values[name]:
+            (values[name],) = db.execute("SELECT %s - %s::interval", [now, values[name]]).fetchone() or (None,)
+    text = f"EXPLAIN (ANALYZE, FORMAT JSON) {QUERIES['operator_actions']}"
+    (explained,) = db.execute(text, values).fetchone() or ("",)
+    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes(explained[0]["Plan"])]
+    assert sum(read) < FEW, explained
 
 
 def test_last_error_costs_what_its_statement_costs(db: psycopg.Connection) -> None:

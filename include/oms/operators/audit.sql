@@ -14,6 +14,9 @@ WHERE action_id < %(before_id)s::bigint
   AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
   AND (%(action)s::text IS NULL OR action = %(action)s::text)
   AND (%(request_id)s::bigint IS NULL OR request_id = %(request_id)s::bigint)
-  AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz)
-  AND (%(until)s::timestamptz IS NULL OR at < %(until)s::timestamptz)
+  -- Ids grow with time, except for actions that are kept at the same moment. So the action next to a time limits the ids.
+  AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz AND action_id >= (
+      SELECT action_id - 1000 FROM operator_actions WHERE at >= %(since)s::timestamptz ORDER BY at LIMIT 1))
+  AND (%(until)s::timestamptz IS NULL OR at < %(until)s::timestamptz AND action_id <= (
+      SELECT action_id + 1000 FROM operator_actions WHERE at < %(until)s::timestamptz ORDER BY at DESC LIMIT 1))
 ORDER BY action_id DESC LIMIT %(limit)s;
