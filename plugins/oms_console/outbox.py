@@ -17,7 +17,7 @@ RELEASED_AT_ONCE = 1000  # a transaction each
 
 router = APIRouter(dependencies=READ)
 
-Text = Annotated[str, Field(max_length=1000, pattern="^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=1000)]
 
 
 class Group(BaseModel):

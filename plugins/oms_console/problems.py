@@ -32,6 +32,12 @@ async def _invalid(_request: Request, error: Any) -> Response:
     return problem(422, said, errors=faults[:20])
 
 
+async def _odd_value(_request: Request, error: Any) -> Response:
+    """A text with a NUL, a time or a number beyond what PostgreSQL has: it matches nothing, and cannot be kept."""
+    log.warning("the OMS Database does not take a value: %s", type(error).__name__)
+    return problem(422, "A value holds a character, a time or a number that the OMS Database does not take.")
+
+
 async def _database_away(_request: Request, error: Any) -> Response:
     log.warning("the OMS Database does not answer: %s", type(error).__name__)
     return problem(
@@ -49,4 +55,5 @@ HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, An
     RequestValidationError: _invalid,
     psycopg.errors.QueryCanceled: _too_slow,
     psycopg.OperationalError: _database_away,
+    psycopg.DataError: _odd_value,
 }

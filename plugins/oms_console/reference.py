@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, HTTPException, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from include.oms.base import database
 from plugins.oms_console.audit import audit
@@ -25,7 +25,18 @@ router = APIRouter(dependencies=READ)
 
 MEDIA_TYPES = ("application/json", "application/problem+json")
 Kind = Literal["reference-data", "document-configurations", "document-schemas", "source-system-quotas"]
-Row = Annotated[dict[str, Any], Body()]
+
+
+def _in_json(row: dict[str, Any]) -> dict[str, Any]:
+    """The row, if it can be passed on. Raises ValueError for NaN, a lone surrogate, or too many lists in lists."""
+    try:
+        json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("holds what JSON in UTF-8 cannot hold") from error
+    return row
+
+
+Row = Annotated[dict[str, Any], AfterValidator(_in_json)]
 
 CHOSEN_FROM: dict[str, dict[str, str]] = {
     "document-configurations": {"footerId": "FOOTER_ID", "appDocSpec": "APP_DOC_SPEC", "code": "DOC_CONFIG_CODE"},
@@ -44,13 +55,13 @@ class Seen(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seen: dict[str, Any]
+    seen: Row
 
 
 class Changed(Seen):
     """The new content of the row."""
 
-    row: dict[str, Any]
+    row: Row
 
 
 @router.get("/reference/{kind}")
@@ -72,7 +83,7 @@ async def history(kind: Kind, row_id: int, db: Db) -> list[dict[str, Any]]:
 
 
 @router.post("/reference/{kind}", dependencies=EDIT)
-async def add(kind: Kind, row: Row, user: GetUserDep) -> Response:
+async def add(kind: Kind, row: Annotated[Row, Body()], user: GetUserDep) -> Response:
     """A new row."""
     await _check(kind, row)
     return await _changed(user, "POST", kind, row)

@@ -16,8 +16,8 @@ MOST_SHOWN = 500  # of all groups together, those that a clear drives first
 MAPPED_TASKS = {Job.PROCESSING: "process_slice", Job.MONITORING: "poll_slice"}
 
 NOTHING: dict[str, Any] = {
-    "job": None, "slices": [], "requests": [], "in_all": 0, "to_clear": 0, "slices_to_clear": 0, "elsewhere": 0,
-    "clearing": [],
+    "job": None, "slices": [], "requests": [], "sums": [], "in_all": 0, "to_clear": 0, "slices_to_clear": 0,
+    "elsewhere": 0, "clearing": [],
 }  # fmt: skip
 
 router = APIRouter(dependencies=READ)
@@ -34,8 +34,11 @@ async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_ind
     if dag_id in set(Job) and task_id and not _is_placeholder(task_id) and task_id != MAPPED_TASKS[Job(dag_id)]:
         return NOTHING | {"job": dag_id}
     ids = [row["slice_id"] for row in found]
-    mine = await database.rows(db, "requests_of_slices", slice_ids=ids, limit=MOST_SHOWN)
-    named = {row["request_id"]: {"slice_id": row["slice_id"], "group": row["group"]} for row in mine}
+    (mine,) = await database.rows(db, "requests_of_slices", slice_ids=ids, limit=MOST_SHOWN)
+    named = {row["request_id"]: row for row in mine["requests"]}
+    by_group: Counter[str] = Counter()
+    for row in mine["sums"]:
+        by_group[row["group"]] += row["number"]
     rows = {row["request_id"]: row for row in await database.rows(db, "list_requests", request_ids=list(named))}
     cleared = await database.rows(db, "what_clearing_does", slice_ids=ids)
     by_stage: Counter[str] = Counter()
@@ -45,10 +48,11 @@ async def slices(db: Db, dag_id: Word, run_id: Word, task_id: Word = "", map_ind
         "job": dag_id,
         "slices": found,
         "requests": [rows[request_id] | more for request_id, more in named.items()],
-        "in_all": mine[0]["in_all"] if mine else 0,
+        "sums": mine["sums"],
+        "in_all": by_group.total(),
         "to_clear": by_stage.total(),
         "slices_to_clear": len({row["slice_id"] for row in cleared}),
-        "elsewhere": next((row["in_group"] for row in mine if row["group"] == "elsewhere"), 0),
+        "elsewhere": by_group["elsewhere"],
         "clearing": [{"stage": stage, "number": number} for stage, number in sorted(by_stage.items())],
     }
 

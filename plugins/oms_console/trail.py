@@ -29,7 +29,7 @@ class TrailFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    actor: Annotated[str, Field(max_length=200, pattern="^[^\x00]*$")] | None = None
+    actor: Annotated[str, Field(max_length=200)] | None = None
     action: Annotated[str, Field(pattern="^[a-z_]{1,60}$")] | None = None
     request_id: Annotated[int, Field(gt=0, le=LARGEST_ID)] | None = None
     since: AwareDatetime | None = None

@@ -9,7 +9,7 @@ ORDER BY ordinal;
 
 -- requests_of_slices --
 -- The requests that these slices have worked, in three groups: those that a clear retriggers, those that ended red in
--- another slice, and all others.
+-- another slice, and all others. `requests` are the first of them, `sums` counts all by slice and error.
 WITH mine AS (
     SELECT request_id, max(slice_id) AS slice_id FROM (
         SELECT request_id, slice_id FROM request_timeline WHERE slice_id = ANY (%(slice_ids)s)
@@ -25,17 +25,23 @@ WITH mine AS (
 ), refused AS (
     SELECT request_id FROM job_items WHERE slice_id = ANY (%(slice_ids)s) AND refused_why IS NOT NULL
 ), sorted AS (
-    SELECT m.request_id, m.slice_id, r.status,
+    SELECT m.request_id, m.slice_id, r.status, e.category,
            CASE WHEN EXISTS (SELECT FROM refused f WHERE f.request_id = m.request_id) THEN 'clear'
                 WHEN r.status NOT IN ('FAILED', 'STOPPED') THEN 'other'
-                WHEN r.slice_id = ANY (%(slice_ids)s) AND r.resolved_at IS NULL AND (r.status = 'FAILED' OR 'CANCELLED' IS DISTINCT FROM (SELECT category FROM last_error(r.request_id))) THEN 'clear'
+                WHEN r.slice_id = ANY (%(slice_ids)s) AND r.resolved_at IS NULL AND (r.status = 'FAILED' OR e.category IS DISTINCT FROM 'CANCELLED') THEN 'clear'
                 ELSE 'elsewhere' END AS "group"
     FROM mine m JOIN document_requests r USING (request_id)
+    LEFT JOIN LATERAL last_error(r.request_id) e ON r.status IN ('FAILED', 'STOPPED')
 )
-SELECT request_id, slice_id, "group", count(*) OVER () AS in_all, count(*) OVER (PARTITION BY "group") AS in_group
-FROM sorted
-ORDER BY array_position('{clear,elsewhere,other}', "group"),
-         array_position('{FAILED,STOPPED,QUEUED,PROCESSING,COMPLETED}', status), request_id LIMIT %(limit)s;
+SELECT (SELECT coalesce(json_agg(listed), '[]') FROM (
+            SELECT request_id, slice_id, "group" FROM sorted
+            ORDER BY array_position('{clear,elsewhere,other}', "group"),
+                     array_position('{FAILED,STOPPED,QUEUED,PROCESSING,COMPLETED}', status), request_id
+            LIMIT %(limit)s) listed) AS requests,
+       (SELECT coalesce(json_agg(counted), '[]') FROM (
+            SELECT slice_id, "group", status, category, count(*) AS number FROM sorted
+            GROUP BY slice_id, "group", status, category
+            ORDER BY slice_id, number DESC, "group", status, category) counted) AS sums;
 
 -- what_clearing_does --
 -- The number of requests that a clear of these slices would retrigger, by the stage at which they ended. It selects as
@@ -280,17 +286,22 @@ FROM document_requests WHERE ended_at >= (SELECT at FROM origin) AND ended_at < 
 GROUP BY source_system, document_name ORDER BY number DESC, source_system, document_name LIMIT 20;
 
 -- quota_usage --
--- What each source system has used of its quotas, the closest to one of them first.
+-- What each source system has used of its quotas, the closest to one of them first. What is open is counted now: the
+-- intake counts it only while the source system calls. Without `hour`, nothing was handed in in this hour.
 SELECT * FROM (
-    SELECT u.source_system, u.open_requests,
+    SELECT u.source_system, o.open_requests,
            CASE WHEN u.hour > now() - interval '1 hour' THEN u.requests ELSE 0 END AS requests,
            CASE WHEN u.hour > now() - interval '1 hour' THEN u.bytes ELSE 0 END AS bytes,
            coalesce(q.most_open_requests, %(most_open_requests)s::bigint) AS most_open_requests,
            coalesce(q.most_requests_an_hour, %(most_requests_an_hour)s::bigint) AS most_requests_an_hour,
            coalesce(q.most_bytes_an_hour, %(most_bytes_an_hour)s::bigint) AS most_bytes_an_hour,
-           utc_text(u.counted_at) AS counted_at
+           CASE WHEN u.hour > now() - interval '1 hour' THEN utc_text(u.hour) END AS hour, utc_text(u.counted_at) AS counted_at
     FROM source_system_usage u LEFT JOIN source_system_quotas q
         ON q.source_system = u.source_system AND q.effect_from_dat <= CURRENT_DATE AND CURRENT_DATE < q.effect_to_dat
+    CROSS JOIN LATERAL (
+        SELECT (SELECT count(*) FROM document_requests r WHERE r.source_system = u.source_system AND r.status = 'QUEUED')
+             + (SELECT count(*) FROM document_requests r WHERE r.source_system = u.source_system AND r.status = 'PROCESSING')
+               AS open_requests) o
 ) used
 ORDER BY greatest(open_requests::float / most_open_requests, requests::float / most_requests_an_hour,
                   bytes::float / most_bytes_an_hour) DESC, source_system LIMIT 20;
@@ -327,8 +338,9 @@ SELECT 'set_aside', count(DISTINCT request_id), utc_text(min(set_aside_at)) FROM
 WHERE set_aside_at IS NOT NULL;
 
 -- red_by_category --
--- The requests that need a person (see stock), by their last error.
-SELECT r.status, r.stage, e.category, count(*) AS number, utc_text(min(r.ended_at)) AS oldest_at
+-- The requests that need a person (see stock), by their last error. `cause`, of those without an error, is what select_requests
+-- filters by.
+SELECT r.status, r.stage, e.category, CASE WHEN e.category IS NULL THEN md5('') END AS cause, count(*) AS number, utc_text(min(r.ended_at)) AS oldest_at
 FROM document_requests r
 LEFT JOIN LATERAL last_error(r.request_id) e ON true
 WHERE r.status IN ('FAILED', 'STOPPED') AND r.erased_at IS NULL AND r.resolved_at IS NULL

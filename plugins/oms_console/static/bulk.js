@@ -127,7 +127,7 @@ async function allOperations(page, me) {
       { head: "State", cell: state },
       { head: "Progress", cell: progress },
       { head: "Asked by", cell: who },
-      { head: "Why", cell: (/** @type {any} */ row) => row.reason },
+      { head: "Why", kind: "wrap", cell: (/** @type {any} */ row) => row.reason },
       me.may.act && { head: "", cell: (/** @type {any} */ row) => buttons(row, me, show) },
     ];
     const waits = shown.items.filter((/** @type {any} */ row) => row.state === "WAITING").length;

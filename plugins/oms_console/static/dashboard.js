@@ -10,8 +10,6 @@ import { table } from "./table.js";
 import { age, clock, instant } from "./times.js";
 import { SYSTEMS, number, plural } from "./words.js";
 
-/** The hash of no text: of a request without an error. */
-const NO_CAUSE = "d41d8cd98f00b204e9800998ecf8427e";
 const RANGES = { "1h": "1 hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days" };
 
 /**
@@ -111,10 +109,8 @@ const healths = ({ health, systems }) =>
 function red(groups) {
   if (!groups.length)
     return empty("Nothing needs a person", "Requests that end FAILED or STOPPED are listed here, by their error.");
-  const link = (/** @type {any} */ { category, status, stage }) => {
-    const error = category ? { category } : { cause: NO_CAUSE };
-    return el("a", { href: at("search", { ...error, status, stage, state: "needs_person" }) }, category ?? "none kept");
-  };
+  const link = (/** @type {any} */ { category, cause, status, stage }) =>
+    el("a", { href: at("search", { category, cause, status, stage, state: "needs_person" }) }, category ?? "none kept");
   return table(
     [
       { head: "Last error", cell: link },
@@ -142,9 +138,10 @@ function clients({ clients: rows, steps, step_seconds }) {
     [
       {
         head: "Client",
+        kind: "wrap",
         cell: (row) => row.source_system,
       },
-      { head: "Document", cell: (row) => row.document_name },
+      { head: "Document", kind: "wrap", cell: (row) => row.document_name },
       { head: "Ended", kind: "n", cell: (row) => el("a", { href: ended(row) }, number(row.number)) },
       { head: "A minute", kind: "n", cell: (row) => number(Math.round((10 * Number(row.number)) / minutes) / 10) },
       {
@@ -167,8 +164,17 @@ function clients({ clients: rows, steps, step_seconds }) {
  */
 function quotas(rows) {
   if (!rows.length) return null;
-  const share = (/** @type {any} */ used, /** @type {any} */ most) =>
-    el("span", { class: Number(used) / Number(most) >= 0.8 ? "bad" : "" }, `${number(used)} of ${number(most)}`);
+  const share = (/** @type {any} */ used, /** @type {any} */ most, /** @type {string | null} */ href) =>
+    el(
+      "span",
+      { class: Number(used) / Number(most) >= 0.8 ? "bad" : "" },
+      href ? el("a", { href }, number(used)) : number(used),
+      ` of ${number(most)}`,
+    );
+  const open = (/** @type {any} */ { source_system }) =>
+    at("search", { source_system, status: ["QUEUED", "PROCESSING"] });
+  const inTheHour = (/** @type {any} */ { source_system, hour }) =>
+    hour && at("search", { source_system, created_from: hour });
   return [
     el(
       "div",
@@ -178,10 +184,14 @@ function quotas(rows) {
     ),
     table(
       [
-        { head: "Source system", cell: (row) => row.source_system },
-        { head: "Open", kind: "n", cell: (row) => share(row.open_requests, row.most_open_requests) },
-        { head: "Requests this hour", kind: "n", cell: (row) => share(row.requests, row.most_requests_an_hour) },
-        { head: "Bytes this hour", kind: "n", cell: (row) => share(row.bytes, row.most_bytes_an_hour) },
+        { head: "Source system", kind: "wrap", cell: (row) => row.source_system },
+        { head: "Open", kind: "n", cell: (row) => share(row.open_requests, row.most_open_requests, open(row)) },
+        {
+          head: "Requests this hour",
+          kind: "n",
+          cell: (row) => share(row.requests, row.most_requests_an_hour, inTheHour(row)),
+        },
+        { head: "Bytes this hour", kind: "n", cell: (row) => share(row.bytes, row.most_bytes_an_hour, inTheHour(row)) },
         { head: "Counted", cell: (row) => instant(row.counted_at) },
       ],
       rows,

@@ -38,7 +38,24 @@ export function el(tag, props = {}, ...children) {
  * @param {Record<string, any>} more properties of the element
  */
 export const plainButton = (text, onclick, more = {}) =>
-  el("button", { class: "plain", type: "button", onclick, ...more }, text);
+  el("button", { class: "plain", type: "button", onclick: once(onclick), ...more }, text);
+
+/**
+ * The same, but a second click before the first is done does nothing: a double click asks one question.
+ * @param {() => any} act
+ */
+function once(act) {
+  let isBusy = false;
+  return async () => {
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      await act();
+    } finally {
+      isBusy = false;
+    }
+  };
+}
 
 /**
  * An element of an SVG drawing.

@@ -42,12 +42,13 @@ export async function failures(page, { me }) {
     },
     {
       head: "Document",
+      kind: "wrap",
       cell: (/** @type {any} */ group) => [
         group.document_name,
         el("div", { class: "quiet small" }, group.document_type),
       ],
     },
-    { head: "Client", cell: (/** @type {any} */ group) => group.source_system },
+    { head: "Client", kind: "wrap", cell: (/** @type {any} */ group) => group.source_system },
     { head: "First", cell: (/** @type {any} */ group) => instant(group.first_at) },
     { head: "Last", cell: (/** @type {any} */ group) => instant(group.last_at) },
     me.may.act && {

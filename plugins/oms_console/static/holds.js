@@ -69,14 +69,14 @@ export function holds(place, me) {
     if (rows) view(rows);
   };
   const columns = [
-    { head: "Held", cell: (/** @type {any} */ hold) => hold.subject },
+    { head: "Held", kind: "wrap", cell: (/** @type {any} */ hold) => hold.subject },
     {
       head: "Queued",
       kind: "n",
       cell: (/** @type {any} */ { hold_id, number: n }) =>
         el("a", { href: at("search", { hold_id }) }, Number(n) > 100_000 ? "more than 100,000" : number(n)),
     },
-    { head: "Why", cell: (/** @type {any} */ hold) => hold.reason },
+    { head: "Why", kind: "wrap", cell: (/** @type {any} */ hold) => hold.reason },
     { head: "By", cell: (/** @type {any} */ hold) => [hold.held_by, " ", instant(hold.held_at)] },
     { head: "Until", cell: (/** @type {any} */ hold) => instant(hold.until) ?? "it is released" },
     me.may.act && {

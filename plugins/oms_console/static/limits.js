@@ -46,7 +46,7 @@ export function sourceSystemLimits(place, me) {
     if (rows) view(rows);
   };
   const columns = [
-    { head: "Source system", cell: (/** @type {any} */ row) => row.source_system },
+    { head: "Source system", kind: "wrap", cell: (/** @type {any} */ row) => row.source_system },
     ...MOST.map(({ name, label }) => ({
       head: label,
       kind: "n",

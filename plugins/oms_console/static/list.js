@@ -145,6 +145,7 @@ export function requestList(rows, { mayAct, selected, redraw, changed, name = "R
     },
     {
       head: "Document",
+      kind: "wrap",
       cell: (/** @type {any} */ row) => [row.document_name, el("div", { class: "quiet small" }, row.document_type)],
     },
     { head: "Attempts", cell: attemptsOf },

@@ -158,6 +158,7 @@ export async function reference(page, { me }) {
     const columns = [
       ...fields.map(({ name, label }) => ({
         head: label,
+        kind: "wrap",
         cell: (/** @type {any} */ row) => (name === "schema" ? `${number(row.sizeBytes)} bytes` : row[name]),
       })),
       { head: "", cell: buttons },

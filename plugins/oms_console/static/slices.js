@@ -2,10 +2,11 @@
 // The tab "Requests" of a task instance and of a DAG run: what is wrong, for whom, and what a clear will do.
 import { get } from "./api.js";
 import { draw, el, empty, note } from "./dom.js";
-import { at } from "./links.js";
+import { at, instanceLink } from "./links.js";
 import { requestList } from "./list.js";
 import { keepFresh } from "./refresh.js";
-import { number, plural, whatRetriggerDoes } from "./words.js";
+import { table } from "./table.js";
+import { badge, number, plural, whatRetriggerDoes } from "./words.js";
 
 /**
  * The requests that a clear drives: the same number as in the log of the cleared task instances.
@@ -40,6 +41,52 @@ function clearing(shown, isRun) {
       ),
     ),
     "No other request is touched. Clearing twice does no harm.",
+  );
+}
+
+/** @param {any[]} sums */
+const total = (sums) => sums.reduce((sum, it) => sum + Number(it.number), 0);
+
+/**
+ * The errors of the red requests, the most first: how many a clear drives, and how many ended elsewhere.
+ * @param {any[]} sums
+ */
+function byError(sums) {
+  const reds = sums.filter((it) => it.group !== "other");
+  const groups = Map.groupBy(reds, (it) => `${it.category ?? "none kept"} ${it.status}`);
+  return table(
+    [
+      { head: "Last error", cell: ([, of]) => of[0].category ?? "none kept" },
+      { head: "Status", cell: ([, of]) => badge(of[0].status) },
+      { head: "Requests", kind: "n", cell: ([, of]) => number(total(of)) },
+      {
+        head: "A clear drives",
+        kind: "n",
+        cell: ([, of]) => number(total(of.filter((/** @type {any} */ it) => it.group === "clear"))),
+      },
+    ],
+    [...groups].sort(([, one], [, other]) => total(other) - total(one)),
+    { label: "By error", key: ([name]) => `by-error-${name}` },
+  );
+}
+
+/**
+ * What became of the requests of each slice.
+ * @param {any} shown
+ */
+function bySlice({ slices: rows, sums }) {
+  const of = (/** @type {any} */ row, /** @type {string[]} */ statuses) =>
+    number(total(sums.filter((/** @type {any} */ it) => it.slice_id === row.slice_id && statuses.includes(it.status))));
+  return table(
+    [
+      { head: "Slice", cell: (row) => [`${Number(row.ordinal) + 1}: ${row.label} `, instanceLink(row)] },
+      { head: "Completed", kind: "n", cell: (row) => of(row, ["COMPLETED"]) },
+      { head: "Open", kind: "n", cell: (row) => of(row, ["QUEUED", "PROCESSING"]) },
+      { head: "Failed", kind: "n", cell: (row) => of(row, ["FAILED"]) },
+      { head: "Stopped", kind: "n", cell: (row) => of(row, ["STOPPED"]) },
+    ],
+    rows,
+    { label: "By slice", key: (row) => `by-slice-${row.slice_id}` },
   );
 }
 
@@ -99,6 +146,12 @@ export async function slices(page, { me }) {
           : `Slice ${shown.slices[0].ordinal + 1}: ${shown.slices[0].label}`,
       ),
       clearing(shown, isRun),
+      el(
+        "div",
+        { class: "columns" },
+        shown.to_clear || shown.elsewhere ? el("section", {}, el("h2", {}, "By error"), byError(shown.sums)) : null,
+        shown.slices.length > 1 ? el("section", {}, el("h2", {}, "By slice"), bySlice(shown)) : null,
+      ),
       list("What a clear drives", of("clear"), shown.to_clear),
       list("Red, but ended elsewhere", of("elsewhere"), shown.elsewhere),
       list("All others", of("other"), others),

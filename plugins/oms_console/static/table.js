@@ -6,7 +6,7 @@ import { el } from "./dom.js";
  * @typedef {object} Column
  * @property {string} head the column's name; it stands beside the value on a phone
  * @property {(row: any) => any} cell what the row shows there
- * @property {string} [kind] a class: `n` for numbers, `box` for a check box
+ * @property {string} [kind] a class: `n` for numbers, `wrap` for texts and names that may be long, `box` for a check box
  * @property {any} [control] stands in the head instead of its name
  */
 

@@ -23,15 +23,16 @@ function change(row) {
 
 const COLUMNS = [
   { head: "When", cell: (/** @type {any} */ row) => instant(row.at) },
-  { head: "Who", cell: (/** @type {any} */ row) => `${row.actor} (${row.door})` },
+  { head: "Who", kind: "wrap", cell: (/** @type {any} */ row) => `${row.actor} (${row.door})` },
   { head: "Action", cell: (/** @type {any} */ row) => row.action.replaceAll("_", " ") },
   {
     head: "What",
+    kind: "wrap",
     cell: (/** @type {any} */ row) =>
       row.request_id ? ["request ", requestLink(row.request_id), " ", row.subject ?? ""] : row.subject,
   },
   { head: "Number", kind: "n", cell: (/** @type {any} */ row) => (row.number === null ? null : number(row.number)) },
-  { head: "Why", cell: (/** @type {any} */ row) => row.reason },
+  { head: "Why", kind: "wrap", cell: (/** @type {any} */ row) => row.reason },
   { head: "Change", cell: change },
 ];
 

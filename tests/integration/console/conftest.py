@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.models.dag import DagModel
+from fastapi.routing import APIRoute
 from psycopg.types.json import Jsonb
 
 from include.jobs import doors
@@ -22,11 +24,28 @@ from include.oms.base import database as oms_database
 from include.oms.base.settings import settings
 from include.oms.operators.bulk_operations import lease_operation, work_operation
 from include.oms.testing.postgres import as_role
-from plugins.oms_console import database
+from include.services.issuer.tokens import ensure_key_pair, make_token
+from include.services.reference_data.app import create_app as create_reference_data_api
+from include.services.reference_data.settings import ReferenceDataSettings
+from plugins.oms_console import database, outside
 from plugins.oms_console.app import create_app
-from tests.integration.console.browser import chromium, pages
+from tests.integration.console.browser import chromium, listening, pages
 
 __all__ = ["chromium", "pages"]
+
+ROUTES = {
+    (method, route.path.removeprefix("/api/")): route
+    for route in create_app().routes
+    if isinstance(route, APIRoute) and route.path.startswith("/api/")
+    for method in route.methods
+}
+"""Every route of the console's API, by its method and path."""
+
+FIT = {
+    "kind": "reference-data", "system": "THUNDERHEAD", "source_system": "CIBT", "day": "2026-11-26", "name": "OVERDUE",
+    "request_id": "1", "operation_id": "1", "hold_id": "1", "row_id": "1",
+}  # fmt: skip
+"""What fits into the paths of the routes."""
 
 JSON = {"Content-Type": "application/json", "X-OMS-Console": "1"}
 
@@ -160,3 +179,15 @@ async def console(
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console", headers={"Host": "console"}) as http:
         yield Console(http, db, log_in, oms_database_url)
+
+
+@pytest.fixture
+def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """The Reference Data API itself, on the test's database."""
+    private_key, public_key = ensure_key_pair(tmp_path)
+    token = make_token(private_key, source_system="OMS", scopes=["reference-data:write"])
+    settings = ReferenceDataSettings(database_url=console.url, jwt_public_key_file=public_key)
+    with listening(create_reference_data_api(settings)) as url:
+        headers = {"Authorization": f"Bearer {token}"}
+        monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: (url, headers))
+        yield

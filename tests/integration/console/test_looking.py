@@ -473,11 +473,37 @@ async def test_the_dashboard_has_throughput_and_failures_by_client_and_document(
     ]  # fmt: skip
 
 
+def test_the_borders_of_inputs_are_seen() -> None:
+    """3:1 at least (WCAG 1.4.11), which axe does not measure."""
+    for theme in re.findall(r":root[.\w]* {(.*?)}", (STATIC / "console.css").read_text("utf-8"), re.DOTALL):
+        colours = dict(re.findall(r"--([\w-]+): (#\w{6})", theme))
+        for ground in ("bg", "panel"):
+            assert contrast(colours["edge"], colours[ground]) >= 3, (theme, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, as WCAG 2 has it."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """Of #rrggbb."""
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 async def test_a_round_in_which_nothing_changed_is_small(console: Console) -> None:
     """Twelve calls a minute at most, and 2 KB each: a page that is looked at all day costs next to nothing."""
-    for _ in range(50):
-        console.error(console.request("FAILED"), "VALIDATION_ERROR")
-    for page in ("dashboard", "requests", "failures", "bulk-operations", "systems"):
+    ids = [console.request("FAILED") for _ in range(50)]
+    for request_id in ids:
+        console.error(request_id, "VALIDATION_ERROR")
+    console.slice("document_processing", "run", 0, *ids)
+    for page in (
+        "dashboard", "requests", "failures", "retrying", "runs", "bulk-operations", "systems", "holds", "actions",
+        "source-system-limits", "reconciliations", "slices?dag_id=document_processing&run_id=run",
+    ):  # fmt: skip
         first = await console.http.get(f"/api/{page}")
         again = await console.http.get(f"/api/{page}", headers={"If-None-Match": first.headers["etag"]})
         heads = sum(len(name) + len(value) + 4 for name, value in again.headers.raw)

@@ -6,7 +6,6 @@ import asyncio
 import io
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,10 +15,6 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from include.services.issuer.tokens import ensure_key_pair, make_token
-from include.services.reference_data.app import create_app as create_reference_data_api
-from include.services.reference_data.settings import ReferenceDataSettings
-from plugins.oms_console import outside
 from tests.integration.console.browser import Pages, listening, needs_browser, wait_for
 from tests.integration.console.conftest import Console, work
 from tests.integration.console.test_runs import a_run
@@ -28,18 +23,6 @@ pytestmark = [needs_browser, pytest.mark.integration]
 
 NEW_YORK = "America/New_York"
 REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
-
-
-@pytest.fixture
-def reference_api(console: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """The Reference Data API itself, on the test's database."""
-    private_key, public_key = ensure_key_pair(tmp_path)
-    token = make_token(private_key, source_system="OMS", scopes=["reference-data:write"])
-    settings = ReferenceDataSettings(database_url=console.url, jwt_public_key_file=public_key)
-    with listening(create_reference_data_api(settings)) as url:
-        headers = {"Authorization": f"Bearer {token}"}
-        monkeypatch.setattr(outside, "base_url_and_headers", lambda _conn_id: (url, headers))
-        yield
 
 
 @pytest.fixture
@@ -177,14 +160,38 @@ def test_a_tab_tells_what_a_clear_drives_and_what_ended_elsewhere(console: Conso
     pages.open("slices?dag_id=document_processing&run_id=run")
     pages.see(".note.bad", "Clearing the 1 red task instance of this run tries 1 request again")
     assert [it.text for it in pages.driver.find_elements(By.CSS_SELECTOR, "h2")] == [
-        "What a clear drives (1)", "Red, but ended elsewhere (1)", "All others (1)",
+        "By error", "What a clear drives (1)", "Red, but ended elsewhere (1)", "All others (1)",
     ]  # fmt: skip
-    link = pages.see("section:nth-of-type(2) td a.out")
+    link = pages.see("table[aria-label='Red, but ended elsewhere'] td a.out")
     assert "/runs/later/" in str(link.get_attribute("href"))
     pages.photograph("tab-of-a-run")
     console.db.execute("UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [other, mine])
     pages.script(REFRESH)
     pages.see(".note.good", "The requests that are red here ended in another run")
+
+
+def test_a_runs_tab_sums_up_by_slice_and_by_error(console: Console, pages: Pages) -> None:
+    for ordinal, (failed, done) in enumerate(((2, 1), (1, 3))):
+        ids = [console.request("FAILED") for _ in range(failed)]
+        slice_id = console.slice(
+            "document_processing", "run", ordinal, *ids, *(console.request("COMPLETED") for _ in range(done))
+        )
+        for request_id in ids:
+            console.error(request_id, "VALIDATION_ERROR" if request_id != ids[0] else "PROCESSING_ERROR")
+            console.db.execute(
+                "UPDATE document_requests SET slice_id = %s WHERE request_id = %s", [slice_id, request_id]
+            )
+    pages.open("slices?dag_id=document_processing&run_id=run")
+    pages.see("table[aria-label='By error']")
+
+    def rows(name: str) -> list[list[str]]:
+        found = pages.driver.find_elements(By.CSS_SELECTOR, f"table[aria-label='{name}'] tbody tr")
+        return [[cell.text for cell in row.find_elements(By.TAG_NAME, "td")] for row in found]
+
+    assert rows("By error") == [["PROCESSING_ERROR", "FAILED", "2", "2"], ["VALIDATION_ERROR", "FAILED", "1", "1"]]
+    assert rows("By slice") == [
+        ["1: a slice process_slice [0]", "1", "0", "2", "0"], ["2: a slice process_slice [1]", "3", "0", "1", "0"],
+    ]  # fmt: skip
 
 
 # -- acting ---------------------------------------------------------------------------------------
@@ -269,6 +276,25 @@ def test_a_bulk_operation_is_asked_for_approved_by_another_and_told_request_by_r
     pages.photograph("bulk-done")
 
 
+def test_a_double_click_asks_one_question(console: Console, pages: Pages) -> None:
+    console.request("FAILED")
+    pages.open("search?state=needs_person")
+    button = pages.see(".bar button", "Retrigger all that match")
+    pages.script(
+        """const call = window.fetch; window.calls = [];
+        window.fetch = (url, ...more) => { window.calls.push(url); return call(url, ...more) };
+        arguments[0].click(); arguments[0].click()""",
+        button,
+    )
+    pages.see("dialog", "Retrigger 1 request?")
+    counts = [url for url in pages.script("return window.calls") if "/counts" in url]
+    assert counts == ["/oms/api/bulk-operations/counts"]
+    pages.click("dialog button", "Cancel")
+    pages.gone("dialog")
+    pages.click(".bar button", "Retrigger all that match")
+    pages.see("dialog", "Retrigger 1 request?")
+
+
 # -- times ----------------------------------------------------------------------------------------
 
 
@@ -346,6 +372,24 @@ def test_a_clients_figures_open_exactly_what_they_count(console: Console, pages:
     pages.see("table[aria-label='Ends by client and document'] a", "1 (50.0 %)")
     pages.click("table[aria-label='Ends by client and document'] a", "2")
     pages.see(".count", "1–2 of 2")
+
+
+@pytest.mark.parametrize(("figure", "number"), [("Open", 3), ("Requests this hour", 2)])
+def test_the_figures_of_a_quota_open_exactly_what_they_count(
+    console: Console, pages: Pages, figure: str, number: int
+) -> None:
+    for columns in (
+        {}, {"status": "COMPLETED"}, {"created_at": "2026-01-01T00:00:00Z"}, {"source_system": "ARCADE"},
+        {"status": "PROCESSING", "created_at": "2026-01-01T00:00:00Z"},
+    ):  # fmt: skip
+        console.request(**columns)
+    console.db.execute(  # what is open was counted when the client last called
+        """INSERT INTO source_system_usage (source_system, hour, requests, bytes, open_requests)
+           VALUES ('CIBT', now() - interval '1 minute', 2, 200, 99)"""
+    )
+    pages.open()
+    pages.click(f"td[data-label='{figure}'] a", str(number))
+    pages.see(".count", f"1–{number} of {number}")
 
 
 @pytest.mark.parametrize(
@@ -585,7 +629,7 @@ def test_two_attempts_stand_side_by_side(console: Console, pages: Pages) -> None
     pages.see("pre[aria-label='XML of attempt 3'] mark", "<to>Bob</to>")
     assert [it.text for it in pages.driver.find_elements(By.TAG_NAME, "mark")] == ["<to>Ada</to>", "<to>Bob</to>"]
     assert [it[2] for it in console.trail()] == ["xml of attempt 1", "xml of attempt 3"]
-    pages.photograph("side-by-side")
+    pages.photograph("two-attempts")
     assert pages.violations() == []
 
 
@@ -682,6 +726,9 @@ def test_a_dark_page_is_dark_before_it_is_drawn(pages: Pages) -> None:
 # -- everybody can read it ------------------------------------------------------------------------
 
 
+LONG_WORD = "x" * 100  # the longest name; a reason may be longer
+
+
 @pytest.fixture
 def busy(console: Console) -> int:
     """A console with something of everything; the id of a failed request."""
@@ -700,19 +747,27 @@ def busy(console: Console) -> int:
     console.db.execute(
         """INSERT INTO bulk_operations (action, selection, subject, reason, actor, door, per_second, counted,
                counted_at, state)
-           VALUES ('retrigger', '{}', 'status: FAILED', 'mended', 'airflow:bob', 'console', 50, 4711,
-               now(), 'WAITING')"""
+           VALUES ('retrigger', '{}', %(long)s, %(long)s, 'airflow:bob', 'console', 50, 4711, now(), 'WAITING')""",
+        {"long": LONG_WORD},
     )
     console.db.execute("INSERT INTO bulk_operation_answers VALUES (1, %s, 'retriggered')", [str(mine)])
     console.db.execute(
         """INSERT INTO request_holds (source_system, conditions, reason, held_by)
-           VALUES ('CIBT', '{"metadata_key": "CAMPAIGN", "metadata_value": "4711"}', 'wrong letters', 'airflow:bob')"""
+           VALUES (%(long)s, '{"metadata_key": "CAMPAIGN", "metadata_value": "4711"}', %(long)s, 'airflow:bob')""",
+        {"long": LONG_WORD},
     )
     console.db.execute("INSERT INTO source_system_limits VALUES ('ARCADE', 7, 'airflow:bob')")
     console.db.execute(
         """INSERT INTO operator_actions (actor, door, action, subject, reason, before, after)
-           VALUES ('airflow:bob', 'console', 'hold', 'source_system: CIBT', 'wrong letters', '{"a": 1}', '{"a": 2}')"""
+           VALUES ('airflow:bob', 'console', 'hold', %(long)s, %(long)s, '{"a": 1}', '{"a": 2}')""",
+        {"long": LONG_WORD},
     )
+    console.db.execute(
+        """UPDATE outside_systems SET paused_at = now(), paused_by = 'airflow:bob', paused_why = %s
+           WHERE system = 'KAFKA'""",
+        [LONG_WORD],
+    )
+    console.request("FAILED", **dict.fromkeys(("source_system", "document_name", "document_type"), LONG_WORD))
     return mine
 
 

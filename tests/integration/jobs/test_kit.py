@@ -153,8 +153,8 @@ async def test_the_dag_has_names_colours_and_slices_for_the_console(
     assert names == {"1: 2 requests, 1 to 2", "2: request 3"}
     found = await oms.rows("SELECT slice_id FROM slices WHERE job = 'reads_documents'")
     ids = [row["slice_id"] for row in found]
-    shown = await database.rows(oms.connection, "requests_of_slices", slice_ids=ids, limit=10)
-    assert Counter(row["group"] for row in shown) == {"clear": 1, "other": 2}
+    (shown,) = await database.rows(oms.connection, "requests_of_slices", slice_ids=ids, limit=10)
+    assert Counter(row["group"] for row in shown["requests"]) == {"clear": 1, "other": 2}
 
 
 async def test_a_connection_that_is_missing_is_named_in_the_log(
