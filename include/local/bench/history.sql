@@ -83,6 +83,41 @@ SELECT request_id, 1, md5(request_id::text)::uuid, json_build_object('specversio
        ended_at, ended_at
 FROM document_requests;
 
+-- history_actions --
+-- One action of a person for ten requests: a look, or a retrigger.
+INSERT INTO operator_actions (action_id, at, actor, door, action, request_id)
+OVERRIDING SYSTEM VALUE
+SELECT i, r.created_at, CASE WHEN i %% 3 = 0 THEN 'airflow:ada' ELSE 'airflow:bob' END, 'console',
+       CASE WHEN i %% 10 = 0 THEN 'retrigger' ELSE 'look' END, r.request_id
+FROM generate_series(1, %(n)s::bigint / 10) AS i JOIN document_requests r ON r.request_id = 10 * i;
+
+-- history_operations --
+-- A bulk operation for 100 requests.
+INSERT INTO bulk_operations (operation_id, action, selection, subject, actor, door, per_second, counted, counted_at, state,
+    created_at, ended_at, worked, done)
+OVERRIDING SYSTEM VALUE
+SELECT i, 'retrigger', '{}', 'status: FAILED', 'airflow:ada', 'console', 50, 20, r.created_at, 'DONE', r.created_at,
+       r.created_at, 20, 20
+FROM generate_series(1, %(n)s::bigint / 100) AS i JOIN document_requests r ON r.request_id = 100 * i;
+
+-- history_answers --
+-- Twenty answers each.
+INSERT INTO bulk_operation_answers
+SELECT operation_id, (100 * operation_id - a)::text, 'retriggered' FROM bulk_operations, generate_series(0, 19) AS a;
+
+-- history_reconciliations --
+-- The report of each of the last 90 days: as many for every number of requests.
+INSERT INTO reconciliations
+SELECT day, day + interval '1 day', day + interval '26 hours', 'scheduled__' || i, i %% 10 <> 0, '{"requests_in": 1}',
+       CASE WHEN i %% 10 = 0 THEN '[{"kind": "ORPHAN", "request_id": 1, "batch_name": "OMS-1-1", "detail": "?"}]' ELSE '[]' END::jsonb, ''
+FROM generate_series(1, 90) AS i,
+     LATERAL (SELECT (date_trunc('day', now() AT TIME ZONE 'UTC') - i * interval '1 day') AT TIME ZONE 'UTC' AS day) AS d;
+
+-- history_usage --
+-- What both source systems have used of their quotas.
+INSERT INTO source_system_usage (source_system, hour, requests, bytes, open_requests)
+VALUES ('CIBT', date_trunc('hour', now()), 1, 1, 0), ('ARCADE', date_trunc('hour', now()), 1, 1, 0);
+
 -- live_queued --
 -- Requests that are due.
 INSERT INTO document_requests (source_system, request_correlation_id, content_hash, document_type, document_name,

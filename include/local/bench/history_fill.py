@@ -14,11 +14,16 @@ _SQL = load(__package__)
 SERIAL = {
     "slices": "slice_id", "runs": "run_id", "document_requests": "request_id", "thunderhead_batches": "batch_key",
     "request_errors": "error_id", "request_timeline": "entry_id", "final_events": "event_seq",
+    "operator_actions": "action_id", "bulk_operations": "operation_id",
 }  # fmt: skip
-TABLES = (*SERIAL, "request_payloads", "request_metadata", "batch_payloads")
+TABLES = (
+    *SERIAL, "request_payloads", "request_metadata", "batch_payloads", "bulk_operation_answers", "reconciliations",
+    "source_system_usage",
+)  # fmt: skip
 HISTORY = (  # the queries that make it, in the order of their keys
     "history_slices", "history_runs", "history_requests", "history_payloads", "history_metadata", "history_batches",
     "history_xml", "history_errors", "history_timeline", "history_events",
+    "history_actions", "history_operations", "history_answers", "history_reconciliations", "history_usage",
 )  # fmt: skip
 LIVE = {"live_queued": 500, "live_in_flight": 500, "live_outbox": 100}  # the queries that make the open work
 

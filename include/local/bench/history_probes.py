@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -28,12 +29,16 @@ from include.oms.slices.claim import SliceRef, claim_slices
 from include.oms.slices.early_wake import work_due_in
 from include.oms.slices.hold import open_slice
 from include.oms.slices.lease import Lease
+from include.oms.upkeep.window import Window
 from include.oms.words.model import RED_ENDS, Job, Stage, Status
 
 _SQL = load(__package__)
 _numbers = count(1)
 CALLER = Caller("CIBT", "a client")
 ENDED_TOGETHER = 100  # contract: most a look-up at Thunderhead
+QUOTAS = ("most_open_requests", "most_requests_an_hour", "most_bytes_an_hour")
+MONTHS_AGO = datetime.now(UTC) - timedelta(days=60)
+YESTERDAY = Window.of_day(datetime.now(UTC).date() - timedelta(days=1))
 
 
 class OneConnection(Database):
@@ -163,6 +168,27 @@ def _read(name: str, expected: int, /, **values: Any) -> Work:
     return work
 
 
+def _trail(number: int, **asked: Any) -> Work:
+    """Read the audit trail as its page does: planned with the values."""
+    names = ("actor", "action", "request_id", "since", "until")
+    values = {"before_id": LARGEST_ID, "limit": 50} | dict.fromkeys(names) | asked
+
+    async def work(connections: Connections) -> None:
+        found = await (await connections.jobs.execute(query("operator_actions"), values, prepare=False)).fetchall()
+        assert len(found) == number, f"{len(found)} for {asked}"
+
+    return work
+
+
+async def _tab(connections: Connections) -> None:
+    """The tab of a DAG run that ended long ago: its slice, the slice's requests, and what a clear would do."""
+    run = {"job": Job.MONITORING, "dag_run_id": "history 2", "map_index": None}
+    slices = [row["slice_id"] for row in await database.rows(connections.jobs, "slices_of_task", **run)]
+    (found,) = await database.rows(connections.jobs, "requests_of_slices", slice_ids=slices, limit=500)
+    assert len(found["requests"]) == 500, len(found["requests"])
+    await database.rows(connections.jobs, "what_clearing_does", slice_ids=slices)
+
+
 async def _hold(connections: Connections) -> None:
     values = {"source_system": None, "document_type": None, "document_name": None, "until": None}
     conditions = '{"metadata_key": "CUSTOMER_ID", "metadata_value": "7"}'
@@ -203,6 +229,22 @@ PROBES = (
     Probe("dashboard: requests by state", _read("stock", 9)),
     Probe("dashboard: red requests by error", _read("red_by_category", 1)),
     Probe("failures in groups", _read("failures", 1, with_text=True)),
+    Probe("dashboard: quotas", _read("quota_usage", 2, **dict.fromkeys(QUOTAS, 1_000_000))),
+    Probe("dashboard: outbox", _read("outbox_by_topic", 1)),
+    Probe("retrying, in groups", _read("retrying_by_category", 0)),
+    Probe("a request's page", _read("request_page", 1, request_id=5000)),
+    Probe("a list of 50", _read("list_requests", 50, request_ids=list(range(5001, 5051)))),
+    Probe("the tab of a DAG run", _tab),
+    Probe("page of bulk operations", _read("bulk_operations", 50, before=LARGEST_ID, operation_id=None, limit=50)),
+    Probe("answers of a bulk operation", _read("answers_of_operation", 20, operation_id=10, after="", limit=50)),
+    Probe("answers of a bulk operation, counted", _read("counted_answers", 1, operation_id=10)),
+    Probe("page of reconciliations", _read("reconciliations", 90, limit=100)),
+    Probe("a day's reconciliation", _read("reconciliation_of", 1, **YESTERDAY.values())),
+    Probe("audit trail: the newest", _trail(50)),
+    Probe("audit trail: of a person", _trail(50, actor="airflow:ada")),
+    Probe("audit trail: of a kind", _trail(50, action="retrigger")),
+    Probe("audit trail: of a request", _trail(1, request_id=5000)),
+    Probe("audit trail: until two months ago", _trail(50, until=MONTHS_AGO)),
     Probe("page of runs", _read("runs", 50, before=LARGEST_ID, open_only=False, limit=50)),
     Probe("holds, of 500 queued by metadata", _read("holds", 1), _hold),
     Probe("claim of document_processing, 500 due", lambda it: _claim(it, Job.PROCESSING)),
