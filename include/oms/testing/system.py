@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from include.oms.outside.breaker import System
 from include.oms.outside.door import Door
 from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.outside.transport import http_transport
+from include.oms.outside.transport import Transport, http_transport
 from include.oms.processing.worker import process_slice
 from include.oms.slices.claim import claim_slices
 from include.oms.slices.hold import Hold, open_slice
@@ -113,6 +114,15 @@ class Oms:
             client.door = Door(old.system, old._transport, old._connection, self.settings)
         self.reference_data_client._known.clear()
 
+    @asynccontextmanager
+    async def another_worker(self) -> AsyncIterator[Oms]:
+        """The same system, for a worker that works at the same time."""
+        transports = self.thunderhead_client.door._transport, self.reference_data_client.door._transport
+        async with _worker(self.url, self.settings, *transports) as (connection, thunderhead, reference_data):
+            yield replace(
+                self, connection=connection, thunderhead_client=thunderhead, reference_data_client=reference_data
+            )
+
     async def run_processing(self) -> list[SliceReport]:
         """One run of document_processing."""
         return [await self.process(slice_id) for slice_id in await self.claim(Job.PROCESSING)]
@@ -161,30 +171,49 @@ class Oms:
         return [row["event"] for row in found]
 
 
+@asynccontextmanager
+async def running(
+    url: str, settings: Settings, *, thunderhead_url: str = "", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[Oms]:
+    """A system on this database. ``thunderhead_url``: another Thunderhead than the fake, called with ``headers``."""
+    thunderhead, reference_data = FakeThunderhead(), FakeReferenceData()
+    async with (
+        served(thunderhead.app()) as fake_url,
+        served(reference_data.app()) as reference_data_url,
+        aiohttp.ClientSession(headers=headers) as session,
+        _worker(
+            url,
+            settings,
+            http_transport(session, thunderhead_url or fake_url),
+            http_transport(session, reference_data_url),
+        ) as (connection, thunderhead_client, reference_data_client),
+    ):
+        yield Oms(
+            connection, url, thunderhead, reference_data, thunderhead_client, reference_data_client, settings,
+            thunderhead_url or fake_url,
+        )  # fmt: skip
+
+
+@asynccontextmanager
+async def _worker(
+    url: str, settings: Settings, thunderhead: Transport, reference_data: Transport
+) -> AsyncIterator[tuple[AsyncConnection[DictRow], Thunderhead, ReferenceData]]:
+    """What a worker has: a connection of its own, and doors with a connection each."""
+    async with (
+        await database.connect(url, settings, application_name="test") as connection,
+        await database.connect(url, settings, application_name="test door") as first,
+        await database.connect(url, settings, application_name="test door") as second,
+    ):
+        connection.answer_seconds = OWN_STATEMENT_SECONDS
+        yield (
+            connection,
+            Thunderhead(Door(System.THUNDERHEAD, thunderhead, first, settings), settings),
+            ReferenceData(Door(System.REFERENCE_DATA, reference_data, second, settings), settings),
+        )
+
+
 @pytest.fixture
 async def oms(oms_database_url: str) -> AsyncIterator[Oms]:
     """A fresh system with nothing in it."""
-    settings = Settings(database_url=oms_database_url, **QUICK)
-    thunderhead, reference_data = FakeThunderhead(), FakeReferenceData()
-    async with (
-        served(thunderhead.app()) as thunderhead_url,
-        served(reference_data.app()) as reference_data_url,
-        aiohttp.ClientSession() as session,
-        await database.connect(oms_database_url, settings, application_name="test") as connection,
-        await database.connect(oms_database_url, settings, application_name="test doors") as doors,
-    ):
-        connection.answer_seconds = OWN_STATEMENT_SECONDS
-
-        def door(system: System, url: str) -> Door:
-            return Door(system, http_transport(session, url), doors, settings)
-
-        yield Oms(
-            connection=connection,
-            url=oms_database_url,
-            thunderhead=thunderhead,
-            reference_data=reference_data,
-            thunderhead_client=Thunderhead(door(System.THUNDERHEAD, thunderhead_url), settings),
-            reference_data_client=ReferenceData(door(System.REFERENCE_DATA, reference_data_url), settings),
-            settings=settings,
-            thunderhead_url=thunderhead_url,
-        )
+    async with running(oms_database_url, Settings(database_url=oms_database_url, **QUICK)) as system:
+        yield system

@@ -7,18 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from include.oms.base import database
 from include.oms.base.settings import Settings
-from include.oms.outside.breaker import System
-from include.oms.outside.door import Door
-from include.oms.outside.reference_data import ReferenceData
-from include.oms.outside.thunderhead import Thunderhead
-from include.oms.outside.transport import http_transport
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, served
-from include.oms.testing.system import QUICK, Oms
+from include.oms.testing.system import QUICK, Oms, running
 from include.services.thunderhead.fates import SANDBOX
 from tests.integration.clients.markdown import page, rows
 from tests.integration.services.conftest import TOKEN, running_thunderhead
@@ -33,25 +25,11 @@ async def oms(oms_database_url: str, tmp_path: Path) -> AsyncIterator[Oms]:
     in_time = {"poll_timeout_seconds": 5, "submit_timeout_seconds": 5, "settling_seconds": 10, "lease_seconds": 30}
     settings = Settings(database_url=oms_database_url, **QUICK | in_time)
     with running_thunderhead(tmp_path, OMS_THUNDERHEAD_GENERATION_SECONDS="0") as simulator:
-        async with (
-            served(FakeReferenceData().app()) as reference_data_url,
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session,
-            await database.connect(oms_database_url, settings, application_name="test") as connection,
-            await database.connect(oms_database_url, settings, application_name="test doors") as doors,
-        ):
-            yield Oms(
-                connection=connection,
-                url=oms_database_url,
-                thunderhead=FakeThunderhead(),
-                reference_data=FakeReferenceData(),
-                thunderhead_client=Thunderhead(
-                    Door(System.THUNDERHEAD, http_transport(session, simulator.service.url), doors, settings), settings
-                ),
-                reference_data_client=ReferenceData(
-                    Door(System.REFERENCE_DATA, http_transport(session, reference_data_url), doors, settings), settings
-                ),
-                settings=settings,
-            )
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with running(
+            oms_database_url, settings, thunderhead_url=simulator.service.url, headers=headers
+        ) as system:
+            yield system
 
 
 def test_every_value_is_on_the_page() -> None:

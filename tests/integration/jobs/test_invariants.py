@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,15 +21,11 @@ from hypothesis import strategies as st
 from include.oms.base import database
 from include.oms.base.settings import Settings
 from include.oms.monitoring import worker as monitoring
-from include.oms.outside.breaker import System
-from include.oms.outside.door import Door
-from include.oms.outside.reference_data import ReferenceData
 from include.oms.outside.thunderhead import Thunderhead
-from include.oms.outside.transport import http_transport
 from include.oms.processing import worker as processing
-from include.oms.testing.outside import FakeReferenceData, FakeThunderhead, cut, problem, raw, served
+from include.oms.testing.outside import cut, problem, raw
 from include.oms.testing.postgres import create_database, database_url
-from include.oms.testing.system import QUICK, Oms
+from include.oms.testing.system import QUICK, Oms, running
 from include.oms.words.model import Job
 
 MAX_ROUNDS_TO_HEAL = 40
@@ -198,36 +192,6 @@ class History:
         raise AssertionError("something never ends")
 
 
-@asynccontextmanager
-async def world(url: str) -> AsyncIterator[Oms]:
-    """A fresh system; no real waiting is needed in it."""
-    quick = Settings(database_url=url, **QUICK | {"settling_seconds": 600})
-    thunderhead, reference_data = FakeThunderhead(), FakeReferenceData()
-    async with (
-        served(thunderhead.app()) as thunderhead_url,
-        served(reference_data.app()) as reference_data_url,
-        aiohttp.ClientSession() as session,
-        await database.connect(url, quick, application_name="test doors") as doors,
-    ):
-        oms = Oms(
-            connection=await database.connect(url, quick, application_name="test"),
-            url=url,
-            thunderhead=thunderhead,
-            reference_data=reference_data,
-            thunderhead_client=Thunderhead(
-                Door(System.THUNDERHEAD, http_transport(session, thunderhead_url), doors, quick), quick
-            ),
-            reference_data_client=ReferenceData(
-                Door(System.REFERENCE_DATA, http_transport(session, reference_data_url), doors, quick), quick
-            ),
-            settings=quick,
-        )
-        try:
-            yield oms
-        finally:
-            await oms.connection.close()
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=st.lists(steps, min_size=6, max_size=25))
 def test_nothing_is_lost_and_nothing_doubled(
@@ -241,11 +205,16 @@ def test_nothing_is_lost_and_nothing_doubled(
             killer = Killer(monkeypatch)
             for job in (processing, monitoring):
                 monkeypatch.setattr(job, "MAX_TAKEOVERS", 100)
-            async with world(database_url(postgres_url, name)) as oms:
+            url = database_url(postgres_url, name)
+            no_real_waiting = Settings(database_url=url, **QUICK | {"settling_seconds": 600})
+            async with running(url, no_real_waiting) as oms:
                 story = History(oms, killer)
-                for step in history:
-                    await story.step(*step)
-                await story.heal()
+                try:
+                    for step in history:
+                        await story.step(*step)
+                    await story.heal()
+                finally:
+                    await oms.connection.close()  # it may be a later one
 
     try:
         asyncio.run(live())

@@ -276,6 +276,7 @@ async def test_what_an_earlier_release_erased_is_erased_once_more_and_then_never
     assert await erase_content(oms.connection, oms.settings) == 0
 
 
+@pytest.mark.parametrize("kafka_bootstrap", ["wheel"], indirect=True)  # Airflow learns the same of any broker
 async def test_airflow_learns_nothing_of_a_person(
     oms: Oms, airflow_runs: Airflow, kafka_bootstrap: str, tmp_path: Path
 ) -> None:

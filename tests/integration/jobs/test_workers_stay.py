@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from include.oms.base import database
 from include.oms.slices.report import SliceReport
 from include.oms.testing.system import Oms
 from include.oms.words.model import Job
@@ -21,13 +17,6 @@ pytestmark = pytest.mark.usefixtures("both_modes")
 @pytest.fixture(autouse=True)
 def _workers_stay(oms: Oms) -> None:
     oms.settings = oms.settings.model_copy(update={"slice_seconds": 10, "linger_seconds": 0.5})
-
-
-@asynccontextmanager
-async def another_worker(oms: Oms) -> AsyncIterator[Oms]:
-    """The same system, for a worker with a connection of its own."""
-    async with await database.connect(oms.url, oms.settings, application_name="another worker") as connection:
-        yield replace(oms, connection=connection)
 
 
 async def the_slice(oms: Oms) -> dict[str, Any]:
@@ -58,7 +47,7 @@ async def test_what_is_due_by_then_is_taken_too(oms: Oms) -> None:
 async def test_what_comes_while_it_lingers_is_taken(oms: Oms) -> None:
     await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    async with another_worker(oms) as worker:
+    async with oms.another_worker() as worker:
         working = asyncio.create_task(worker.process(slice_id))
         await until_submitted(oms, 1)
         await oms.queued()
@@ -83,7 +72,7 @@ async def test_a_clear_runs_exactly_its_own_requests(oms: Oms) -> None:
 async def test_a_worker_whose_slice_has_passed_on_takes_nothing(oms: Oms) -> None:
     await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    async with another_worker(oms) as worker:
+    async with oms.another_worker() as worker:
         working = asyncio.create_task(worker.process(slice_id))
         await until_submitted(oms, 1)
         await oms.process(slice_id)  # Airflow ran the task instance again
@@ -95,7 +84,7 @@ async def test_a_worker_whose_slice_has_passed_on_takes_nothing(oms: Oms) -> Non
 async def test_a_paused_thunderhead_gets_no_more(oms: Oms) -> None:
     await oms.queued()
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    async with another_worker(oms) as worker:
+    async with oms.another_worker() as worker:
         working = asyncio.create_task(worker.process(slice_id))
         await until_submitted(oms, 1)
         await oms.connection.execute("UPDATE outside_systems SET paused_at = now(), paused_by = 'me'")
@@ -108,7 +97,7 @@ async def test_monitoring_is_there_before_the_document_is(oms: Oms) -> None:
     (request_id,) = await oms.queued()
     (polling,) = await oms.claim(Job.MONITORING)  # nothing is due, but something is on its way
     (slice_id,) = await oms.claim(Job.PROCESSING)
-    async with another_worker(oms) as worker:
+    async with oms.another_worker() as worker:
         working: asyncio.Task[SliceReport] = asyncio.create_task(worker.poll(polling))
         await oms.process(slice_id)
         oms.thunderhead.end("COMPLETED")
