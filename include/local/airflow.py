@@ -18,6 +18,7 @@ from include.local.secrets import Secrets, write_private
 from include.local.settings import ROOT, LocalSettings
 
 _MAKES_A_DAG = re.compile(r"^(@dag\b|with DAG\(|(\w+ = )?(DAG|item_job)\()", re.MULTILINE)
+LEAST_PARALLELISM = 16  # task instances at the same time
 ROLES = {"admin": "admin", "operator": "op", "viewer": "viewer"}
 
 
@@ -96,7 +97,7 @@ def configuration(settings: LocalSettings, secrets: Secrets) -> dict[str, dict[s
     return {
         "core": {
             "executor": "LocalExecutor",
-            "parallelism": "16",
+            "parallelism": str(max(LEAST_PARALLELISM, 2 * settings.max_slices)),  # both jobs at the same time
             "dags_folder": str(ROOT / "dags"),
             "plugins_folder": str(ROOT / "plugins"),
             "load_examples": "False",

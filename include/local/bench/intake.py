@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from statistics import median
 from typing import Any
@@ -16,7 +17,14 @@ import psycopg
 
 from include.local.bench.figures import Figure, Section, paired_ratio, spread
 from include.local.bench.load import PLACEHOLDER, Measured, Order, measure
-from include.local.bench.neighbours import POLITE_CONNECTIONS, POLITE_PAUSE_SECONDS, beside_others, floods
+from include.local.bench.neighbours import (
+    BULK_REQUESTS,
+    POLITE_CONNECTIONS,
+    POLITE_PAUSE_SECONDS,
+    beside_others,
+    bulk_body,
+    floods,
+)
 from include.local.bench.processes import cpu_seconds, part_pids
 from include.local.bench.settings import BenchSettings
 from include.local.demo.intake_client import PATH
@@ -35,6 +43,7 @@ WARM_UP_SECONDS = 2.0
 LEAST_RATIO = 1.0
 LARGEST_P99_RATIO = 1.3
 LARGEST_CPU_RATIO = 1.0
+BULK_CONNECTIONS, LEAST_BULK = 4, 8000  # documents stored a second
 CLIENT, OTHER_CLIENT = "CIBT", "ARCADE"
 REFUSED_CLIENT = "BENCHSYS"  # its quota is one request an hour
 FIELDS = 40  # properties of the schema
@@ -80,6 +89,7 @@ def bench_intake(settings: BenchSettings, say: Say) -> Section:
         for name in sides:
             rounds.run(name, max(CONNECTIONS), WARM_UP_SECONDS)
         figures = [figure for n in CONNECTIONS for figure in _at(rounds, n, say)]
+        figures.append(_bulk(rounds, say))
         kinds = floods(rounds.bodies, OTHER_CLIENT, REFUSED_CLIENT)
         return Section("Intake", HOW, [*figures, *beside_others(rounds.send, CLIENT, kinds, rounds.bodies, say)])
 
@@ -140,6 +150,23 @@ def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
             f"{cost:.2f}", f"at most {LARGEST_CPU_RATIO}", cost <= LARGEST_CPU_RATIO,
         ),
     ]  # fmt: skip
+
+
+def _bulk(rounds: _Rounds, say: Say) -> Figure:
+    """How many documents a second are stored by bulk calls alone, of two clients: one has a call at a time stored."""
+    bodies, stored = [bulk_body(rounds.bodies)], list[float]()
+    for _ in range(ROUNDS):
+        with ThreadPoolExecutor(2) as pool:
+            order = (BULK_CONNECTIONS, ROUND_SECONDS, bodies, "/bulk")
+            sides = [pool.submit(rounds.send, client, *order) for client in (CLIENT, OTHER_CLIENT)]
+            calls = sum(side.result().statuses.get("200", 0) for side in sides)
+        stored.append(calls * BULK_REQUESTS / ROUND_SECONDS)
+        say(f"  bulk calls of {BULK_REQUESTS}: {stored[-1]:.0f} documents/s")
+    rate = median(stored)
+    return Figure(
+        f"documents/s stored by bulk calls of {BULK_REQUESTS}", f"{rate:.0f}",
+        aim=f"at least {LEAST_BULK:,}", is_met=rate >= LEAST_BULK,
+    )  # fmt: skip
 
 
 def _bodies() -> list[str]:

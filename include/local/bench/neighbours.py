@@ -49,17 +49,22 @@ class Flood:
 def floods(bodies: Sequence[str], client: str, refused_client: str) -> list[Flood]:
     """All kinds."""
     small = json.loads(bodies[0])
-    name = small["request_correlation_id"]
-    bulk = json.dumps([{**small, "request_correlation_id": f"{name}-{n}"} for n in range(BULK_REQUESTS)])
     heavy = json.dumps({**small, "document_name": "IVZRECPA", "document_content": {"values": [[]] * HEAVY_VALUES}})
     pairs = "?metadata=FOOTER_ID:2&metadata=ORG_ID:100"
     return [
         Flood("64 calls in flight", client, 64, "", bodies, LARGEST_RATIO),
         Flood("64 calls in flight, over its quota", refused_client, 64, "", bodies, LARGEST_RATIO),
-        Flood(f"8 bulk calls of {BULK_REQUESTS}", client, 8, "/bulk", [bulk], LARGEST_COSTLY_RATIO),
+        Flood(f"8 bulk calls of {BULK_REQUESTS}", client, 8, "/bulk", [bulk_body(bodies)], LARGEST_COSTLY_RATIO),
         Flood(f"8 contents of {HEAVY_VALUES:,} values", client, 8, "", [heavy], LARGEST_COSTLY_RATIO),
         Flood("16 searches by metadata", client, 16, pairs, [], LARGEST_COSTLY_RATIO),
     ]
+
+
+def bulk_body(bodies: Sequence[str]) -> str:
+    """A bulk call of as many requests as one may hold, each like the first body."""
+    small = json.loads(bodies[0])
+    name = small["request_correlation_id"]
+    return json.dumps([{**small, "request_correlation_id": f"{name}-{n}"} for n in range(BULK_REQUESTS)])
 
 
 def beside_others(send: Send, polite: str, kinds: Sequence[Flood], bodies: Sequence[str], say: Say) -> list[Figure]:
