@@ -142,6 +142,11 @@ class Client:
             consumer.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the tests that have a system of their own: the one that the others share starts when those have stopped."""
+    items.sort(key=lambda item: item.path.name not in ("test_add_a_job.py", "test_fixed_schedules.py"))
+
+
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """The running system."""
