@@ -51,7 +51,8 @@ class Failures:
 
     def answered_at(self, at: float) -> None:
         """Drop the failures of calls that began before ``at``, when this caller or another one got an answer."""
-        self.latest = deque((it for it in self.latest if it.began_at > at), maxlen=self.latest.maxlen)
+        if self.latest:
+            self.latest = deque((it for it in self.latest if it.began_at > at), maxlen=self.latest.maxlen)
 
     def clear(self) -> None:
         """Drop all of them, once they are booked as an outage."""

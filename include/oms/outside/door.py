@@ -96,7 +96,8 @@ class Door:
         """
         is_probe = await self._may_call(document_type)
         try:
-            async with self._room.entered(self.until):
+            await self._room.enter(self.until)
+            try:
                 await self._wait_in_line(document_type, source_system)
                 if not is_probe:
                     self._is_still_open()
@@ -112,6 +113,8 @@ class Door:
                     has_effect=has_effect,
                     is_probe=is_probe,
                 )
+            finally:
+                self._room.leave()
         finally:
             if is_probe:
                 self._probe_is_out = False
@@ -373,8 +376,7 @@ class _Room:
     def is_full(self) -> bool:
         return self._inside >= self.limit.limit
 
-    @asynccontextmanager
-    async def entered(self, until: float) -> AsyncIterator[None]:
+    async def enter(self, until: float) -> None:
         """Wait for room and take it. Raises NotInTime."""
         while self.is_full:
             place = asyncio.get_running_loop().create_future()
@@ -385,13 +387,10 @@ class _Room:
                 with suppress(ValueError):
                     self._waiting.remove(place)
         self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._let_in()
 
-    def _let_in(self) -> None:
+    def leave(self) -> None:
+        """Give the room back, and let in those who waited for it."""
+        self._inside -= 1
         free = self.limit.limit - self._inside
         for place in list(self._waiting):
             if free <= 0:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from include.oms.base.settings import Settings
 from include.oms.outside.door import Door
 from include.oms.outside.rate_limit import EVERY_TYPE
@@ -29,8 +31,7 @@ _ANSWERED_WITHOUT_EFFECT = {401, 403, 404, 405, 409, 415, 429}  # a readable ans
 _NEVER_ACCEPTED = {400, 413, 422}
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """A batch as Thunderhead reports it. ``status`` may be a value that the contract does not list."""
 
     batch_id: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -21,8 +20,7 @@ from include.oms.words.errors import Limited, Unavailable
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0  # a day: by then an operator has seen the outage
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What an outside system answered.
 
     ``content`` is the body as JSON, None where it is no JSON. ``retry_after`` is the header of that name in seconds.
@@ -74,7 +72,8 @@ async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds:
     try:
         async with asyncio.timeout(timeout_seconds), await sent as response:
             body = await _body(response, max_bytes)
-            return Answer(response.status, _json(body), retry_after(response.headers), body, response.content_type)
+            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            return Answer(response.status, _json(body), retry_after(response.headers), body, media_type)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Unavailable(f"no connection: {type(error).__name__}") from error
     except aiohttp.InvalidURL as error:
@@ -90,7 +89,7 @@ def unavailable(answer: Answer, message: str | None = None, *, said: str | None 
 async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
     """The body. If it is too long, close the connection and return None."""
     body = bytearray()
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         body += chunk
         if len(body) > max_bytes:
             response.close()
