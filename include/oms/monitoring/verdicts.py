@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from time import monotonic
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from include.oms.base.settings import Settings
 from include.oms.outside.thunderhead import Batch, GenerationError
@@ -15,8 +17,7 @@ MISSES_BEFORE_UNKNOWN_SECONDS = 60.0  # a batch just submitted may not be listed
 DOCUMENT_ID_SECONDS = 600.0  # longest wait for the document id of a batch that is COMPLETED without one
 
 
-@dataclass(frozen=True)
-class HeldBatch:
+class HeldBatch(Struct, frozen=True):
     """A batch in the hands of this worker."""
 
     batch_key: int
@@ -62,8 +63,7 @@ class HeldBatch:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Verdict(Tried):
+class Verdict(Tried, frozen=True):
     """The outcome of one poll of one batch."""
 
     batch: HeldBatch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import replace
 
 import psycopg
+from msgspec.structs import replace
 
 from include.oms.base.places import places_of
 from include.oms.base.settings import Settings

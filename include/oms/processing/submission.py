@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from math import inf
 from time import monotonic
+
+from msgspec.structs import replace
 
 from include.oms.base.chunks import chunks
 from include.oms.base.traces import span_of

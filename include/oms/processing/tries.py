@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from time import monotonic
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from include.oms.slices.cutting import slice_label
 from include.oms.slices.recording import Tried
@@ -16,8 +20,7 @@ from include.oms.words.model import Stage
 from include.oms.words.state_machine import Outcome, own_failure
 
 
-@dataclass(frozen=True)
-class HeldRequest:
+class HeldRequest(Struct, frozen=True):
     """A request in the hands of this worker; ``batch_*`` and ``xml`` belong to an intent that it already has.
 
     ``content`` and ``xml`` are read when its document is made, and are not kept: a slice may have a thousand megabytes.
@@ -42,11 +45,10 @@ class HeldRequest:
     unsure_for_seconds: float | None  # positive: a former worker may live this much longer; negative: it ended before
     content: str | None = None  # JSON text; None once its retention has ended
     xml: str | None = None
-    read_at: float = field(default_factory=monotonic)
+    read_at: float = msgspec.field(default_factory=monotonic)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Struct, frozen=True):
     """The document that is submitted for a request."""
 
     request: HeldRequest
@@ -58,8 +60,7 @@ class Document:
     tries: int = 0  # of this worker, without success
 
 
-@dataclass(frozen=True)
-class TryResult(Tried):
+class TryResult(Tried, frozen=True):
     """The result of one try of document_processing."""
 
     request: HeldRequest

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from time import monotonic
 
+from msgspec.structs import replace
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 

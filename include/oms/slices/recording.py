@@ -6,9 +6,10 @@ left to its new worker.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from include.oms.ending.final_status import End, bring_to_end
 from include.oms.slices.hold import Hold
@@ -16,8 +17,7 @@ from include.oms.words.model import ENDS, Job, Stage, Status
 from include.oms.words.state_machine import MOVES, Move, Outcome
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tried(ABC):
+class Tried(Struct, frozen=True, kw_only=True):
     """The outcome of one try. ``category`` and ``description`` say why it failed, if it did."""
 
     stage: Stage
