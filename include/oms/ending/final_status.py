@@ -38,13 +38,12 @@ async def bring_to_end(
 
     Requests that another worker has moved on are left alone.
     """
-    n = len(ends)
     ended = await database.rows(
         connection,
         "end_requests",
         request_ids=[end.request_id for end in ends],
-        from_statuses=[from_status] * n,
-        lease_tokens=[lease_token] * n,
+        from_status=from_status,
+        lease_token=lease_token,
         statuses=[end.status for end in ends],
         stages=[end.stage for end in ends],
         categories=[end.category for end in ends],

@@ -3,16 +3,15 @@
 -- A request that is no longer as the caller last saw it (status, lease) is left alone and not returned.
 WITH wanted AS (
     SELECT * FROM unnest(
-        %(request_ids)s::bigint[], %(from_statuses)s::text[], %(lease_tokens)s::bigint[], %(statuses)s::text[],
-        %(stages)s::text[], %(categories)s::text[], %(descriptions)s::text[])
-        AS w (request_id, from_status, lease_token, status, stage, category, description)
+        %(request_ids)b::bigint[], %(statuses)b::text[], %(stages)b::text[], %(categories)b::text[], %(descriptions)b::text[])
+        AS w (request_id, status, stage, category, description)
 ), ended AS (
     UPDATE document_requests r
     SET status = w.status, stage = w.stage, revision = r.revision + 1, ended_at = now(),
         slice_id = %(slice_id)s, lease_token = NULL, lease_until = NULL, takeovers = 0
     FROM wanted w
-    WHERE r.request_id = w.request_id AND r.status = w.from_status
-      AND r.lease_token IS NOT DISTINCT FROM w.lease_token
+    WHERE r.request_id = w.request_id AND r.status || '' = %(from_status)s
+      AND r.lease_token + 0 IS NOT DISTINCT FROM %(lease_token)s::bigint
     RETURNING r.*, w.category, w.description
 ), error AS (
     INSERT INTO request_errors (request_id, revision, attempt, stage, category, description, slice_id)

@@ -37,8 +37,8 @@ def _cancel(connection: psycopg.Connection[DictRow], caller: Caller, request_id:
     if found["can_be_cancelled"]:
         connection.execute(query("end_requests"), {
             "request_ids": [request_id],
-            "from_statuses": [Status.QUEUED],
-            "lease_tokens": [None],
+            "from_status": Status.QUEUED,
+            "lease_token": None,
             "statuses": [Status.STOPPED],
             "stages": [found["stage"]],
             "categories": [Category.CANCELLED],

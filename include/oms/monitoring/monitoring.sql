@@ -58,7 +58,7 @@ WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s;
 UPDATE thunderhead_batches b
 SET status = w.status, dms_document_id = w.dms_document_id, ended_at = now(), polls = w.polls,
     slice_id = %(slice_id)s, lease_token = NULL, lease_until = NULL
-FROM unnest(%(batch_keys)s::bigint[], %(statuses)s::text[], %(dms_document_ids)s::bigint[], %(polls)s::integer[])
+FROM unnest(%(batch_keys)b::bigint[], %(statuses)b::text[], %(dms_document_ids)b::bigint[], %(polls)b::integer[])
     AS w (batch_key, status, dms_document_id, polls)
 WHERE b.batch_key = w.batch_key AND b.lease_token + 0 = %(lease_token)s AND b.status || '' = 'PROCESSING_THUNDERHEAD'
 RETURNING b.request_id;

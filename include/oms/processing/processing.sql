@@ -5,7 +5,7 @@
 -- The key is the right way to what a worker holds.)
 -- An open intent that surely never arrived is used again, with what is sent now.
 WITH wanted AS (
-    SELECT * FROM unnest(%(request_ids)s::bigint[], %(config_ids)s::text[], %(topics)s::text[], %(xmls)b::text[])
+    SELECT * FROM unnest(%(request_ids)b::bigint[], %(config_ids)b::text[], %(topics)b::text[], %(xmls)b::text[])
         AS w (request_id, config_id, topic, xml)
 ), held AS (
     UPDATE document_requests r
@@ -37,7 +37,7 @@ SELECT request_id, batch_key, batch_name FROM intents;
 -- Thunderhead has accepted them: store its ids, release the leases, and set the first poll. Attempts that were spent on
 -- submits without an answer are given back, because the requests were not at fault.
 WITH accepted AS (
-    SELECT * FROM unnest(%(request_ids)s::bigint[], %(batch_ids)s::bigint[], %(adopted)s::boolean[])
+    SELECT * FROM unnest(%(request_ids)b::bigint[], %(batch_ids)b::bigint[], %(adopted)b::boolean[])
         AS a (request_id, batch_id, adopted)
 ), moved AS (
     UPDATE document_requests r

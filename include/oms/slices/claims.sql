@@ -108,7 +108,7 @@ WITH claimed AS (
     SET status = 'PROCESSING', slice_id = %(slice_id)s, lease_token = %(lease_token)s,
         lease_until = now() + %(lease_seconds)s * interval '1 second',
         takeovers = r.takeovers + locked.worker_died::integer
-    FROM unnest(%(request_ids)s::bigint[], %(worker_died)s::boolean[]) AS locked (request_id, worker_died)
+    FROM unnest(%(request_ids)b::bigint[], %(worker_died)b::boolean[]) AS locked (request_id, worker_died)
     WHERE r.request_id = locked.request_id
     RETURNING r.request_id, locked.worker_died
 ), doubt AS (  -- a worker that died may have submitted: the name is looked up after the settling time
@@ -141,7 +141,7 @@ WITH died AS (
 UPDATE thunderhead_batches
 SET slice_id = %(slice_id)s, lease_token = %(lease_token)s,
     lease_until = now() + %(lease_seconds)s * interval '1 second'
-WHERE batch_key = ANY (%(batch_keys)s);
+WHERE batch_key = ANY (%(batch_keys)b);
 
 -- slices_of_run --
 -- The slices that this run has claimed already: a claim that is repeated returns the same.

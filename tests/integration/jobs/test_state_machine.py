@@ -178,8 +178,8 @@ async def test_end_requests(world: World, stage: Stage, outcome: Outcome) -> Non
     n, move = len(world.ids), MOVES[stage, outcome]
     is_in_hand = stage in (Stage.ENRICHMENT, Stage.SUBMISSION)
     await run(
-        world, "end_requests", request_ids=world.ids, from_statuses=[Status.PROCESSING] * n,
-        lease_tokens=[TOKEN if is_in_hand else None] * n, statuses=[move.status] * n, stages=[move.stage] * n,
+        world, "end_requests", request_ids=world.ids, from_status=Status.PROCESSING,
+        lease_token=TOKEN if is_in_hand else None, statuses=[move.status] * n, stages=[move.stage] * n,
         categories=[None] * n, descriptions=[None] * n, actor="x",
     )  # fmt: skip
     among = world.in_hand() if is_in_hand else [world.at_thunderhead()]
@@ -191,7 +191,7 @@ async def test_end_requests_that_are_withdrawn(world: World) -> None:
         (found,) = await run(world, "look_before_cancel", request_id=request_id)
         if found["can_be_cancelled"]:
             await run(
-                world, "end_requests", request_ids=[request_id], from_statuses=[Status.QUEUED], lease_tokens=[None],
+                world, "end_requests", request_ids=[request_id], from_status=Status.QUEUED, lease_token=None,
                 statuses=[Status.STOPPED], stages=[found["stage"]], categories=["CANCELLED"], descriptions=["x"],
                 slice_id=None, actor="x",
             )  # fmt: skip
