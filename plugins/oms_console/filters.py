@@ -117,7 +117,8 @@ class Filter(BaseModel):
             said["metadata"] = f"{split_pair(self.metadata)[0]}:…"
         if self.error_text:
             said["error_text"] = "…"
-        return "; ".join(f"{name}: {value}" for name, value in said.items()) or "all requests"
+        words = {name: ", ".join(value) if isinstance(value, list) else value for name, value in said.items()}
+        return "; ".join(f"{name}: {value}" for name, value in words.items()) or "all requests"
 
     def selection(self) -> Selection:
         """The selection of requests."""

@@ -64,6 +64,14 @@ class Hold(BaseModel):
     until: AwareDatetime | None = None
 
 
+class Release(BaseModel):
+    """Why the requests may go on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+
+
 @router.get("/holds")
 async def holds(db: Db) -> list[dict[str, Any]]:
     """The holds in force, each with its number of requests."""
@@ -79,17 +87,30 @@ async def hold(asked: Hold, user: GetUserDep, db: Db) -> list[dict[str, Any]]:
             db, "hold_matching", actor=actor(user), reason=asked.reason, until=asked.until,
             conditions=json.dumps(conditions) if conditions else None, **asked.filter.model_dump(include=COLUMNS),
         )  # fmt: skip
-        await audit(db, user, "hold", subject=made["subject"], reason=asked.reason, after=made | {"until": asked.until})
-    return await holds(db)
+        now = await holds(db)
+        await audit(
+            db, user, "hold", subject=made["subject"], number=_number(now, made["hold_id"]), reason=asked.reason,
+            after=made | {"until": asked.until},
+        )  # fmt: skip
+    return now
 
 
 @router.delete("/holds/{hold_id}", dependencies=ACT)
-async def release(hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], user: GetUserDep, db: Db) -> Any:
+async def release(
+    hold_id: Annotated[int, Field(gt=0, le=LARGEST_ID)], said: Release, user: GetUserDep, db: Db
+) -> list[dict[str, Any]]:
     """Release a hold: its requests are due at once. Returns the holds in force."""
     async with db.transaction():
+        number = _number(await holds(db), hold_id)
         released = await database.rows(db, "release_hold", hold_id=hold_id, actor=actor(user))
         if not released:
             raise HTTPException(404, "there is no such hold; somebody may have released it")
-        await audit(db, user, "release", subject=released[0]["subject"], before=released[0])
+        subject = released[0]["subject"]
+        await audit(db, user, "release", subject=subject, number=number, reason=said.reason, before=released[0])
     await wake_jobs(db)
     return await holds(db)
+
+
+def _number(rows: list[dict[str, Any]], hold_id: int) -> int | None:
+    """How many requests this hold holds; None if it is over."""
+    return next((int(row["number"]) for row in rows if row["hold_id"] == hold_id), None)

@@ -64,7 +64,8 @@ export function holds(place, me) {
       title: `Release ${hold.subject}?`,
       content: el("p", {}, `The next run claims what is queued: ${plural(hold.number, "request")}.`),
       go: "Release",
-      act: () => change("DELETE", `holds/${hold.hold_id}`, {}),
+      fields: [REASON],
+      act: ({ reason }) => change("DELETE", `holds/${hold.hold_id}`, { reason }),
     });
     if (rows) view(rows);
   };

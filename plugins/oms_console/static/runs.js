@@ -1,7 +1,7 @@
 // @ts-check
 // Runs: requests that belong together, with a control total; those that wait for their release.
 import { change, get } from "./api.js";
-import { ask } from "./dialog.js";
+import { REASON, ask } from "./dialog.js";
 import { draw, el, empty, plainButton } from "./dom.js";
 import { at } from "./links.js";
 import { keepFresh } from "./refresh.js";
@@ -60,7 +60,8 @@ export async function runs(page, { me }) {
       title: `Release run ${run.run_id}?`,
       content: el("p", {}, `${plural(run.queued, "queued request")} of ${run.name} may be claimed with the next run.`),
       go: "Release",
-      act: () => change("DELETE", `holds/${run.hold_id}`, {}),
+      fields: [REASON],
+      act: ({ reason }) => change("DELETE", `holds/${run.hold_id}`, { reason }),
     });
     if (done) await show();
   };

@@ -88,6 +88,10 @@ class Pages:
         found: WebElement = wait_for(f"{css} with {text!r} on {self.driver.current_url}", lambda: self.look(css, text))
         return found
 
+    def show(self, css: str) -> None:
+        """Scroll until it is in the middle of the window."""
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", self.see(css))
+
     def gone(self, css: str, text: str = "") -> None:
         """Wait until no such element is there any more."""
         wait_for(f"end of {css} with {text!r}", lambda: self.look(css, text) is None)

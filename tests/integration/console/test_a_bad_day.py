@@ -98,7 +98,7 @@ def test_a_bad_day_from_start_to_end(console: Console, pages: Pages) -> None:
     rows = [row.text for row in pages.driver.find_elements(By.CSS_SELECTOR, "tbody tr")]
     assert len(rows) == 3
     assert "policy # has no date" in rows[0]
-    pages.photograph("bad-day-failures")
+    pages.photograph("one-template-fails")
 
     # a wrong template is held, and all else flows
     pages.open("search?document=POSHOOFF")
@@ -107,11 +107,13 @@ def test_a_bad_day_from_start_to_end(console: Console, pages: Pages) -> None:
     pages.see("#form-reason").send_keys("the date is missing")
     pages.click("dialog button.main", "Hold")
     pages.see("table[aria-label='Holds'] td a", "300")
-    pages.photograph("bad-day-held")
+    pages.show("table[aria-label='Holds']")
+    pages.photograph("wrong-letters-are-held")
     assert asyncio.run(claimed(console)) == {"IVZRECPA": 122}
 
     # released after mending
     pages.click("button", "Release")
+    pages.see("#form-reason").send_keys("the date is back")
     pages.click("dialog button.main", "Release")
     pages.see("section", "Nothing is held")
 
@@ -138,7 +140,7 @@ def test_a_bad_day_from_start_to_end(console: Console, pages: Pages) -> None:
     done = states(console)["QUEUED"]
     assert 0 < done < 300
     pages.see(".facts", f"{done} of 300")
-    pages.photograph("bad-day-killed")
+    pages.photograph("bulk-operation")
     console.db.execute("UPDATE bulk_operations SET lease_until = now() - interval '1 second', per_second = 1000")
     asyncio.run(work(console))
     pages.see("h1 .badge", "done")
@@ -159,6 +161,10 @@ def test_a_bad_day_from_start_to_end(console: Console, pages: Pages) -> None:
     pages.see("a.tile.bad", "200")
 
     # the audit trail is exported, and complete
+    pages.open("actions?action=retrigger")
+    pages.click("details summary")
+    pages.see("td", "the template is mended")
+    pages.photograph("the-auditor-asks")
     exported = pages.driver.execute_async_script(
         "const done = arguments[0]; fetch('/oms/api/actions.csv').then((it) => it.text()).then(done)"
     )
@@ -166,8 +172,8 @@ def test_a_bad_day_from_start_to_end(console: Console, pages: Pages) -> None:
         (row["actor"], row["action"], row["number"], row["reason"]) for row in csv.DictReader(io.StringIO(exported))
     ]
     assert [it for it in told[::-1] if it[1] != "look_at_failures"] == [
-        ("airflow:ada", "hold", "", "the date is missing"),
-        ("airflow:ada", "release", "", ""),
+        ("airflow:ada", "hold", "300", "the date is missing"),
+        ("airflow:ada", "release", "300", "the date is back"),
         ("airflow:ada", "retrigger", "300", "the template is mended"),
         ("airflow:bob", "approve_operation", "300", ""),
         ("airflow:ada", "end_operation", "300", "the template is mended"),

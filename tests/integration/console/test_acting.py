@@ -254,14 +254,17 @@ async def test_what_is_held_is_not_claimed_until_it_is_released_and_all_else_flo
     await claim(console, "first")
     assert [console.timeline(it) != [] for it in (wrong, to_come, other, elsewhere)] == [False, False, True, True]
     where = f"/api/holds/{held['hold_id']}"
-    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).json() == []
-    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).status_code == 404
+    assert (await console.http.request("DELETE", where, json={}, headers=JSON)).status_code == 422, "without a reason"
+    mended = {"reason": "the template is mended"}
+    assert (await console.http.request("DELETE", where, json=mended, headers=JSON)).json() == []
+    assert (await console.http.request("DELETE", where, json=mended, headers=JSON)).status_code == 404
     await claim(console, "second")
     assert [console.timeline(it) != [] for it in (wrong, to_come)] == [True, True]
-    assert [(action, subject) for _, action, subject, _ in console.trail()] == [
-        ("hold", "source_system: CIBT; document_name: POSHOOFF"),
-        ("release", "source_system: CIBT; document_name: POSHOOFF"),
+    assert [entry[1:] for entry in console.trail()] == [
+        ("hold", "source_system: CIBT; document_name: POSHOOFF", "wrong letters"),
+        ("release", "source_system: CIBT; document_name: POSHOOFF", "the template is mended"),
     ]
+    assert console.db.execute("SELECT number FROM operator_actions").fetchall() == [(1,), (2,)]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +344,7 @@ async def test_what_any_filter_of_the_search_finds_is_held(
     assert {row["request_id"] for row in found} == {mine, later}
     stock = (await console.get("dashboard"))["stock"]
     assert [stock[state]["number"] for state in ("due", "held")] == [0, len({mine, later})]
-    await console.http.request("DELETE", f"/api/holds/{held['hold_id']}", json={}, headers=JSON)
+    await console.http.request("DELETE", f"/api/holds/{held['hold_id']}", json={"reason": "mended"}, headers=JSON)
     await claim(console, "second")
     assert [console.timeline(it) != [] for it in (mine, later)] == [True, True]
     kept = console.db.execute("SELECT conditions::text FROM request_holds").fetchall()

@@ -238,9 +238,7 @@ async def test_an_export_is_audited_without_the_metadata_it_was_asked_by(console
     console.request("FAILED", {"POLICY_NUMBER": "secret-policy"})
     text = await console.http.get("/api/requests.csv?status=FAILED&status=STOPPED&metadata=POLICY_NUMBER:secret-policy")
     assert len(text.text.splitlines()) == 2
-    assert console.trail() == [
-        ("airflow:ada", "export", "metadata: POLICY_NUMBER:…; status: ['FAILED', 'STOPPED']", None)
-    ]
+    assert console.trail() == [("airflow:ada", "export", "metadata: POLICY_NUMBER:…; status: FAILED, STOPPED", None)]
 
 
 async def test_an_export_is_no_formula(console: Console) -> None:

@@ -42,6 +42,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "bulk-operations/{operation_id}/changes"): {"change": "pause"},
     ("POST", "requests/{request_id}/looks"): {"what": "xml", "attempt": 1},
     ("POST", "holds"): {"filter": {"document_name": "X", "metadata": "A:B"}, "reason": "because", "until": None},
+    ("DELETE", "holds/{hold_id}"): {"reason": "because"},
     ("POST", "outbox/releases"): {"topic": "", "reason": "x"},
     ("POST", "systems/{system}"): {"document_type": "INVOICE"},
     ("PATCH", "systems/{system}"): {

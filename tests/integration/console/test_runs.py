@@ -53,11 +53,13 @@ async def test_an_operator_releases_a_run_as_any_hold(console: Console) -> None:
     console.request()
     (hold,) = await console.get("holds")
     assert (hold["subject"], hold["number"]) == (f"source_system: CIBT; run_id: {run_id}", 1)
-    answer = await console.http.request("DELETE", f"/api/holds/{hold['hold_id']}", json={}, headers=JSON)
+    answer = await console.http.request(
+        "DELETE", f"/api/holds/{hold['hold_id']}", json={"reason": "looked at"}, headers=JSON
+    )
     assert (answer.status_code, answer.json()) == (200, [])
     (run,) = (await console.get("runs"))["items"]
     assert run["released_by"] == "airflow:ada"
-    assert console.trail() == [("airflow:ada", "release", f"source_system: CIBT; run_id: {run_id}", None)]
+    assert console.trail() == [("airflow:ada", "release", f"source_system: CIBT; run_id: {run_id}", "looked at")]
 
 
 @needs_browser
@@ -71,6 +73,7 @@ def test_the_page_leads_to_the_requests_and_releases(console: Console, pages: Pa
     pages.see("td", "waits for its release")
     pages.click("td button", "Release")
     pages.see("dialog", "1 queued request")
+    pages.see("#form-reason").send_keys("the proofs are right")
     pages.click("dialog button.main", "Release")
     pages.see("td", "1 missing")
     pages.click('td[data-label="Red"] a', "1")
