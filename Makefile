@@ -9,7 +9,7 @@ EXTRAS := --no-strip-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev demo chaos bench up new-job reload airflow token pause resume status env check-env container-token containers \
-	test test-database lint audit format diagrams lock clean
+	test test-database lint audit format diagrams pictures lock clean
 
 help: ## List what there is to make.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ format: .venv/.dev ## Put the format right.
 
 diagrams: .venv/.runtime ## Draw docs/diagrams anew, with plantuml.
 	$(PYTHON) .ci/diagrams.py
+
+pictures: .venv/.dev ## Take the pictures of docs/operators.md anew, with the browser tests: some minutes. Look at each.
+	$(PYTHON) .ci/pictures.py
 
 venv: .venv/.runtime ## Set up .venv with what the system runs on. All that need it do so by themselves.
 venv-dev: .venv/.dev ## Set up .venv with the tools of the tests, too.
