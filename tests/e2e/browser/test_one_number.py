@@ -25,7 +25,8 @@ def test_the_number_of_a_clear_is_one_number_in_the_tab_in_airflows_dialog_and_i
     operator.open_task_instance(red)
     said = operator.see(".note.bad", "Clearing this task instance tries").text
     number = int(re.findall(r"tries (\d+) request", said)[0])
-    assert len(operator.driver.find_elements(By.CSS_SELECTOR, "section:first-of-type tbody tr")) == number
+    listed = "table[aria-label='What a clear drives'] tbody tr"
+    assert len(operator.driver.find_elements(By.CSS_SELECTOR, listed)) == number
     operator.out()
     operator.see("body", f"{number} FAILED: VALIDATION_ERROR IVZRECPA")  # the name of the task instance
     operator.click("button[aria-label*='clear' i]")
