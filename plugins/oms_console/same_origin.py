@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 
+from include.oms.base.media_type import media_type
+
 SAFE = {"GET", "HEAD"}
 
 
@@ -19,7 +21,7 @@ async def same_origin(request: Request) -> None:
     """Refuse a call that another site may have sent. Raises HTTPException 403 or 415."""
     if request.method in SAFE:
         return
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if media_type(request.headers) != "application/json":
         raise HTTPException(415, "the body must be application/json")
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(403, "the call comes from another site")

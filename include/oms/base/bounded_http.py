@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from include.oms.base.media_type import media_type
+
 
 class NoAnswer(Exception):
     """No answer, or none within the bounds. The message says which."""
@@ -28,8 +30,8 @@ class Answer:
 
     @property
     def media_type(self) -> str:
-        """``Content-Type`` without its parameters, in lower case; empty where there is none."""
-        return str(self.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+        """That of the body; empty if there is none."""
+        return media_type(self.headers)
 
 
 def client() -> httpx.AsyncClient:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import aiohttp
 import msgspec
 
+from include.oms.base.media_type import media_type
 from include.oms.words.errors import Limited, Unavailable
 
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0  # a day: by then an operator has seen the outage
@@ -72,8 +73,8 @@ async def answer_to(sent: Awaitable[aiohttp.ClientResponse], *, timeout_seconds:
     try:
         async with asyncio.timeout(timeout_seconds), await sent as response:
             body = await _body(response, max_bytes)
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            return Answer(response.status, _json(body), retry_after(response.headers), body, media_type)
+            headers = response.headers
+            return Answer(response.status, _json(body), retry_after(headers), body, media_type(headers))
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Unavailable(f"no connection: {type(error).__name__}") from error
     except aiohttp.InvalidURL as error:
