@@ -64,8 +64,8 @@ test: .venv/.dev ## Run all tests: unit, integration, one through a real schedul
 	$(PYTHON) -m pytest tests/integration -n 2
 	$(PYTHON) -m pytest tests/e2e
 
-# Every way of opening, claiming, watching, accepting and erasing; the rest of the SQL is in test_indexes.py. What only
-# Airflow and a broker are asked is left out.
+# Every way of opening, claiming, watching, accepting and erasing; the rest of the SQL is in test_indexes.py. The test
+# that runs Airflow itself is left out: it takes a minute, and asks the database nothing new.
 DATABASE_TESTS := tests/integration/database tests/integration/test_indexes.py tests/integration/intake/test_idempotency.py \
 	$(addprefix tests/integration/jobs/test_,watching.py claims.py a_requests_life.py housekeeping.py personal_data.py) -k 'not airflow_learns'
 POSTGRES_15 := /usr/lib/postgresql/15/bin

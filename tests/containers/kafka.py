@@ -90,7 +90,7 @@ class ApacheKafka:
                 "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
                 "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",  # nobody waits for members who do not come
                 "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "1",
-                "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",  # 128 MiB in one piece are not always in our heap
+                "KAFKA_LOG_CLEANER_DEDUPE_BUFFER_SIZE": "8388608",  # the default, 128 MiB in one piece, may not fit
             },
         )  # fmt: skip
 

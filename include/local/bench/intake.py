@@ -153,7 +153,7 @@ def _at(rounds: _Rounds, connections: int, say: Say) -> list[Figure]:
 
 
 def _bulk(rounds: _Rounds, say: Say) -> Figure:
-    """How many documents a second are stored by bulk calls alone, of two clients: one has a call at a time stored."""
+    """Documents a second that two clients have stored by bulk calls. A process stores one call of each at a time."""
     bodies, stored = [bulk_body(rounds.bodies)], list[float]()
     for _ in range(ROUNDS):
         with ThreadPoolExecutor(2) as pool:
